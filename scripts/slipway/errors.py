@@ -1,0 +1,104 @@
+"""The errors Slipway raises, and what each means to the job.
+
+    SlipwayError
+    ├── UsageError          2  an input or slipway.yml is wrong; nothing was called
+    ├── Refused             1  a gate said no; nothing was changed
+    ├── DeployFailed        1  the build did not become live and healthy
+    ├── OutsideError        3  Render, PostHog, GitHub or the edge did not answer as documented
+    │   ├── Unauthorized    3  the key was not accepted
+    │   ├── NotFound        3  what was asked for does not exist there
+    │   ├── Unreachable     3  no answer at all, or none in time
+    │   └── FlagConflict    3  somebody else changed the flag since it was read
+    ├── Aborted             4  a person, the runner or a lost lease stopped the release
+    └── Frozen              5  what serves could not be confirmed; a human is needed
+
+Every error carries what was found (the message), a title for the annotation, and a remedy:
+the next thing the reader should do. None may carry a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SlipwayError(Exception):
+    """Base of all expected failures. ``str(error)`` says what was found."""
+
+    exit_code: ClassVar[int] = 1
+    title: ClassVar[str] = "Release failed"
+
+    def __init__(self, found: str, *, remedy: str) -> None:
+        super().__init__(found)
+        self.found = found
+        self.remedy = remedy
+
+
+class UsageError(SlipwayError):
+    """An input or slipway.yml is wrong. ``file`` and ``line`` point at it where known."""
+
+    exit_code = 2
+    title = "Wrong input"
+
+    def __init__(
+        self, found: str, *, remedy: str, file: str | None = None, line: int | None = None
+    ) -> None:
+        super().__init__(found, remedy=remedy)
+        self.file = file
+        self.line = line
+
+
+class Refused(SlipwayError):
+    """A gate said no, before anything was changed."""
+
+    title = "Release refused"
+
+
+class DeployFailed(SlipwayError):
+    """A deploy ended in anything but the wanted build, live and healthy."""
+
+    title = "Deploy failed"
+
+
+class OutsideError(SlipwayError):
+    """An outside system did not answer as documented."""
+
+    exit_code = 3
+    title = "Outside service failed"
+
+
+class Unauthorized(OutsideError):
+    """The key was refused (401 or 403)."""
+
+    title = "Key not accepted"
+
+
+class NotFound(OutsideError):
+    """What was asked for does not exist, or the key may not see it (404, 410)."""
+
+    title = "Not found"
+
+
+class Unreachable(OutsideError):
+    """No answer, or none within the deadline."""
+
+    title = "Outside service unreachable"
+
+
+class FlagConflict(OutsideError):
+    """The record was changed by somebody else since it was read (409)."""
+
+    title = "Record changed by somebody else"
+
+
+class Aborted(SlipwayError):
+    """A person, the runner or a lost lease stopped the release. The build is not blamed."""
+
+    exit_code = 4
+    title = "Release aborted"
+
+
+class Frozen(SlipwayError):
+    """What serves could not be confirmed. A human has to look."""
+
+    exit_code = 5
+    title = "A human is needed"

@@ -1,0 +1,1 @@
+"""Judges: pure statistics on counts."""

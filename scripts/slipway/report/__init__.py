@@ -1,0 +1,1 @@
+"""One model of a release, rendered for people."""

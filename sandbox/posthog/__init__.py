@@ -1,0 +1,1 @@
+"""PostHog's feature flags on this machine: REST, definitions cache, evaluation, capture."""

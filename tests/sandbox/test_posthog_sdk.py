@@ -162,6 +162,7 @@ def test_definitions_show_a_change_only_after_the_lag() -> None:
     assert served_versions(store) == []
     clock.now += 2.0
     assert served_versions(store) == [1]
+    clock.now += 1.0
     store.update(store.flags[1], {"active": True}, USER)
     clock.now += 1.9
     assert served_versions(store) == [1]

@@ -1,0 +1,1 @@
+"""Render, PostHog and GitHub on this machine, with real processes behind them."""

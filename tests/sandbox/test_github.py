@@ -1,0 +1,308 @@
+"""The GitHub sandbox, driven by PyGithub and checked against GitHub's own schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import github
+import httpx
+import pytest
+from github.Repository import Repository
+
+from sandbox.github.app import GitHub
+from sandbox.github.store import Store
+from sandbox.serving import running
+from tests.sandbox.openapi import document, problems
+
+SPEC = "github-openapi-trimmed.json"
+HEAD, MERGE = "a" * 40, "b" * 40
+
+
+@pytest.fixture
+def base_url() -> Iterator[str]:
+    with running(GitHub("acme/livestreamsell", "ghs_x", Store()).app()) as url:
+        pull = {"number": 7, "title": "Faster <b>bot</b>", "head_sha": HEAD, "merge_sha": MERGE}
+        httpx.post(f"{url}/_sandbox/pulls", json=pull, trust_env=False).raise_for_status()
+        yield url
+
+
+def connect(base_url: str, token: str = "ghs_x") -> github.Github:  # noqa: S107 - invented
+    auth = github.Auth.Token(token)
+    return github.Github(
+        base_url=base_url,
+        auth=auth,
+        retry=None,
+        timeout=5,
+        seconds_between_requests=0,
+        seconds_between_writes=0,
+    )
+
+
+@pytest.fixture
+def repo(base_url: str) -> Iterator[Repository]:
+    with connect(base_url) as client:
+        yield client.get_repo("acme/livestreamsell")
+
+
+@pytest.fixture
+def raw(base_url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(
+        base_url=f"{base_url}/repos/acme/livestreamsell",
+        headers={"Authorization": "Bearer ghs_x"},
+        trust_env=False,
+    ) as client:
+        yield client
+
+
+def control(base_url: str, body: dict[str, Any]) -> None:
+    httpx.post(f"{base_url}/_sandbox/fault", json=body, trust_env=False).raise_for_status()
+
+
+# Deployments
+
+
+def test_a_deployment_is_created_with_its_payload_and_found_again(repo: Repository) -> None:
+    created = repo.create_deployment(
+        ref=MERGE,
+        task="deploy",
+        auto_merge=False,
+        required_contexts=[],
+        payload={"digest": "sha256:1"},
+        environment="production",
+        production_environment=True,
+    )
+    repo.create_deployment(ref=MERGE, required_contexts=[], environment="staging")
+    (found,) = repo.get_deployments(environment="production")
+    assert (found.id, found.sha, found.payload) == (created.id, MERGE, {"digest": "sha256:1"})
+    assert repo.get_deployment(created.id).production_environment is True
+
+
+def test_deployments_are_listed_newest_first(repo: Repository) -> None:
+    ids = [repo.create_deployment(ref=MERGE, required_contexts=[]).id for _ in range(3)]
+    assert [deployment.id for deployment in repo.get_deployments()] == ids[::-1]
+
+
+def test_the_branch_name_means_the_last_merge(repo: Repository) -> None:
+    assert repo.create_deployment(ref="main", required_contexts=[]).sha == MERGE
+
+
+def test_statuses_are_kept_newest_first_and_target_url_is_the_log_url(repo: Repository) -> None:
+    deployment = repo.create_deployment(ref=MERGE, required_contexts=[], environment="staging")
+    for state in ("queued", "in_progress", "success"):
+        deployment.create_status(state, target_url="http://log.test/1", description=state)
+    statuses = list(deployment.get_statuses())
+    assert [status.state for status in statuses] == ["success", "in_progress", "queued"]
+    assert statuses[0].log_url == "http://log.test/1"
+
+
+def states(repo: Repository) -> list[str]:
+    return [deployment.get_statuses()[0].state for deployment in repo.get_deployments()]
+
+
+def deployed(repo: Repository, state: str, **options: Any) -> None:
+    settings = {"environment": "staging", **options}
+    auto_inactive = settings.pop("auto_inactive", True)
+    deployment = repo.create_deployment(ref=MERGE, required_contexts=[], **settings)
+    deployment.create_status(state, auto_inactive=auto_inactive)
+
+
+def test_success_makes_earlier_successes_of_the_environment_inactive(repo: Repository) -> None:
+    deployed(repo, "success")
+    deployed(repo, "failure")
+    deployed(repo, "success", environment="other")
+    deployed(repo, "success")
+    assert states(repo) == ["success", "success", "failure", "inactive"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"production_environment": True}, {"transient_environment": True}]
+)
+def test_production_and_transient_deployments_are_not_made_inactive(
+    repo: Repository, options: dict[str, Any]
+) -> None:
+    deployed(repo, "success", **options)
+    deployed(repo, "success")
+    assert states(repo) == ["success", "success"]
+
+
+def test_nothing_becomes_inactive_without_success_or_when_not_wanted(repo: Repository) -> None:
+    deployed(repo, "success")
+    deployed(repo, "failure")
+    deployed(repo, "success", auto_inactive=False)
+    assert states(repo) == ["success", "failure", "success"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/deployments", {}),
+        ("/deployments", {"ref": "no-such-branch"}),
+        ("/deployments", {"ref": MERGE, "payload": 7}),
+        ("/deployments", {"ref": MERGE, "auto_merge": "false"}),
+        ("/deployments/{id}/statuses", {}),
+        ("/deployments/{id}/statuses", {"state": "bogus"}),
+        ("/deployments/{id}/statuses", {"state": "success", "description": "x" * 141}),
+        ("/issues/7/comments", {}),
+        ("/issues/7/comments", {"body": "x" * 65537}),
+    ],
+)
+def test_invalid_bodies_are_422_and_record_nothing(
+    base_url: str, raw: httpx.Client, path: str, body: dict[str, Any]
+) -> None:
+    created = raw.post("/deployments", json={"ref": MERGE, "required_contexts": []}).json()
+    before = httpx.get(f"{base_url}/_sandbox/state", trust_env=False).json()
+    answer = raw.post(path.replace("{id}", str(created["id"])), json=body)
+    assert answer.status_code == 422
+    assert answer.json()["status"] == "422"
+    assert httpx.get(f"{base_url}/_sandbox/state", trust_env=False).json() == before
+
+
+def test_a_description_of_140_characters_is_accepted(repo: Repository) -> None:
+    deployment = repo.create_deployment(ref=MERGE, required_contexts=[])
+    assert len(deployment.create_status("success", description="x" * 140).description) == 140
+
+
+def test_failing_contexts_conflict_unless_none_are_required(
+    base_url: str, repo: Repository
+) -> None:
+    control(base_url, {"failing_contexts": ["ci"]})
+    some: tuple[dict[str, Any], ...] = ({}, {"required_contexts": ["ci"]})
+    for options in some:
+        with pytest.raises(github.GithubException) as refused:
+            repo.create_deployment(ref=MERGE, auto_merge=False, **options)
+        assert refused.value.status == 409
+    repo.create_deployment(ref=MERGE, auto_merge=False, required_contexts=[])
+
+
+def test_a_ref_that_is_behind_conflicts_unless_auto_merge_is_off(
+    base_url: str, repo: Repository
+) -> None:
+    control(base_url, {"behind": True})
+    with pytest.raises(github.GithubException) as refused:
+        repo.create_deployment(ref=MERGE, required_contexts=[])
+    assert refused.value.status == 409
+    repo.create_deployment(ref=MERGE, required_contexts=[], auto_merge=False)
+
+
+# Pull requests and comments
+
+
+@pytest.mark.parametrize("sha", [HEAD, MERGE])
+def test_a_commit_names_its_pull_request(repo: Repository, sha: str) -> None:
+    (pull,) = repo.get_commit(sha).get_pulls()
+    assert (pull.number, pull.title, pull.merge_commit_sha) == (7, "Faster <b>bot</b>", MERGE)
+
+
+def test_a_commit_without_a_pull_request_names_none(repo: Repository) -> None:
+    assert list(repo.get_commit("c" * 40).get_pulls()) == []
+
+
+def test_comments_are_created_edited_and_listed_over_pages(repo: Repository) -> None:
+    issue = repo.get_pull(7).as_issue()
+    for number in range(65):
+        issue.create_comment(f"comment {number}")
+    listed = list(repo.get_issue(7).get_comments())
+    assert [comment.body for comment in listed] == [f"comment {n}" for n in range(65)]
+    listed[64].edit("changed")
+    assert repo.get_issue(7).get_comment(listed[64].id).body == "changed"
+    assert listed[0].user.login == "github-actions[bot]"
+
+
+def test_a_page_holds_30_and_links_to_the_others(raw: httpx.Client) -> None:
+    for _ in range(65):
+        raw.post("/issues/7/comments", json={"body": "x"}).raise_for_status()
+    first = raw.get("/issues/7/comments")
+    assert len(first.json()) == 30
+    assert set(first.links) == {"next", "last"}
+    second = raw.get(first.links["next"]["url"])
+    assert set(second.links) == {"prev", "first", "next", "last"}
+    last = raw.get(second.links["next"]["url"])
+    assert (len(last.json()), set(last.links)) == (5, {"prev", "first"})
+    assert len(raw.get("/issues/7/comments?per_page=1000").json()) == 65
+
+
+def test_a_person_can_look_and_nothing_is_rendered(base_url: str, repo: Repository) -> None:
+    repo.get_issue(7).create_comment("<script>alert(1)</script>")
+    deployment = repo.create_deployment(ref=MERGE, required_contexts=[], environment="production")
+    deployment.create_status("success", description="100 % <i>served</i>")
+    page = httpx.get(f"{base_url}/pull/7", trust_env=False).text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "100 % &lt;i&gt;served&lt;/i&gt;" in page
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert httpx.get(f"{base_url}/pull/8", trust_env=False).status_code == 404
+
+
+def test_a_dispatch_is_recorded(base_url: str, repo: Repository) -> None:
+    assert repo.create_repository_dispatch("rollback", {"reason": "test"})
+    (kept,) = httpx.get(f"{base_url}/_sandbox/state", trust_env=False).json()["dispatches"]
+    assert kept["event_type"] == "rollback"
+
+
+# Refusals
+
+
+def test_a_wrong_token_is_401(base_url: str) -> None:
+    with connect(base_url, "ghs_wrong") as client, pytest.raises(github.BadCredentialsException):
+        client.get_repo("acme/livestreamsell")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/repos/acme/other", "/repos/acme/livestreamsell/issues/8/comments", "/nothing"],
+)
+def test_what_does_not_exist_is_404(base_url: str, path: str) -> None:
+    headers = {"Authorization": "token ghs_x"}
+    answer = httpx.get(base_url + path, headers=headers, trust_env=False)
+    assert (answer.status_code, answer.json()["message"]) == (404, "Not Found")
+
+
+def test_the_repository_is_hidden_from_the_anonymous(base_url: str) -> None:
+    answer = httpx.get(f"{base_url}/repos/acme/livestreamsell", trust_env=False)
+    assert answer.status_code == 404
+
+
+def test_a_fault_hits_as_often_as_ordered(base_url: str, raw: httpx.Client) -> None:
+    control(base_url, {"status": 502, "times": 1})
+    assert [raw.get("/deployments").status_code for _ in range(2)] == [502, 200]
+
+
+# GitHub's own schemas
+
+
+def test_answers_have_the_shapes_github_publishes(raw: httpx.Client) -> None:
+    document(SPEC)
+    deployment = raw.post("/deployments", json={"ref": MERGE, "required_contexts": []})
+    statuses = f"/deployments/{deployment.json()['id']}/statuses"
+    checks = {
+        "full-repository": raw.get(str(raw.base_url).rstrip("/")),
+        "deployment": deployment,
+        "deployment-status": raw.post(statuses, json={"state": "success"}),
+        "issue-comment": raw.post("/issues/7/comments", json={"body": "x"}),
+        "validation-error-simple": raw.post("/deployments", json={}),
+        "basic-error": raw.get("/deployments/1"),
+    }
+    known = document(SPEC)["components"]["schemas"]
+    for name, answer in checks.items():
+        if name in known:
+            schema = {"$ref": f"#/components/schemas/{name}"}
+            found = answer.json()
+            found.pop("errors", None)
+            assert problems(SPEC, schema, found) == [], name
+    pulls = {
+        "type": "array",
+        "minItems": 1,
+        "items": {"$ref": "#/components/schemas/pull-request-simple"},
+    }
+    assert problems(SPEC, pulls, raw.get(f"/commits/{MERGE}/pulls").json()) == []
+
+
+def test_accepted_bodies_are_those_github_accepts() -> None:
+    """The bodies the tests above send are valid requests; the refused ones are not."""
+    paths = document(SPEC)["paths"]
+    create = paths["/repos/{owner}/{repo}/deployments"]["post"]
+    schema = create["requestBody"]["content"]["application/json"]["schema"]
+    assert problems(SPEC, schema, {"ref": MERGE, "auto_merge": False, "payload": {"a": 1}}) == []
+    assert problems(SPEC, schema, {}) != []
+    assert problems(SPEC, schema, {"ref": MERGE, "payload": 7}) != []

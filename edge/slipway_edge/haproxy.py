@@ -1,0 +1,136 @@
+"""HAProxy's runtime socket: the map that decides who is on the canary, and the counters."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .cohort import Assignment
+
+TIMEOUT: Final = 2.0
+"""Seconds for one command. HAProxy answers in about a millisecond."""
+_PAYLOAD: Final = 8000
+"""Bytes of map entries in one command; it must fit HAProxy's buffer (16 kB by default)."""
+
+
+class HAProxyError(Exception):
+    """HAProxy did not answer, or did not do what it was told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackCounts:
+    """Requests that were answered, and those among them that count as errors."""
+
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """The counters of one life of HAProxy, which ``epoch`` names."""
+
+    epoch: str
+    stable: TrackCounts
+    canary: TrackCounts
+
+
+class Runtime:
+    """Commands to one HAProxy. Not for concurrent writers: callers hold a lock around ``apply``."""
+
+    def __init__(self, socket: Path, cohort_map: Path) -> None:
+        self._socket = socket
+        self._map = cohort_map
+
+    async def read(self) -> list[tuple[str, str]]:
+        """Return the map's entries, sorted, as HAProxy holds them. Raises :class:`HAProxyError`."""
+        lines = (await self._ask(f"show map {self._map}")).splitlines()
+        if any(line.strip() and not line.startswith("0x") for line in lines):
+            raise HAProxyError("HAProxy does not know the map")
+        # Each line is "<address> <key> <value>". A list, as a map may hold one key twice.
+        fields = [line.split(" ", 2) for line in lines if line.strip()]
+        return sorted((field[1], " ".join(field[2:])) for field in fields)
+
+    async def apply(self, assignment: Assignment) -> bool:
+        """Make HAProxy hold ``assignment``, read it back, and return whether that was a change.
+
+        The new entries become visible all at once. Raises :class:`HAProxyError`.
+        """
+        entries = assignment.entries()
+        wanted = sorted((key, str(value)) for key, value in entries.items())
+        if await self.read() == wanted:
+            return False
+        answer = await self._ask(f"prepare map {self._map}")
+        version = re.fullmatch(r"New version created: (\d+)", answer.strip())
+        if version is None:
+            raise HAProxyError(f"unexpected answer to 'prepare map': {answer[:80]!r}")
+        for lines in _batches(entries):
+            await self._tell(f"add map @{version[1]} {self._map} <<\n{lines}\n")
+        await self._tell(f"commit map @{version[1]} {self._map}")
+        if await self.read() != wanted:
+            raise HAProxyError("the map does not hold what was written")
+        return True
+
+    async def counts(self) -> Counts:
+        """Return requests and errors per track. Raises :class:`HAProxyError`.
+
+        A request counts when it has been answered. One that the stable track had to answer for the
+        canary is an error of the canary.
+        """
+        lines = (await self._ask("show info")).splitlines()
+        info = dict(line.split(": ", 1) for line in lines if ": " in line)
+        text = (await self._ask("show stat")).lstrip("# ")
+        rows = {(row["pxname"], row["svname"]): row for row in csv.DictReader(text.splitlines())}
+        try:
+            stable, canary = rows["stable", "BACKEND"], rows["canary", "BACKEND"]
+            relayed = rows["canary", "relay"]
+            requests = _answered(canary)
+            errors = int(canary["hrsp_5xx"]) + sum(
+                int(relayed[f"hrsp_{kind}"]) for kind in ("2xx", "3xx", "4xx")
+            )
+            return Counts(
+                epoch=f"{info['Pid']}-{info['Start_time_sec']}",
+                stable=TrackCounts(requests=_answered(stable), errors=int(stable["hrsp_5xx"])),
+                # HAProxy counts for the server a moment before it counts for the backend.
+                canary=TrackCounts(requests=requests, errors=min(errors, requests)),
+            )
+        except (KeyError, ValueError) as problem:
+            raise HAProxyError(f"unexpected counters: {problem!r}") from problem
+
+    async def _tell(self, command: str) -> None:
+        answer = (await self._ask(command)).strip()
+        if answer:
+            raise HAProxyError(f"{command.partition(' /')[0]!r}: {answer[:120]}")
+
+    async def _ask(self, command: str) -> str:
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+                try:
+                    writer.write(command.encode() + b"\n")
+                    return (await reader.read(-1)).decode()
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError) as problem:
+            raise HAProxyError(f"HAProxy does not answer ({type(problem).__name__})") from problem
+
+
+def _answered(row: Mapping[str, str]) -> int:
+    return sum(int(row[f"hrsp_{kind}"]) for kind in ("1xx", "2xx", "3xx", "4xx", "5xx"))
+
+
+def _batches(entries: Mapping[str, int]) -> Iterator[str]:
+    batch: list[str] = []
+    size = 0
+    for key, value in entries.items():
+        line = f"{key} {value}\n"
+        if size + len(line) > _PAYLOAD:
+            yield "".join(batch)
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    yield "".join(batch)

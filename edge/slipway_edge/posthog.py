@@ -1,0 +1,80 @@
+"""PostHog's flag definitions over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import httpx
+
+TIMEOUT: Final = 5.0
+"""Seconds for a request as a whole."""
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds: a longer ``Retry-After`` is shortened to this, or the edge could be deaf for hours."""
+
+
+class PostHogError(Exception):
+    """PostHog did not answer with definitions. The message holds no URL, hence no token."""
+
+
+class Definitions:
+    """Reads ``/flags/definitions`` with its ETag, as posthog-python 7.91.1 does."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        project_token: str,
+        secret_key: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=host,
+            headers={"Authorization": f"Bearer {secret_key}"},
+            params={"token": project_token, "send_cohorts": ""},
+            timeout=TIMEOUT,
+            # A proxy or a netrc file of the surroundings must not receive the key.
+            trust_env=False,
+        )
+        self._clock = clock
+        self._etag: str | None = None
+        self._paused_until = 0.0
+
+    async def fetch(self) -> Sequence[Any] | None:
+        """Return the project's flags, or ``None`` if they are the ones fetched last.
+
+        Raises :class:`PostHogError` for every other answer, and, without asking, during the pause
+        that a 429 or 503 asked for.
+        """
+        if self._clock() < self._paused_until:
+            raise PostHogError("waiting, as PostHog asked (Retry-After)")
+        headers = {"If-None-Match": self._etag} if self._etag else {}
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                response = await self._client.get("/flags/definitions", headers=headers)
+        except (httpx.HTTPError, TimeoutError) as problem:
+            raise PostHogError(f"no answer ({type(problem).__name__})") from None
+        if response.status_code == httpx.codes.NOT_MODIFIED and self._etag:
+            return None
+        if response.status_code != httpx.codes.OK:
+            self._pause(response)
+            raise PostHogError(f"HTTP {response.status_code}")
+        try:
+            flags = response.json()["flags"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise PostHogError("the answer is not a list of flag definitions") from None
+        if not isinstance(flags, list):
+            raise PostHogError("the answer is not a list of flag definitions")
+        self._etag = response.headers.get("ETag")
+        return flags
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _pause(self, response: httpx.Response) -> None:
+        seconds = response.headers.get("Retry-After", "")
+        if seconds.isascii() and seconds.isdigit():
+            self._paused_until = self._clock() + min(float(seconds), _LONGEST_PAUSE)

@@ -1,0 +1,145 @@
+"""What the edge does, as one function of what it knows: flag, lease, kill latch and time. No I/O.
+
+Times are seconds of this machine's monotonic clock: no other machine's clock is compared with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .cohort import NOBODY, Assignment
+from .flag import Absent, Definition, Flag, Record, Refused, Stamp
+
+SERVING_PHASES: Final = frozenset({"canary", "baking", "settling"})
+ANY_RELEASE: Final = "*"
+"""Name of the release in a latch set while the edge did not know any release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who drives a release: a workflow run and its attempt."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """For how long the edge may act on a release's record."""
+
+    release: str
+    holder: Holder
+    expires: float
+    """Monotonic seconds."""
+
+    def alive(self, now: float) -> bool:
+        """True until the lease lapses."""
+        return now < self.expires
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latch:
+    """A kill that stays until another release has begun."""
+
+    release: str
+    reason: str
+    stamp: Stamp | None
+    """The flag as last seen at the kill; ``None``: not seen yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What HAProxy must do, and one sentence that says why."""
+
+    share: float
+    """Percent of all sellers, 0 to 100."""
+    why: str
+    assignment: Assignment = NOBODY
+
+
+class LeaseHeld(Exception):
+    """Another holder's lease is alive."""
+
+
+def grant(current: Lease | None, wanted: Lease, now: float) -> Lease:
+    """Return the lease that holds after ``wanted`` was asked for. Raises :class:`LeaseHeld`."""
+    if current is not None and current.alive(now) and current.holder != wanted.holder:
+        raise LeaseHeld(f"run {current.holder.run_id} holds the lease for {current.release!r}")
+    return wanted
+
+
+def update_latch(latch: Latch | None, definition: Definition | None) -> Latch | None:
+    """Return the latch after this definition was seen: kept, completed, or released.
+
+    Released only by a record of another release that was written after the kill. A kill made before
+    any flag was seen cannot tell what is later, so the first record it sees completes it.
+    """
+    if latch is None or not isinstance(definition, Flag) or definition.record is None:
+        return latch
+    release = definition.record.release
+    if latch.stamp is None:
+        known = release if latch.release == ANY_RELEASE else latch.release
+        return Latch(release=known, reason=latch.reason, stamp=definition.stamp)
+    if release != latch.release and definition.stamp.follows(latch.stamp):
+        return None
+    return latch
+
+
+def decide(
+    *, definition: Definition | None, lease: Lease | None, latch: Latch | None, now: float
+) -> Decision:
+    """Return the share that is allowed now: nobody, named sellers included, unless all holds."""
+    killed = _killed(latch)
+    if killed is not None:
+        return Decision(share=0.0, why=killed)
+    serving = _serving(definition)
+    if isinstance(serving, str):
+        return Decision(share=0.0, why=serving)
+    flag, record = serving
+    refusal = _lease_says_no(lease, record.release, now)
+    if refusal is not None:
+        return Decision(share=0.0, why=refusal)
+    share = min(flag.share, record.share)
+    if share <= 0:
+        return Decision(share=0.0, why=f"Nobody: {record.release} asks for 0 %.")
+    return Decision(
+        share=share,
+        why=f"{share:g} % of sellers: {record.release} is in {record.phase}, and its lease lives.",
+        assignment=flag.assignment(share),
+    )
+
+
+def _killed(latch: Latch | None) -> str | None:
+    if latch is None:
+        return None
+    named = "whatever was running" if latch.release == ANY_RELEASE else latch.release
+    reason = f" ({latch.reason})" if latch.reason else ""
+    return f"Nobody: {named} was killed here{reason}, and no later release has begun."
+
+
+def _serving(definition: Definition | None) -> tuple[Flag, Record] | str:
+    """Return the flag and the record to follow, or why there is none."""
+    match definition:
+        case None:
+            return "Nobody: the flag has not been read since the edge started."
+        case Absent():
+            return "Nobody: PostHog has no such flag."
+        case Refused(reason=reason):
+            return f"Nobody: the edge cannot follow this flag: {reason}."
+        case Flag(active=True, record=Record() as record):
+            if record.phase in SERVING_PHASES:
+                return definition, record
+            return f"Nobody: {record.release} is in phase {record.phase}."
+        case Flag(active=active):
+            return f"Nobody: the flag {'carries no release record' if active else 'is inactive'}."
+
+
+def _lease_says_no(lease: Lease | None, release: str, now: float) -> str | None:
+    if lease is None:
+        return f"Nobody: no lease for {release}."
+    if lease.release != release:
+        return f"Nobody: the lease is for {lease.release}, the flag is about {release}."
+    if not lease.alive(now):
+        return f"Nobody: the lease of run {lease.holder.run_id} for {release} has lapsed."
+    return None

@@ -1,0 +1,141 @@
+"""The edge agent's API, reached through the edge's own address."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from slipway.clients.fields import Fields
+from slipway.clients.http import Http, Key
+from slipway.clients.retries import Notice, Patience, Sleep, silent
+from slipway.errors import OutsideError, Refused, Unreachable
+from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder
+
+PREFIX: Final = "/.slipway"
+MAX_REFRESH: Final = 30.0
+"""Seconds: the longest the agent lets one refresh take."""
+PATIENCE: Final = Patience(attempts=3, connect_timeout=3.0, read_timeout=10.0)
+"""Shorter than for others: a lease that cannot be renewed has to be noticed in time."""
+
+
+class EdgeClient(Edge):
+    """One edge. Errors: see :class:`slipway.clients.http.Http`."""
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        url: str,
+        setting: str = "edge-token",
+        patience: Patience | None = None,
+        notice: Notice = silent,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        key = Key(
+            value=token,
+            setting=setting,
+            renew="The token is the one the edge was started with.",
+        )
+        self._http = Http(
+            "The edge",
+            url.rstrip("/") + PREFIX,
+            key,
+            patience=patience or PATIENCE,
+            notice=notice,
+            sleep=sleep,
+        )
+
+    def state(self) -> EdgeState:
+        """Read what the edge does now."""
+        return parse_state(self._http.get("/state").object())
+
+    def counts(self) -> EdgeCounts:
+        """Read the counters."""
+        fields = self._http.get("/counts").object()
+        tracks = fields.child("tracks")
+        return EdgeCounts(
+            epoch=fields.text("epoch"),
+            stable=_counts(tracks.child("stable")),
+            canary=_counts(tracks.child("canary")),
+        )
+
+    def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:
+        """Take or renew the lease for ``ttl`` seconds.
+
+        Raises :class:`Refused`, naming the other release, if another holder has it.
+        """
+        body = {"release": release, "holder": _holder(holder), "ttl": ttl}
+        reply = self._http.post("/lease", body, accept=frozenset({409}))
+        if reply.status == 409:
+            other = parse_state(reply.object())
+            raise Refused(
+                f"{reply.where}: release {other.lease_release or 'of another run'} holds the edge "
+                f"for another {other.lease_remaining:.0f} s",
+                remedy="Wait until that release ends, or abort it; then run again.",
+            )
+        return parse_state(reply.object())
+
+    def give_back(self, release: str, holder: Holder) -> None:
+        """End the lease. Idempotent."""
+        parse_state(
+            self._http.post("/release", {"release": release, "holder": _holder(holder)}).object()
+        )
+
+    def refresh(self, version: int, timeout: float) -> EdgeState:
+        """Have the edge read the flag until it has applied ``version``.
+
+        Raises :class:`Unreachable` if it has not within ``timeout`` seconds (30 at most).
+        """
+        seconds = min(MAX_REFRESH, timeout)
+        reply = self._http.post(
+            "/refresh",
+            {"version": version, "timeout": seconds},
+            accept=frozenset({504}),
+            read_timeout=seconds + 5.0,
+        )
+        if reply.status == 504:
+            raise Unreachable(
+                f"{reply.where}: the edge has not seen flag version {version} within "
+                f"{seconds:g} s ({reply.said})",
+                remedy="PostHog may be slow to publish flags, or the edge cannot reach it: look "
+                "at the edge's state and PostHog's status page.",
+            )
+        return parse_state(reply.object())
+
+    def kill(self, release: str | None, reason: str) -> EdgeState:
+        """Share 0 at once, latched against this release. Raises unless the edge confirms it."""
+        reply = self._http.post("/kill", {"release": release, "reason": reason})
+        state = parse_state(reply.object())
+        if state.share:
+            raise OutsideError(
+                f"{reply.where}: after the kill the share is still {state.share:g} %",
+                remedy="Turn the release flag off in PostHog, and restart the edge if the share "
+                "stays.",
+            )
+        return state
+
+
+def parse_state(fields: Fields) -> EdgeState:
+    """Read the agent's state. Raises :class:`OutsideError` when a field is not as documented."""
+    lease = fields.child_or_none("lease")
+    return EdgeState(
+        share=fields.number("share", low=0, high=100),
+        flag_version=fields.integer_or_none("flag_version"),
+        phase=fields.text_or_none("phase"),
+        release=fields.text_or_none("release"),
+        lease_release=None if lease is None else lease.text("release"),
+        lease_remaining=0.0 if lease is None else lease.number("remaining", low=0),
+        killed=fields.text_or_none("killed"),
+        why=fields.text("why"),
+    )
+
+
+def _counts(fields: Fields) -> Counts:
+    requests, errors = fields.integer("requests"), fields.integer("errors")
+    if requests < 0 or errors < 0:
+        raise fields.bad("requests" if requests < 0 else "errors", "0 or more")
+    return Counts(requests=requests, errors=errors)
+
+
+def _holder(holder: Holder) -> dict[str, Any]:
+    return {"run_id": holder.run_id, "attempt": holder.attempt}

@@ -1,0 +1,301 @@
+"""GitHub over PyGithub: Deployments, and the one comment on the pull request.
+
+PyGithub is imported where it is used: it takes longer to load than a whole rollback needs it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+
+from slipway.clients.http import Key, why
+from slipway.clients.replies import clean
+from slipway.clients.retries import SAFE_METHODS, Notice, Patience, Sleep, silent
+from slipway.errors import NotFound, OutsideError, SlipwayError, Unauthorized, Unreachable
+from slipway.ports import Deployment, Forge
+
+if TYPE_CHECKING:
+    from github import GithubException
+    from github.Deployment import Deployment as GitHubDeployment
+    from github.GithubRetry import GithubRetry
+    from github.IssueComment import IssueComment
+    from github.PullRequest import PullRequest
+    from github.Repository import Repository
+
+API: Final = "https://api.github.com"
+MAX_DESCRIPTION: Final = 140
+"""Characters of a deployment's description (GitHub's API description)."""
+MAX_COMMENT: Final = 65_536
+"""Characters of a comment; GitHub refuses longer ones."""
+CUT: Final = "\n\n*Cut here: GitHub takes no longer comment. The job's summary has the rest.*"
+PAGE: Final = 100
+MAX_OLDER: Final = 10
+"""Earlier deployments looked at when a new one has succeeded."""
+BETWEEN_WRITES: Final = 0.2
+"""Seconds. PyGithub's second between writes is meant for bulk work."""
+
+
+class GitHub(Forge):
+    """One repository on GitHub, or on a GitHub Enterprise server by ``base_url``.
+
+    Raises :class:`Unauthorized` with the permission that is missing, :class:`NotFound`,
+    :class:`Unreachable` or plain :class:`OutsideError`.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        repository: str,
+        base_url: str = API,
+        author: str | None = None,
+        setting: str = "github-token",
+        patience: Patience | None = None,
+        notice: Notice = silent,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        """``author``: the login the token writes as; asked from GitHub when it is needed."""
+        self._key = Key(
+            value=token,
+            setting=setting,
+            renew="A workflow's own token is ${{ github.token }}.",
+        )
+        self._repository = repository
+        self._base_url = base_url
+        self._author = author
+        self._patience = patience or Patience(attempts=4, read_timeout=15)
+        self._notice = notice
+        self._sleep = sleep
+        self._loaded: Repository | None = None
+
+    def start_deployment(
+        self, *, ref: str, environment: str, task: str, payload: Mapping[str, Any], production: bool
+    ) -> Deployment:
+        """Create a Deployment. Waits for no check and merges nothing: the gates are ours."""
+        with self._asking("create the deployment", "deployments: write"):
+            made = self._repo().create_deployment(
+                ref=ref,
+                task=task,
+                auto_merge=False,
+                required_contexts=[],
+                payload=dict(payload),
+                environment=environment,
+                description=f"Slipway: {task}"[:MAX_DESCRIPTION],
+                transient_environment=False,
+                production_environment=production,
+            )
+            number: object = made.id
+            if not isinstance(number, int):
+                raise OutsideError(
+                    f"GitHub: the new deployment of {environment} has no id",
+                    remedy="Look at the repository's deployments and run again.",
+                )
+        return Deployment(id=number, environment=environment)
+
+    def set_status(
+        self, deployment: Deployment, state: str, *, description: str, url: str | None
+    ) -> None:
+        """Add a status; ``url`` is where its log is.
+
+        After ``success`` the earlier production deployments of the environment are set
+        ``inactive``, which GitHub does by itself for other environments only. That is cosmetic:
+        if it fails, a notice says so.
+        """
+        with self._asking("set the deployment's status", "deployments: write"):
+            self._add_status(self._repo().get_deployment(deployment.id), state, description, url)
+        if state == "success":
+            try:
+                with self._asking("set earlier deployments inactive", "deployments: write"):
+                    self._retire_before(deployment)
+            except SlipwayError as error:
+                self._notice(f"{error.found}. Earlier deployments may still show as active.")
+
+    def pull_request(self, commit: str) -> int | None:
+        """Return the number of the pull request that brought ``commit``, if any.
+
+        A merged one comes first (the one whose merge made this very commit, then the latest),
+        then an open one. One that was closed without a merge brought nothing.
+        """
+        permission = "pull-requests: read"
+        with self._asking("find the pull request", permission, unknown=(422,)) as answer:
+            answer.extend(self._repo().get_commit(commit).get_pulls())
+        merged = [pull for pull in answer if pull.merged_at is not None]
+        if merged:
+            latest = max(merged, key=lambda pull: (pull.merge_commit_sha == commit, pull.merged_at))
+            return int(latest.number)
+        return next((int(pull.number) for pull in answer if pull.state == "open"), None)
+
+    def comment(self, pull_request: int, marker: str, body: str) -> None:
+        """Create or update the one comment that carries ``marker`` and was written by us."""
+        hidden = f"<!-- slipway:{re.sub(r'[^A-Za-z0-9._:/]+', '-', marker)} -->"
+        text = _cut(f"{hidden}\n{body}")
+        with self._asking("comment on the pull request", "pull-requests: write"):
+            issue = self._repo().get_issue(pull_request)
+            for comment in issue.get_comments():
+                if (comment.body or "").lstrip().startswith(hidden) and self._is_ours(comment):
+                    if _normal(comment.body) != _normal(text):
+                        comment.edit(text)
+                    return
+            issue.create_comment(text)
+
+    def _repo(self) -> Repository:
+        """Return the repository; nothing is asked until something of it is."""
+        if self._loaded is None:
+            from github import Auth, Github  # noqa: PLC0415 - see the module's docstring
+
+            self._loaded = Github(
+                auth=Auth.Token(self._key.value),
+                base_url=self._base_url,
+                timeout=max(1, round(self._patience.read_timeout)),
+                per_page=PAGE,
+                retry=_bounded_retry(self._patience, self._notice, self._sleep),
+                seconds_between_requests=0.0,
+                seconds_between_writes=BETWEEN_WRITES,
+                user_agent="slipway",
+                lazy=True,
+            ).get_repo(self._repository)
+        return self._loaded
+
+    def _add_status(
+        self, deployment: GitHubDeployment, state: str, description: str, url: str | None
+    ) -> None:
+        short = " ".join(description.split())
+        if len(short) > MAX_DESCRIPTION:
+            short = short[: MAX_DESCRIPTION - 1] + "…"
+        # PyGithub has no `log_url`; `target_url` is the older name of the same thing.
+        where: dict[str, Any] = {} if url is None else {"target_url": url}
+        deployment.create_status(state=state, description=short, **where)
+
+    def _retire_before(self, newest: Deployment) -> None:
+        page = self._repo().get_deployments(environment=newest.environment).get_page(0)
+        older = [made for made in page if made.id < newest.id and made.production_environment]
+        for made in older[:MAX_OLDER]:
+            latest = next(iter(made.get_statuses()), None)
+            if latest is not None and latest.state == "success":
+                self._add_status(made, "inactive", "Replaced by a newer deployment", None)
+
+    def _is_ours(self, comment: IssueComment) -> bool:
+        """Whether the token wrote this comment: anybody may write a marker."""
+        if self._author is None:
+            self._author = self._login()
+        if self._author:
+            return bool(comment.user.login == self._author)
+        return bool(comment.user.type == "Bot")
+
+    def _login(self) -> str:
+        """Return who the token writes as; empty for an app's token, which may not ask."""
+        from github import GithubException  # noqa: PLC0415
+
+        try:
+            _, user = self._repo().requester.requestJsonAndCheck("GET", "/user")
+        except GithubException:
+            return ""
+        return str(user.get("login") or "")
+
+    @contextmanager
+    def _asking(
+        self, aim: str, permission: str, *, unknown: tuple[int, ...] = ()
+    ) -> Iterator[list[PullRequest]]:
+        """Turn what PyGithub and requests raise into our errors.
+
+        Yields a list to fill; a status in ``unknown`` leaves it as it is.
+        """
+        from github import BadAttributeException, GithubException  # noqa: PLC0415
+
+        try:
+            yield []
+        except GithubException as error:
+            if error.status not in unknown:
+                raise self._refusal(aim, permission, error) from error
+        except BadAttributeException as error:
+            raise OutsideError(
+                f"GitHub: to {aim}: a field of the answer is not as documented",
+                remedy="Look for a newer Slipway, or report this.",
+            ) from error
+        except requests.exceptions.RetryError as error:
+            raise OutsideError(
+                f"GitHub: to {aim}: no proper answer in {self._patience.attempts} attempts",
+                remedy="GitHub is failing or limits this token: see githubstatus.com, then run "
+                "again.",
+            ) from error
+        except requests.RequestException as error:
+            raise Unreachable(
+                f"GitHub: to {aim}: {why(error)}",
+                remedy="Check that the runner reaches GitHub's API; see githubstatus.com.",
+            ) from error
+
+    def _refusal(self, aim: str, permission: str, error: GithubException) -> OutsideError:
+        from github import RateLimitExceededException  # noqa: PLC0415
+
+        data = error.data if isinstance(error.data, dict) else {}
+        said = clean(str(data.get("message") or error.data or ""), secret=self._key.value)
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        request = clean(str(headers.get("x-github-request-id", "not named")), limit=80)
+        found = f"GitHub: to {aim}: {error.status}, {said} (request {request})"
+        if isinstance(error, RateLimitExceededException):
+            return OutsideError(found, remedy="GitHub limits this token; run again later.")
+        if error.status in (401, 403):
+            return Unauthorized(
+                f"{found}. The token in {self._key.setting} may not do this",
+                remedy=f"Add `{permission}` under `permissions:` of the job. In runs for forks and "
+                "Dependabot the token can only read, whatever is added.",
+            )
+        if error.status in (404, 410):
+            return NotFound(
+                found,
+                remedy=f"Check that {self._repository} is the repository and that the job has "
+                f"`{permission}` under `permissions:`.",
+            )
+        return OutsideError(found, remedy="Correct what GitHub names, or see githubstatus.com.")
+
+
+def _bounded_retry(patience: Patience, notice: Notice, pause: Sleep) -> GithubRetry:
+    """Return PyGithub's retry, which knows GitHub's rate limits, with our rules on top.
+
+    A write is repeated only if GitHub refused it by a limit, or it was never sent.
+    """
+    from github import GithubRetry  # noqa: PLC0415
+    from urllib3 import BaseHTTPResponse  # noqa: PLC0415
+
+    class Bounded(GithubRetry):
+        def is_retry(
+            self,
+            method: str,
+            status_code: int,
+            has_retry_after: bool = False,  # noqa: ARG002 - urllib3's signature
+        ) -> bool:
+            # PyGithub reads a 403 and raises at once unless it is a limit.
+            if status_code in (403, 429):
+                return True
+            return method.upper() in SAFE_METHODS and status_code in (502, 503, 504)
+
+        def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+            limit = response is not None and response.status in (403, 429)
+            asked = self.get_retry_after(response) if response is not None else None
+            wait = min(patience.rate_limit_cap, asked or self.get_backoff_time())
+            if limit:
+                notice(f"GitHub limits this token: waiting {wait:.0f} s")
+            pause(wait)
+
+    return Bounded(
+        total=patience.attempts - 1,
+        other=0,
+        backoff_factor=patience.backoff,
+        backoff_max=patience.backoff_max,
+        backoff_jitter=patience.jitter,
+        allowed_methods=SAFE_METHODS,
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_COMMENT else text[: MAX_COMMENT - len(CUT)] + CUT
+
+
+def _normal(text: str) -> str:
+    """Return text as GitHub may keep it: line ends and outer space are not ours to compare."""
+    return text.replace("\r\n", "\n").strip()

@@ -1,0 +1,84 @@
+"""Plain GETs, as a user's browser would make them: a new connection each, no key, no retry."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Final
+
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from slipway.clients.http import why
+from slipway.clients.replies import clean, read_body
+from slipway.ports import Answer, Prober
+
+MAX_BODY: Final = 64 * 1024
+"""Bytes of an answer that are read: a health answer is far shorter."""
+MAX_BUILD: Final = 128
+"""Characters of a build's name; a digest has 71."""
+
+
+class HttpProber(Prober):
+    """Probes over HTTP, verifying TLS. A redirect is an answer, not followed."""
+
+    def __init__(self, *, build_header: str = "X-Build", build_field: str = "build") -> None:
+        """``build_header`` and ``build_field`` (of a JSON answer) say where the build is named."""
+        self._header = build_header
+        self._field = build_field
+
+    def probe(self, url: str, *, timeout: float) -> Answer:
+        """GET ``url`` within ``timeout`` seconds in all. What goes wrong is in the answer."""
+        began = time.monotonic()
+        try:
+            with requests.Session() as session:
+                session.auth = _Nobody()
+                session.headers.update(
+                    {
+                        "User-Agent": "slipway-probe",
+                        "Cache-Control": "no-cache",
+                        "Connection": "close",
+                    }
+                )
+                with session.get(
+                    url, timeout=timeout, allow_redirects=False, stream=True
+                ) as response:
+                    left = timeout - (time.monotonic() - began)
+                    content, whole = read_body(response, limit=MAX_BODY, seconds=left)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            return self._failed(url, began, why(error))
+        seconds = time.monotonic() - began
+        if seconds > timeout:
+            return self._failed(url, began, "no answer in time")
+        return Answer(
+            url=url,
+            status=response.status_code,
+            seconds=seconds,
+            build=self._build(response, content if whole else b""),
+        )
+
+    def _failed(self, url: str, began: float, reason: str) -> Answer:
+        seconds = time.monotonic() - began
+        return Answer(url=url, status=None, seconds=seconds, build=None, error=reason)
+
+    def _build(self, response: requests.Response, content: bytes) -> str | None:
+        named: object = response.headers.get(self._header)
+        if named is None:
+            try:
+                value = json.loads(content)
+            except (ValueError, RecursionError):
+                return None
+            named = value.get(self._field) if isinstance(value, dict) else None
+        if not isinstance(named, str):
+            return None
+        # Compared with a digest or a commit, and shown: anything else names no build.
+        named = named.strip()
+        return named if named and named == clean(named, limit=MAX_BUILD) else None
+
+
+class _Nobody(AuthBase):
+    """No credentials, not even those of a ``.netrc``."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request

@@ -1,0 +1,98 @@
+"""The release record as the flag's filters hold it, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any, Final
+
+from slipway.clients.fields import Fields
+from slipway.errors import OutsideError
+from slipway.ports import Holder, Phase, Record
+
+VERSION: Final = 1
+"""Version of the payload. A payload of another version is not read."""
+WHERE: Final = "release record"
+
+
+def filters(record: Record) -> dict[str, Any]:
+    """Return the flag's filters that say ``record``: one group at its share, and the payload."""
+    return {
+        "groups": [{"properties": [], "rollout_percentage": _number(record.share)}],
+        "payloads": {"true": encode(record)},
+        "multivariate": None,
+    }
+
+
+def no_filters() -> dict[str, Any]:
+    """Return filters that match nobody and say nothing: what a kill leaves."""
+    return {"groups": [], "payloads": {}, "multivariate": None}
+
+
+def share(filters: Mapping[str, Any]) -> float:
+    """Return the percent of sellers these filters let in, at most.
+
+    A group that names no percentage lets everybody in (PostHog's rule). Slipway writes one group
+    at most; where somebody added others, the largest counts. Raises :class:`OutsideError`.
+    """
+    groups = Fields(filters, WHERE).items("groups") if filters.get("groups") else []
+    return max(
+        (
+            100.0
+            if group.raw.get("rollout_percentage") is None
+            else group.number("rollout_percentage", low=0, high=100)
+            for group in groups
+        ),
+        default=0.0,
+    )
+
+
+def read(filters: Mapping[str, Any]) -> Record | None:
+    """Return the record in the filters; ``None`` if there is none, or none that can be read."""
+    payloads = filters.get("payloads")
+    payload = payloads.get("true") if isinstance(payloads, dict) else None
+    return decode(payload) if isinstance(payload, str) else None
+
+
+def encode(record: Record) -> str:
+    """Return the payload: JSON on one line."""
+    return json.dumps(
+        {
+            "v": VERSION,
+            "release": record.release,
+            "candidate": record.candidate,
+            "stable": {"build": record.stable_build, "deploy_id": record.stable_deploy},
+            "phase": record.phase.value,
+            "share": _number(record.share),
+            "holder": {"run_id": record.holder.run_id, "attempt": record.holder.attempt},
+            "since": record.since.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        },
+        separators=(",", ":"),
+    )
+
+
+def decode(payload: str) -> Record | None:
+    """Return the record, or ``None`` for anything this version did not write."""
+    try:
+        fields = Fields(json.loads(payload), WHERE)
+        if fields.integer("v") != VERSION:
+            return None
+        stable, holder = fields.child("stable"), fields.child("holder")
+        return Record(
+            release=fields.text("release"),
+            candidate=fields.text("candidate"),
+            stable_build=stable.text("build"),
+            stable_deploy=stable.text("deploy_id"),
+            phase=Phase(fields.text("phase")),
+            share=fields.number("share", low=0, high=100),
+            holder=Holder(run_id=holder.text("run_id"), attempt=holder.integer("attempt")),
+            since=fields.time("since"),
+        )
+    except (ValueError, RecursionError, OutsideError):
+        return None
+
+
+def _number(value: float) -> int | float:
+    """Write 5, not 5.0: what PostHog's own page writes, so that nothing seems changed."""
+    return int(value) if float(value).is_integer() else value

@@ -10,6 +10,7 @@
     │   ├── Unreachable     3  no answer at all, or none in time
     │   └── FlagConflict    3  somebody else changed the flag since it was read
     ├── Aborted             4  a person, the runner or a lost lease stopped the release
+    │   └── Cancelled       4  the job is being cancelled: seconds are left to go back
     └── Frozen              5  what serves could not be confirmed; a human is needed
 
 Every error carries what was found (the message), a title for the annotation, and a remedy:
@@ -95,6 +96,12 @@ class Aborted(SlipwayError):
 
     exit_code = 4
     title = "Release aborted"
+
+
+class Cancelled(Aborted):
+    """The job is being cancelled: the runner kills the process about ten seconds from now."""
+
+    title = "Job cancelled"
 
 
 class Frozen(SlipwayError):

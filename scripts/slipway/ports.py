@@ -9,6 +9,7 @@ documented, and never returns a guess.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 
 class DeployStatus(StrEnum):
-    """Render's eleven deploy statuses (API reference, schema ``deployStatus``), and ours for others."""
+    """Render's eleven deploy statuses (schema ``deployStatus``), and ours for all others."""
 
     CREATED = "created"
     QUEUED = "queued"
@@ -131,7 +132,7 @@ class Platform(Protocol):
         ...
 
     def deploys(self, service_id: str, *, limit: int = 20) -> Sequence[Deploy]:
-        """Return the latest deploys, newest first (sorted here: Render does not promise an order)."""
+        """Return the latest deploys, newest first (Render promises no order: sorted here)."""
         ...
 
     def deploy(self, service_id: str, deploy_id: str) -> Deploy:
@@ -139,7 +140,7 @@ class Platform(Protocol):
         ...
 
     def start_deploy(self, service_id: str, artifact: Artifact) -> Deploy | None:
-        """Ask for a deploy. ``None``: accepted and queued (202, no body); the caller must find it."""
+        """Ask for a deploy. ``None``: queued (202, no body); the caller must find it."""
         ...
 
     def roll_back(self, service_id: str, deploy_id: str) -> Deploy:
@@ -185,7 +186,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What is true about a canary release. Kept in the flag's payload; holds nothing confidential."""
+    """What is true about a canary release: the flag's payload. Holds nothing confidential."""
 
     release: str
     candidate: str
@@ -285,7 +286,7 @@ class Edge(Protocol):
         ...
 
     def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:
-        """Take or renew the lease for ``ttl`` seconds. Raises ``Refused`` if another holder has it."""
+        """Take or renew the lease for ``ttl`` seconds. ``Refused``: another holder has it."""
         ...
 
     def give_back(self, release: str, holder: Holder) -> None:
@@ -293,7 +294,7 @@ class Edge(Protocol):
         ...
 
     def refresh(self, version: int, timeout: float) -> EdgeState:
-        """Have the edge read the flag until it has applied ``version``; at most ``timeout`` seconds."""
+        """Have the edge read the flag until it has applied ``version``, ``timeout`` s at most."""
         ...
 
     def kill(self, release: str | None, reason: str) -> EdgeState:
@@ -342,7 +343,7 @@ class Forge(Protocol):
     def set_status(
         self, deployment: Deployment, state: str, *, description: str, url: str | None
     ) -> None:
-        """Add a status: ``queued``, ``in_progress``, ``success``, ``failure``, ``error``, ``inactive``."""
+        """Add a status: ``in_progress``, ``success``, ``failure``, ``error``, ``inactive``."""
         ...
 
     def pull_request(self, commit: str) -> int | None:
@@ -367,4 +368,8 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Wait. Raises :class:`slipway.errors.Aborted` when the job is being cancelled."""
+        ...
+
+    def shielded(self) -> AbstractContextManager[None]:
+        """Return a context in which ``sleep`` does not raise: the way back is never cancelled."""
         ...

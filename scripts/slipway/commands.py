@@ -1,0 +1,317 @@
+"""The commands: from checked inputs to an outcome. Clients are made here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from slipway import config
+from slipway.clients.clock import SystemClock
+from slipway.clients.edge import EdgeClient
+from slipway.clients.posthog import PostHogFlags
+from slipway.clients.probe import HttpProber
+from slipway.clients.render import Render
+from slipway.errors import SlipwayError, UsageError
+from slipway.github_actions import Runner
+from slipway.inputs import Inputs
+from slipway.ports import Artifact
+from slipway.release import canary, preflight, rollback, staging
+from slipway.release.deploys import Ports
+from slipway.release.journal import Entry, Journal, Kind
+from slipway.release.outcome import Outcome, Result
+from slipway.release.traffic import Traffic
+from slipway.report.markdown import Report
+from slipway.report.publisher import Publisher, Where
+from slipway.report.text import short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What one command works with."""
+
+    inputs: Inputs
+    settings: config.Config
+    service: config.Service
+    clock: SystemClock
+    runner: Runner
+
+
+def run(inputs: Inputs, clock: SystemClock, runner: Runner) -> list[Report]:
+    """Run the command that was asked for; return what to tell people, one report per environment.
+
+    The last report's outcome is the command's. Expected failures become outcomes; raises only
+    :class:`UsageError` (nothing was called yet) and bugs.
+    """
+    settings = config.load(inputs.config)
+    service = settings.service(inputs.service)
+    desk = Desk(inputs=inputs, settings=settings, service=service, clock=clock, runner=runner)
+    steps: dict[str, list[Callable[[Desk], Report]]] = {
+        "deploy-staging": [deploy_staging],
+        "canary-prod": [canary_prod],
+        "rollback": [roll_back],
+        "release": [deploy_staging, canary_prod] if service.staging else [canary_prod],
+    }
+    if inputs.verb != "deploy-staging":
+        _require_stable(desk)
+    if inputs.verb in ("canary-prod", "release"):
+        _canary_setup(desk)
+    reports: list[Report] = []
+    for step in steps[inputs.verb]:
+        reports.append(step(desk))
+        outcome = reports[-1].outcome
+        if outcome is None or outcome.exit_code != 0:
+            break
+    return reports
+
+
+def deploy_staging(desk: Desk) -> Report:
+    """Deploy to staging, wait, verify."""
+    track = desk.service.staging
+    if track is None:
+        raise UsageError(
+            f"{desk.inputs.service} has no `staging:` in slipway.yml",
+            remedy="Add `staging: {service: srv-…}`: the Render service that is staging.",
+        )
+    artifact = _artifact(desk, _render(desk), track.service)
+
+    def act(ports: Ports, release: str) -> Outcome:
+        return staging.run(
+            staging.Plan(
+                release=release,
+                settings=desk.service,
+                staging=track.service,
+                artifact=artifact,
+            ),
+            ports,
+        )
+
+    return _perform(desk, act, verb="deploy-staging", environment="staging", artifact=artifact)
+
+
+def canary_prod(desk: Desk) -> Report:
+    """A few sellers first, then everybody."""
+    stable, setup = _require_stable(desk), _canary_setup(desk)
+    artifact = _artifact(desk, _render(desk), stable.service)
+
+    def act(ports: Ports, release: str) -> Outcome:
+        return canary.run(
+            preflight.Plan(
+                release=release,
+                settings=desk.service,
+                stable=stable.service,
+                canary=setup.canary.service,
+                artifact=artifact,
+            ),
+            ports,
+            _traffic(desk, ports, setup, release=release, candidate=artifact.identity),
+        )
+
+    return _perform(desk, act, verb="canary-prod", environment="production", artifact=artifact)
+
+
+def roll_back(desk: Desk) -> Report:
+    """Promote Previous Build."""
+    stable = _require_stable(desk)
+    setup = _canary_setup(desk) if desk.service.edge else None
+    inputs = desk.inputs
+
+    def act(ports: Ports, release: str) -> Outcome:
+        traffic = (
+            _traffic(desk, ports, setup, release=release, candidate=inputs.target)
+            if setup
+            else None
+        )
+        return rollback.run(
+            rollback.Plan(
+                release=release,
+                settings=desk.service,
+                stable=stable.service,
+                target=inputs.target,
+                reason=inputs.reason,
+                actor=inputs.run.actor,
+            ),
+            ports,
+            traffic,
+        )
+
+    return _perform(desk, act, verb="rollback", environment="production", artifact=None)
+
+
+def _perform(
+    desk: Desk,
+    act: Callable[[Ports, str], Outcome],
+    *,
+    verb: str,
+    environment: str,
+    artifact: Artifact | None,
+) -> Report:
+    """Run one strategy with a journal that is shown and published; return its report."""
+    inputs, clock, runner = desk.inputs, desk.clock, desk.runner
+    identity = artifact.identity if artifact else None
+    report = Report(
+        verb=verb,
+        service=inputs.service,
+        actor=inputs.run.actor,
+        candidate=identity or (inputs.target if inputs.target != "previous" else None),
+        reason=inputs.reason,
+        run_url=inputs.run.url,
+        url=desk.service.url if environment == "production" else None,
+    )
+    publisher = _publisher(desk, report, environment)
+    journal = Journal(clock, report.entries.append, _printer(runner), publisher or _ignore)
+    ports = Ports(
+        platform=_render(desk, journal),
+        prober=HttpProber(
+            build_header=desk.service.build.header, build_field=desk.service.build.field
+        ),
+        clock=clock,
+        journal=journal,
+        poll=desk.settings.render.poll,
+    )
+    holder = inputs.run.holder
+    release = f"{holder.run_id}.{holder.attempt}-{short(identity or verb).removeprefix('sha256:')}"
+    started = clock.now()
+    if publisher and verb != "canary-prod":
+        publisher.update()
+    try:
+        outcome = act(ports, release)
+    except SlipwayError as error:
+        result = Result.ABORTED if error.exit_code == Result.ABORTED.exit_code else Result.REFUSED
+        outcome = Outcome(
+            result=result,
+            reason=error.found,
+            remedy=error.remedy,
+            release_id=release,
+            failure=error,
+        )
+    report.outcome = replace(outcome, started_at=started, finished_at=clock.now())
+    if publisher:
+        publisher.finish()
+    return report
+
+
+def _printer(runner: Runner) -> Callable[[Entry], None]:
+    def show(entry: Entry) -> None:
+        share = "" if entry.share is None else f"{entry.share:g} % · "
+        if entry.kind is Kind.TROUBLE:
+            runner.annotate("warning", "Release goes on", entry.text)
+        runner.say(f"{entry.at:%H:%M:%S} {entry.phase or ''} · {share}{entry.text}")
+
+    return show
+
+
+def _ignore(entry: Entry) -> None:
+    del entry
+
+
+def _publisher(desk: Desk, report: Report, environment: str) -> Publisher | None:
+    run, token = desk.inputs.run, desk.inputs.keys.github
+    if not (run.on_github and run.repository and token and desk.inputs.commit):
+        return None
+    # PyGithub costs a quarter of a second to import: only where there is something to write.
+    from slipway.clients.github import GitHub  # noqa: PLC0415
+
+    def notify(text: str) -> None:
+        desk.runner.annotate("notice", "Not written on GitHub", text)
+
+    return Publisher(
+        GitHub(token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say),
+        Where(
+            ref=desk.inputs.commit,
+            environment=environment,
+            production=environment == "production",
+            task="rollback" if report.verb == "rollback" else "deploy",
+            pull_request=run.pull_request,
+            comment=desk.inputs.comment,
+            payload={
+                "service": report.service,
+                "build": report.candidate or desk.inputs.target,
+                "reason": report.reason,
+                "actor": report.actor,
+            },
+        ),
+        report,
+        notify,
+    )
+
+
+def _render(desk: Desk, journal: Journal | None = None) -> Render:
+    return Render(
+        desk.inputs.keys.render,
+        base_url=desk.settings.render.api_url,
+        notice=journal.note if journal else desk.runner.say,
+        sleep=desk.clock.sleep,
+    )
+
+
+def _artifact(desk: Desk, render: Render, service_id: str) -> Artifact:
+    return desk.inputs.artifact(image_backed=render.service(service_id).image_backed)
+
+
+def _traffic(
+    desk: Desk, ports: Ports, setup: CanarySetup, *, release: str, candidate: str
+) -> Traffic:
+    notice, sleep = ports.journal.note, desk.clock.sleep
+    return Traffic(
+        flags=PostHogFlags(
+            setup.posthog_key,
+            base_url=setup.posthog.host,
+            project=setup.posthog.project,
+            notice=notice,
+            sleep=sleep,
+        ),
+        edge=EdgeClient(setup.edge_token, url=setup.edge.url, notice=notice, sleep=sleep),
+        clock=desk.clock,
+        journal=ports.journal,
+        key=setup.edge.flag,
+        lease=setup.edge.lease,
+        release=release,
+        holder=desk.inputs.run.holder,
+        candidate=candidate,
+    )
+
+
+def _require_stable(desk: Desk) -> config.Track:
+    if desk.service.stable is None:
+        raise UsageError(
+            f"{desk.inputs.service} has no `stable:` in slipway.yml",
+            remedy="Add `stable: {service: srv-…}`: the Render service that is production.",
+        )
+    return desk.service.stable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySetup:
+    """Everything a canary needs beyond a Render service."""
+
+    canary: config.Track
+    edge: config.Edge
+    posthog: config.PostHog
+    posthog_key: str = field(repr=False)
+    edge_token: str = field(repr=False)
+
+
+def _canary_setup(desk: Desk) -> CanarySetup:
+    """Return the set-up of a canary, or say everything that it lacks at once."""
+    keys, service, posthog = desk.inputs.keys, desk.service, desk.settings.posthog
+    if service.canary and service.edge and posthog and keys.posthog and keys.edge:
+        return CanarySetup(
+            canary=service.canary,
+            edge=service.edge,
+            posthog=posthog,
+            posthog_key=keys.posthog,
+            edge_token=keys.edge,
+        )
+    needs = {
+        "`canary: {service: srv-…}` for this service: Render cannot split the traffic of one "
+        "service, so the canary is a second one": service.canary,
+        "`edge: {url: …}` for this service: the edge chooses who goes to the canary": service.edge,
+        "`posthog: {host: …, project: …}`: its flag is the record of a release": posthog,
+        "the input `posthog-api-key`": keys.posthog,
+        "the input `edge-token`": keys.edge,
+    }
+    listed = "\n".join(f"  - {what}" for what, there in needs.items() if not there)
+    raise UsageError(
+        f"a canary of {desk.inputs.service} is not set up; missing:\n{listed}",
+        remedy="Add them, or use deploy-staging, which needs none of them.",
+    )

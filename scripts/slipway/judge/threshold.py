@@ -1,0 +1,97 @@
+"""Counts and a threshold: is the candidate's error rate above the control's by more than a ratio?
+
+The simplest judge that can be wrong in only one way the reader can check by hand. It holds until
+the candidate has had ``min_requests``, and never rolls back on fewer than ``min_errors``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from slipway.ports import Counts, EdgeCounts
+
+NOTHING = Counts(requests=0, errors=0)
+
+
+class Decision(StrEnum):
+    """What a look at the counts says."""
+
+    ROLLBACK = "rollback"
+    HOLD = "hold"
+    PROMOTE = "promote"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """The threshold. ``ratio`` 1.15 tolerates 15 % more errors than the control has."""
+
+    ratio: float
+    min_errors: int
+    min_requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A decision and the sentence that explains it with its numbers."""
+
+    decision: Decision
+    sentence: str
+
+
+def judge(candidate: Counts, control: Counts, rule: Rule) -> Verdict:
+    """Compare two tracks over the same time. Zero errors is a count; zero requests is not."""
+    seen = f"candidate {_rate(candidate)}, control {_rate(control)}"
+    if control.requests == 0:
+        return Verdict(decision=Decision.HOLD, sentence=f"no control to compare with: {seen}")
+    allowed = rule.ratio * control.errors / control.requests
+    if candidate.errors >= rule.min_errors and candidate.errors > allowed * candidate.requests:
+        return Verdict(
+            decision=Decision.ROLLBACK,
+            sentence=f"more than {rule.ratio:g} times the control's errors: {seen}",
+        )
+    if candidate.requests < rule.min_requests:
+        return Verdict(
+            decision=Decision.HOLD,
+            sentence=f"too few requests to judge (at least {rule.min_requests}): {seen}",
+        )
+    return Verdict(decision=Decision.PROMOTE, sentence=f"nothing against it: {seen}")
+
+
+def _rate(counts: Counts) -> str:
+    if counts.requests == 0:
+        return "0 requests"
+    share = 100 * counts.errors / counts.requests
+    return f"{counts.errors} of {counts.requests} requests failed ({share:.2g} %)"
+
+
+class Window:
+    """Counts since a moment, through restarts of the counters.
+
+    The edge's counters are totals since its ``epoch`` began. When the epoch changes, or a total
+    goes back, the counters restarted: what they show now is all new, and what was seen before
+    is kept. Only what was counted and lost in between is missing.
+    """
+
+    def __init__(self, start: EdgeCounts) -> None:
+        self._last = start
+        self._kept = {"stable": NOTHING, "canary": NOTHING}
+
+    def add(self, now: EdgeCounts) -> tuple[Counts, Counts]:
+        """Take a reading; return (stable, canary) since the window began."""
+        fresh = now.epoch != self._last.epoch
+        self._kept = {
+            "stable": _grown(self._kept["stable"], self._last.stable, now.stable, fresh=fresh),
+            "canary": _grown(self._kept["canary"], self._last.canary, now.canary, fresh=fresh),
+        }
+        self._last = now
+        return self._kept["stable"], self._kept["canary"]
+
+
+def _grown(kept: Counts, last: Counts, now: Counts, *, fresh: bool) -> Counts:
+    restarted = fresh or now.requests < last.requests or now.errors < last.errors
+    base = NOTHING if restarted else last
+    return Counts(
+        requests=kept.requests + now.requests - base.requests,
+        errors=kept.errors + now.errors - base.errors,
+    )

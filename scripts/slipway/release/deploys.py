@@ -1,0 +1,271 @@
+"""Bringing a build live on one Render service, and going back to an earlier one.
+
+Every outside change is intent, idempotent act, read back: a deploy of the same build that is
+already live or running is adopted, and what Render says went live is compared with what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, Unauthorized
+from slipway.ports import Artifact, Clock, Deploy, DeployStatus, Platform, Prober, Service
+from slipway.release.journal import Journal
+
+FIND_DEADLINE = 60.0
+"""Seconds until a deploy that Render accepted with 202 must show up (its own CLI waits as long)."""
+PROGRESS_EVERY = 30.0
+"""Seconds between lines of the log while nothing changes."""
+TWO_READINGS = 6.0
+"""Seconds between the two readings that confirm a way back: two HTTP timeouts of 3 s, so that a
+request still in flight when we asked would have landed in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What every strategy calls."""
+
+    platform: Platform
+    prober: Prober
+    clock: Clock
+    journal: Journal
+    poll: float
+    """Seconds between questions about a deploy."""
+
+
+Pulse = Callable[[], None]
+"""Called on every turn of a wait: keeps a lease alive, looks at guards. May raise to stop it."""
+
+
+def no_pulse() -> None:
+    """Nothing to keep alive."""
+
+
+def usable(ports: Ports, service_id: str) -> Service:
+    """Read a service and refuse it where it cannot be deployed."""
+    service = ports.platform.service(service_id)
+    if service.suspended:
+        raise Refused(
+            f"{service.name} ({service_id}) is suspended at Render",
+            remedy=f"Resume it{_at(service)} and run this again.",
+        )
+    return service
+
+
+def _at(service: Service) -> str:
+    return f" at {service.dashboard_url}" if service.dashboard_url else ""
+
+
+def live(deploys: Sequence[Deploy]) -> Deploy | None:
+    """Return the deploy that serves, of the newest-first ``deploys``."""
+    return next((d for d in deploys if d.status is DeployStatus.LIVE), None)
+
+
+def cancel_running(ports: Ports, service_id: str) -> None:
+    """Cancel whatever is still running: a deploy that lands later would undo what comes next."""
+    for deploy in ports.platform.deploys(service_id):
+        if deploy.status.running:
+            ports.platform.cancel_deploy(service_id, deploy.id)
+            ports.journal.note(f"cancelled the running deploy {deploy.id} on {service_id}")
+
+
+def bring_live(
+    ports: Ports,
+    service_id: str,
+    artifact: Artifact,
+    *,
+    deadline: float,
+    pulse: Pulse = no_pulse,
+) -> Deploy:
+    """Deploy ``artifact`` and return its deploy once it is live. ``deadline`` in seconds.
+
+    Raises :class:`DeployFailed` when Render says so or time is up (the deploy is then cancelled),
+    :class:`Aborted` when somebody else replaced or cancelled it.
+    """
+    deploys = ports.platform.deploys(service_id)
+    running = [d for d in deploys if d.status.running]
+    adopted = next((d for d in running if d.identity == artifact.identity), None)
+    current = live(deploys)
+    if adopted is None and not running and current and current.identity == artifact.identity:
+        ports.journal.note(f"{service_id} already runs it (deploy {current.id})")
+        return current
+    if adopted is None:
+        cancel_running(ports, service_id)
+        known = {d.id for d in deploys}
+        started = ports.platform.start_deploy(service_id, artifact)
+        adopted = started or _find(ports, service_id, known, artifact, pulse)
+    ports.journal.note(f"deploy {adopted.id} of {artifact.identity[:19]} on {service_id}")
+    return wait_live(ports, service_id, adopted, artifact.identity, deadline=deadline, pulse=pulse)
+
+
+def _find(
+    ports: Ports, service_id: str, known: set[str], artifact: Artifact, pulse: Pulse
+) -> Deploy:
+    """Find the deploy that a 202 promised: one that was not there before, of this build."""
+    until = ports.clock.monotonic() + FIND_DEADLINE
+    while ports.clock.monotonic() < until:
+        for deploy in ports.platform.deploys(service_id):
+            if deploy.id not in known and deploy.identity in (artifact.identity, None):
+                return deploy
+        ports.clock.sleep(min(1.0, ports.poll))
+        pulse()
+    raise DeployFailed(
+        f"Render queued a deploy on {service_id}, and none appeared within {FIND_DEADLINE:.0f} s",
+        remedy="Look at the service's Events at Render, then run this again: it adopts a deploy "
+        "of the same build.",
+    )
+
+
+def wait_live(
+    ports: Ports,
+    service_id: str,
+    deploy: Deploy,
+    identity: str | None,
+    *,
+    deadline: float,
+    pulse: Pulse = no_pulse,
+) -> Deploy:
+    """Wait until ``deploy`` is live and is the build with ``identity``."""
+    began = ports.clock.monotonic()
+    shown: tuple[str, float] = ("", began)
+    while True:
+        now = ports.clock.monotonic()
+        if deploy.raw_status != shown[0] or now - shown[1] >= PROGRESS_EVERY:
+            ports.journal.note(f"{deploy.id}: {deploy.raw_status} after {now - began:.0f} s")
+            shown = (deploy.raw_status, now)
+        if deploy.status is DeployStatus.LIVE:
+            return _verified(deploy, identity)
+        _raise_if_over(deploy)
+        if now - began >= deadline:
+            raise _timed_out(ports, service_id, deploy, deadline)
+        ports.clock.sleep(ports.poll)
+        pulse()
+        try:
+            deploy = ports.platform.deploy(service_id, deploy.id)
+        except Unauthorized:
+            raise
+        except OutsideError as error:
+            # A deploy goes on without us; only the deadline ends the wait.
+            ports.journal.trouble(f"reading {deploy.id}: {error.found}")
+
+
+def _verified(deploy: Deploy, identity: str | None) -> Deploy:
+    if identity is not None and deploy.identity != identity:
+        raise DeployFailed(
+            f"deploy {deploy.id} went live with {deploy.identity}, and {identity} was asked for",
+            remedy="Somebody or something else deployed this service at the same time. "
+            "Turn auto-deploy off and run this again.",
+        )
+    return deploy
+
+
+def _raise_if_over(deploy: Deploy) -> None:
+    if deploy.status is DeployStatus.CANCELED:
+        raise Aborted(
+            f"deploy {deploy.id} was cancelled at Render",
+            remedy="A person, or another deploy under the policy Override, cancelled it. "
+            "See the service's Events at Render.",
+        )
+    if deploy.status.failed:
+        raise DeployFailed(
+            f"deploy {deploy.id} ended as {deploy.raw_status}",
+            remedy="Read its log at Render. The instances of the build before keep serving.",
+        )
+    if deploy.status is DeployStatus.DEACTIVATED:
+        raise Aborted(
+            f"deploy {deploy.id} was replaced by another deploy",
+            remedy="Somebody else deployed this service meanwhile. See its Events at Render.",
+        )
+
+
+def _timed_out(
+    ports: Ports, service_id: str, deploy: Deploy, deadline: float
+) -> DeployFailed | OutsideError:
+    with ports.clock.shielded():
+        ports.platform.cancel_deploy(service_id, deploy.id)
+    if deploy.status is DeployStatus.UNKNOWN:
+        return OutsideError(
+            f"Render says {deploy.raw_status!r} for deploy {deploy.id}, which is no status this "
+            f"version knows, and it was not live after {deadline:.0f} s; it was cancelled",
+            remedy="Unknown is never success. Look at the deploy at Render, and update Slipway.",
+        )
+    return DeployFailed(
+        f"deploy {deploy.id} was still {deploy.raw_status} after {deadline:.0f} s; "
+        "it was cancelled",
+        remedy="Its instances did not become healthy in time: read the deploy's log at Render. "
+        "`strategy.deploy-deadline` sets the time.",
+    )
+
+
+def go_back(
+    ports: Ports,
+    service_id: str,
+    target: Deploy,
+    *,
+    image_backed: bool,
+    deadline: float,
+    pulse: Pulse = no_pulse,
+) -> Deploy:
+    """Bring the build of an earlier deploy back, by digest or deploy id, never by a ref.
+
+    Image services redeploy the digest with their current settings; for services built from Git
+    Render's rollback reuses the artefact of ``target`` (and its environment values). Returns the
+    live deploy after two readings agree and nothing newer is pending.
+    """
+    until = ports.clock.monotonic() + deadline
+    while True:
+        cancel_running(ports, service_id)
+        current = live(ports.platform.deploys(service_id))
+        if current is None or current.identity != target.identity:
+            left = max(until - ports.clock.monotonic(), ports.poll)
+            current = _redeploy(
+                ports, service_id, target, image_backed=image_backed, deadline=left, pulse=pulse
+            )
+        first = current
+        _pause(ports, TWO_READINGS, pulse)
+        deploys = ports.platform.deploys(service_id)
+        current = live(deploys)
+        if current and current.identity == target.identity:
+            if not any(d.status.running for d in deploys):
+                return current
+            ports.journal.note(f"another deploy slipped in on {service_id}: going back again")
+        if ports.clock.monotonic() >= until:
+            raise DeployFailed(
+                f"{service_id} did not stay on {target.identity} within {deadline:.0f} s "
+                f"(last seen live: {first.identity})",
+                remedy=f"Press Rollback on deploy {target.id} at Render, and stop whatever else "
+                "deploys this service.",
+            )
+
+
+def _redeploy(
+    ports: Ports,
+    service_id: str,
+    target: Deploy,
+    *,
+    image_backed: bool,
+    deadline: float,
+    pulse: Pulse,
+) -> Deploy:
+    known = {d.id for d in ports.platform.deploys(service_id)}
+    if image_backed:
+        if target.reference is None or "@" not in target.reference:
+            raise Refused(
+                f"Render does not say which digest deploy {target.id} ran",
+                remedy="Name the build: `target: sha256:…`. A tag may have moved since.",
+            )
+        artifact = Artifact(kind="image", reference=target.reference, commit=None)
+        started = ports.platform.start_deploy(service_id, artifact)
+        deploy = started or _find(ports, service_id, known, artifact, pulse)
+    else:
+        deploy = ports.platform.roll_back(service_id, target.id)
+    ports.journal.note(f"deploy {deploy.id} brings {str(target.identity)[:19]} back")
+    return wait_live(ports, service_id, deploy, target.identity, deadline=deadline, pulse=pulse)
+
+
+def _pause(ports: Ports, seconds: float, pulse: Pulse) -> None:
+    until = ports.clock.monotonic() + seconds
+    while (left := until - ports.clock.monotonic()) > 0:
+        ports.clock.sleep(min(left, ports.poll))
+        pulse()

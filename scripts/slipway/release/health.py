@@ -1,0 +1,104 @@
+"""Health: is the build that answers the build we mean, and does it go on answering?"""
+
+from __future__ import annotations
+
+from slipway.config import Health
+from slipway.errors import DeployFailed, Refused
+from slipway.ports import Answer, Prober, Service
+from slipway.release.deploys import Ports, Pulse, no_pulse
+
+GOOD_IN_A_ROW = 3
+"""Good answers in a row before a build counts as healthy."""
+ANSWER_DEADLINE = 120.0
+"""Seconds a live build gets to answer as itself: Render keeps old instances for 60 s after it
+has switched, and some requests may still reach them."""
+
+
+def url_of(service: Service, health: Health) -> str:
+    """Return the probe's URL, at the service's own address. Raises :class:`Refused`."""
+    if service.url is None:
+        raise Refused(
+            f"{service.name} ({service.id}) has no public address to probe",
+            remedy="Only web services can be probed; make it a web_service.",
+        )
+    return service.url + health.path
+
+
+def healthy(answer: Answer) -> bool:
+    """Return whether Render would call this answer healthy: 2xx or 3xx."""
+    return answer.status is not None and 200 <= answer.status < 400
+
+
+def describe(answer: Answer) -> str:
+    """Say in a few words what a probe saw."""
+    if answer.status is None:
+        return f"no answer ({answer.error or 'unknown error'})"
+    return f"HTTP {answer.status} in {answer.seconds:.1f} s"
+
+
+def await_build(
+    ports: Ports,
+    url: str,
+    *,
+    build: str | None,
+    health: Health,
+    instances: int = 1,
+    deadline: float = ANSWER_DEADLINE,
+    pulse: Pulse = no_pulse,
+) -> None:
+    """Wait until ``url`` answers well, as ``build``, several times in a row.
+
+    One probe reaches one of several instances: twice their number must agree. ``build`` None
+    (an image whose commit is not known) checks health alone, and says so. Raises
+    :class:`DeployFailed` when ``deadline`` seconds did not suffice.
+    """
+    wanted = max(GOOD_IN_A_ROW, 2 * instances)
+    until = ports.clock.monotonic() + deadline
+    good = 0
+    while True:
+        answer = ports.prober.probe(url, timeout=health.timeout)
+        right = build is None or answer.build == build
+        good = good + 1 if healthy(answer) and right else 0
+        if good >= wanted:
+            named = f"as build {build[:12]}" if build else "(which build is not known)"
+            ports.journal.gate(f"{url} answered {good} times in a row {named}")
+            return
+        if ports.clock.monotonic() >= until:
+            raise DeployFailed(
+                f"{url} did not answer {wanted} times in a row as build {build} within "
+                f"{deadline:.0f} s; last: {describe(answer)}, build {answer.build}",
+                remedy="Deploy a build whose health path answers 2xx and names its commit "
+                "(see `build:` and `health:` in slipway.yml).",
+            )
+        ports.clock.sleep(min(1.0, ports.poll))
+        pulse()
+
+
+class HealthGuard:
+    """Probes one URL and trips after ``failures`` bad looks in a row.
+
+    Bad answers and no answer at all are counted apart: the first is the build's, the second may
+    be the network's, and the reason says which it was.
+    """
+
+    def __init__(self, prober: Prober, url: str, health: Health) -> None:
+        self._prober = prober
+        self._url = url
+        self._health = health
+        self._failed = 0
+        self._unreachable = 0
+
+    def look(self) -> str | None:
+        """Probe once. Return the reason when this look trips the guard."""
+        answer = self._prober.probe(self._url, timeout=self._health.timeout)
+        if healthy(answer):
+            self._failed = self._unreachable = 0
+            return None
+        if answer.status is None:
+            self._unreachable, self._failed = self._unreachable + 1, 0
+        else:
+            self._failed, self._unreachable = self._failed + 1, 0
+        in_a_row = max(self._failed, self._unreachable)
+        if in_a_row < self._health.failures:
+            return None
+        return f"{self._url} failed {in_a_row} times in a row: {describe(answer)}"

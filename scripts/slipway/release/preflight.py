@@ -1,0 +1,97 @@
+"""What is checked before a canary release changes anything, and what there is to go back to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slipway.config import Service as Settings
+from slipway.errors import Refused
+from slipway.ports import Artifact, Deploy, Service
+from slipway.release import deploys
+from slipway.release.deploys import Ports
+from slipway.release.health import url_of
+from slipway.release.traffic import Traffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One canary release, as asked for."""
+
+    release: str
+    settings: Settings
+    stable: str
+    """Render service id."""
+    canary: str
+    """Render service id."""
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What was there before anything was changed, and what to go back to."""
+
+    stable: Service
+    canary: Service
+    live: Deploy
+    canary_live: Deploy | None
+
+
+def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
+    """Check everything that can be checked without changing anything. Raises ``Refused``."""
+    traffic.look()
+    stable = deploys.usable(ports, plan.stable)
+    canary = deploys.usable(ports, plan.canary)
+    for service in (stable, canary):
+        if service.image_backed != (plan.artifact.kind == "image"):
+            raise Refused(
+                f"{service.name} is {'' if service.image_backed else 'not '}image-backed, and "
+                f"the build to release is a {plan.artifact.kind}",
+                remedy="Stable and canary must be services of the same kind.",
+            )
+        _refuse_other_deployers(service, plan.artifact)
+    url_of(canary, plan.settings.health)
+    latest = ports.platform.deploys(stable.id)
+    live = deploys.live(latest)
+    if live is None or live.identity is None:
+        raise Refused(
+            f"{stable.name} ({stable.id}) has no live deploy whose build Render names",
+            remedy="There must be a build to go back to. Deploy the stable service once "
+            "(images by digest), then release with a canary.",
+        )
+    running = [deploy.id for deploy in latest if deploy.status.running]
+    if running:
+        raise Refused(
+            f"another deploy is running on {stable.name}: {', '.join(running)}",
+            remedy="Wait until it has ended, or cancel it at Render.",
+        )
+    return Before(
+        stable=stable,
+        canary=canary,
+        live=live,
+        canary_live=deploys.live(ports.platform.deploys(canary.id)),
+    )
+
+
+def _refuse_other_deployers(service: Service, artifact: Artifact) -> None:
+    if service.auto_deploy and not service.image_backed:
+        raise Refused(
+            f"auto-deploy is on for {service.name} ({service.id}): Render would deploy every "
+            "commit to everybody, beside this release",
+            remedy="Turn it off: Render, Settings, Build & Deploy, Auto-Deploy: No.",
+        )
+    if service.image_path is not None:
+        configured = _repository(service.image_path)
+        asked = _repository(artifact.reference)
+        if configured != asked:
+            raise Refused(
+                f"{service.name} runs {configured}, and the build to release is of {asked}",
+                remedy="Render deploys only digests and tags of the image the service is "
+                "configured with. Pass that image, or change it at Render.",
+            )
+
+
+def _repository(image: str) -> str:
+    """Return host and name of an image reference, without tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, tail = name.rpartition("/")
+    return head + slash + tail.partition(":")[0]

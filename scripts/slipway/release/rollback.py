@@ -1,0 +1,207 @@
+"""rollback: Promote Previous Build, pressed by a person.
+
+First everybody off the canary track, whoever drives it; then the stable service back to an
+earlier build, by digest or deploy id. Needs nothing but what it must touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slipway.config import Service as Settings
+from slipway.errors import DeployFailed, OutsideError, Refused, SlipwayError
+from slipway.ports import Deploy, DeployStatus, Service
+from slipway.release import deploys
+from slipway.release.deploys import Ports
+from slipway.release.health import await_build, url_of
+from slipway.release.outcome import Outcome, Result
+from slipway.release.traffic import Traffic, Zero
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One way back, as asked for."""
+
+    release: str
+    settings: Settings
+    stable: str
+    """Render service id."""
+    target: str
+    """``previous``, a deploy id, a digest or a commit."""
+    reason: str
+    actor: str
+
+
+def run(plan: Plan, ports: Ports, traffic: Traffic | None) -> Outcome:
+    """Go back. ``traffic`` is ``None`` for a service without an edge."""
+    zero = traffic.to_zero(f"{plan.actor}: {plan.reason}", whoever=True) if traffic else None
+    service = deploys.usable(ports, plan.stable)
+    history = ports.platform.deploys(plan.stable, limit=100)
+    current = deploys.live(history)
+    choice = choose(history, plan.target, image_path=service.image_path)
+    if choice.target is None:
+        return _outcome(plan, Result.UNCHANGED, choice.why, zero=zero, now=current, before=current)
+    ports.journal.note(choice.why)
+    try:
+        arrived = deploys.go_back(
+            ports,
+            plan.stable,
+            choice.target,
+            image_backed=service.image_backed,
+            deadline=plan.settings.strategy.deploy_deadline,
+        )
+        _see_it_answer(plan, ports, service)
+    except (DeployFailed, OutsideError) as error:
+        found = f"going back to {choice.target.identity}: {error.found}"
+        return _outcome(
+            plan,
+            Result.FROZEN,
+            found,
+            zero=zero,
+            now=None,
+            before=current,
+            remedy=error.remedy,
+        )
+    _stop_auto_deploy(ports, service)
+    if traffic:
+        traffic.settle_record(arrived.identity or "", arrived.id)
+    reason = f"{plan.actor} went back to {choice.target.identity}: {plan.reason}"
+    return _outcome(plan, Result.PROMOTED_PREVIOUS, reason, zero=zero, now=arrived, before=current)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The deploy to go back to, or ``None`` when what is asked for is already live."""
+
+    target: Deploy | None
+    why: str
+
+
+def choose(history: Sequence[Deploy], target: str, *, image_path: str | None = None) -> Choice:
+    """Choose the deploy to go back to from a newest-first ``history``.
+
+    ``previous`` is the newest deploy before the live one that has been live with another build.
+    Where the live build is itself a return (it had been live earlier, with another build in
+    between), the way back has already been taken: nothing is done, and the next older build is
+    named. A deploy that never served is never a target.
+    """
+    current = deploys.live(history)
+    if current is None:
+        raise Refused(
+            "the service has no live deploy, so there is no build to go back from",
+            remedy="Deploy it at Render, or name a build: `target: sha256:…` or a deploy id.",
+        )
+    if target != "previous":
+        return _named(history, current, target, image_path)
+    served = [d for d in history if d.status is DeployStatus.DEACTIVATED and d.identity]
+    older = [d for d in served if d.created_at < current.created_at]
+    others = [d for d in older if d.identity != current.identity]
+    if not others:
+        raise Refused(
+            f"no build has been live before {current.identity} in the last "
+            f"{len(history)} deploys: there is no previous build",
+            remedy="Name a build that Render still has: `target: dep-…`, or `target: sha256:…`.",
+        )
+    before_others = [d for d in older if d.created_at < others[0].created_at]
+    first_time = next((d for d in before_others if d.identity == current.identity), None)
+    if first_time is None:
+        when = f"{others[0].created_at:%Y-%m-%d %H:%M} UTC"
+        return Choice(target=others[0], why=f"previous build: {others[0].id} of {when}")
+    still_older = next(
+        (d for d in before_others if d.identity not in (current.identity, others[0].identity)),
+        None,
+    )
+    hint = (
+        f"; to go further back, name it: target: {still_older.id} ({still_older.identity})"
+        if still_older
+        else "; Render lists no older build"
+    )
+    return Choice(
+        target=None,
+        why=f"{current.id} has already gone back from {others[0].identity} to "
+        f"{current.identity}{hint}",
+    )
+
+
+def _named(
+    history: Sequence[Deploy], current: Deploy, target: str, image_path: str | None
+) -> Choice:
+    """Find a deploy by id or build; a digest that Render no longer lists is tried as it is."""
+    if target in (current.identity, current.id):
+        return Choice(target=None, why=f"{target} is what is live")
+    found = next(
+        (
+            d
+            for d in history
+            if target in (d.id, d.identity) and d.status is DeployStatus.DEACTIVATED
+        ),
+        None,
+    )
+    if found:
+        return Choice(target=found, why=f"target: {found.id} ({found.identity})")
+    never_live = next((d for d in history if target in (d.id, d.identity)), None)
+    if never_live:
+        raise Refused(
+            f"{target} is {never_live.raw_status}: it has never served, so it is no way back",
+            remedy="Choose a deploy that has been live (Render shows it as Deactivated).",
+        )
+    listed = ", ".join(d.id for d in history if d.status is DeployStatus.DEACTIVATED) or "none"
+    where = f" of {image_path}" if image_path else ""
+    raise Refused(
+        f"{target} is not among the last {len(history)} deploys{where}",
+        remedy=f"Builds that have been live: {listed}.",
+    )
+
+
+def _see_it_answer(plan: Plan, ports: Ports, service: Service) -> None:
+    """Wait until the service answers well. Which commit a digest holds is not known here."""
+    if service.url is None:
+        ports.journal.trouble(f"{service.name} has no public address: its health was not probed")
+        return
+    await_build(
+        ports,
+        url_of(service, plan.settings.health),
+        build=None,
+        health=plan.settings.health,
+        instances=service.instances,
+    )
+
+
+def _stop_auto_deploy(ports: Ports, service: Service) -> None:
+    """Render's API leaves auto-deploy on after a rollback: the next push would undo it."""
+    if not service.auto_deploy or service.image_backed:
+        return
+    try:
+        ports.platform.disable_auto_deploy(service.id)
+        ports.journal.note(f"auto-deploy is now off for {service.name}")
+    except SlipwayError as error:
+        ports.journal.trouble(f"turning auto-deploy off: {error.found}")
+
+
+def _outcome(
+    plan: Plan,
+    result: Result,
+    reason: str,
+    *,
+    zero: Zero | None,
+    now: Deploy | None,
+    before: Deploy | None,
+    remedy: str | None = None,
+) -> Outcome:
+    if zero and zero.trouble:
+        reason = f"{reason} ({zero.trouble})"
+    if zero and not zero.safe:
+        result = Result.FROZEN
+        remedy = remedy or "Turn the release flag off in PostHog by hand, and look at the edge."
+    return Outcome(
+        result=result,
+        reason=reason,
+        remedy=remedy,
+        release_id=plan.release,
+        deploy_id=now.id if now else "",
+        build=(now.identity or "") if now else "",
+        previous_build=(before.identity or "") if before else "",
+        share=0.0 if zero and zero.edge is None else None,
+        seconds_to_zero=zero.seconds if zero else None,
+    )

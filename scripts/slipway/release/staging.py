@@ -1,0 +1,67 @@
+"""deploy-staging: bring the build live on the staging service and see it answer as itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slipway.config import Service as Settings
+from slipway.errors import Aborted, Cancelled, DeployFailed, SlipwayError
+from slipway.ports import Artifact
+from slipway.release import deploys
+from slipway.release.deploys import Ports
+from slipway.release.health import await_build, url_of
+from slipway.release.outcome import Outcome, Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One staging deploy, as asked for."""
+
+    release: str
+    settings: Settings
+    staging: str
+    """Render service id."""
+    artifact: Artifact
+
+
+def run(plan: Plan, ports: Ports) -> Outcome:
+    """Deploy, wait, verify. Raises what stops it; a running deploy is then cancelled."""
+    service = deploys.usable(ports, plan.staging)
+    url = url_of(service, plan.settings.health)
+    before = deploys.live(ports.platform.deploys(plan.staging))
+    try:
+        deploy = deploys.bring_live(
+            ports,
+            plan.staging,
+            plan.artifact,
+            deadline=plan.settings.strategy.deploy_deadline,
+        )
+        await_build(
+            ports,
+            url,
+            build=plan.artifact.commit,
+            health=plan.settings.health,
+            instances=service.instances,
+        )
+    except (DeployFailed, Aborted) as error:
+        if isinstance(error, Cancelled):
+            _cancel(plan, ports)
+        raise
+    known = before is not None and before.identity is not None
+    return Outcome(
+        result=Result.DEPLOYED,
+        reason=f"staging runs {plan.artifact.identity} and answers at {url}",
+        release_id=plan.release,
+        deploy_id=deploy.id,
+        build=plan.artifact.identity,
+        previous_build=before.identity or "" if before and known else "",
+    )
+
+
+def _cancel(plan: Plan, ports: Ports) -> None:
+    """A cancelled job must not leave a deploy behind that nobody waits for."""
+    with ports.clock.shielded():
+        try:
+            deploys.cancel_running(ports, plan.staging)
+        except SlipwayError as error:
+            ports.journal.trouble(f"cancelling the deploy: {error.found}")

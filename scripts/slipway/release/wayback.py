@@ -1,0 +1,133 @@
+"""The way back of a canary release, from wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slipway.errors import SlipwayError
+from slipway.ports import Deploy, Service
+from slipway.release import deploys
+from slipway.release.deploys import Ports
+from slipway.release.outcome import Outcome, Result
+from slipway.release.preflight import Before, Plan
+from slipway.release.traffic import Traffic, Zero
+
+
+class WayBack:
+    """Knows what has been touched, and puts it back. Never raises for what the outside does."""
+
+    def __init__(self, plan: Plan, ports: Ports, traffic: Traffic, before: Before) -> None:
+        self._plan = plan
+        self._ports = ports
+        self._traffic = traffic
+        self._before = before
+        self.canary_touched = False
+        self.stable_touched = False
+        self.scaled = False
+
+    def go(
+        self, result: Result, reason: str, remedy: str | None, *, hurry: bool = False
+    ) -> Outcome:
+        """Everybody back on the build before; then leave both services as they were.
+
+        The stable service is put back only from a build that was judged bad: one that is settling
+        has passed, and may stay where the release was merely stopped. ``hurry``: the process is
+        about to be killed, so nothing is waited for.
+        """
+        self._ports.journal.note(f"going back: {reason}")
+        zero = self._traffic.to_zero(reason)
+        with self._ports.clock.shielded():
+            if self.canary_touched:
+                self._cancel_running(self._plan.canary)
+            restored = True
+            if self.stable_touched and result is Result.ROLLED_BACK:
+                restored = self._restore(
+                    "the stable service", self._before.stable, self._before.live
+                )
+            elif self.stable_touched:
+                self._cancel_running(self._plan.stable)
+            self.scale_canary_back()
+            serving = self._serving()
+            self._traffic.settle_record(serving.identity or "", serving.id)
+            if self.canary_touched and self._before.canary_live and not hurry:
+                self._restore("the canary service", self._before.canary, self._before.canary_live)
+        return self._outcome(result, reason, remedy, zero, serving if restored else None)
+
+    def _serving(self) -> Deploy:
+        """Return what the stable service runs now."""
+        if not self.stable_touched:
+            return self._before.live
+        try:
+            now = deploys.live(self._ports.platform.deploys(self._plan.stable))
+        except SlipwayError as error:
+            self._ports.journal.trouble(f"reading the stable service: {error.found}")
+            now = None
+        return now or self._before.live
+
+    def scale_canary_back(self) -> None:
+        """Give the canary service the instance count it had."""
+        if self.scaled:
+            canary = self._before.canary
+            self._attempt(
+                "scaling the canary service back",
+                lambda: self._ports.platform.scale(canary.id, canary.instances),
+            )
+
+    def _cancel_running(self, service_id: str) -> None:
+        self._attempt(
+            f"cancelling deploys on {service_id}",
+            lambda: deploys.cancel_running(self._ports, service_id),
+        )
+
+    def _restore(self, what: str, service: Service, target: Deploy) -> bool:
+        return self._attempt(
+            f"putting {what} back",
+            lambda: deploys.go_back(
+                self._ports,
+                service.id,
+                target,
+                image_backed=service.image_backed,
+                deadline=self._plan.settings.strategy.deploy_deadline,
+            ),
+        )
+
+    def _attempt(self, what: str, act: Callable[[], object]) -> bool:
+        """Do something that must not stop the way back; say so where it fails."""
+        try:
+            act()
+        except SlipwayError as error:
+            self._ports.journal.trouble(f"{what}: {error.found}")
+            return False
+        return True
+
+    def _outcome(
+        self,
+        result: Result,
+        reason: str,
+        remedy: str | None,
+        zero: Zero,
+        serving: Deploy | None,
+    ) -> Outcome:
+        before = self._before.live
+        if zero.trouble:
+            reason = f"{reason} ({zero.trouble})"
+        if serving is None:
+            reason = f"{reason}; and the stable service could not be put back"
+        if not zero.safe or serving is None:
+            result = Result.FROZEN
+            flag = self._plan.settings.edge.flag if self._plan.settings.edge else "release"
+            remedy = (
+                f"Now: press Rollback on deploy {before.id} of {self._before.stable.name} at "
+                f"Render, and turn the flag {flag} off in PostHog."
+            )
+        return Outcome(
+            result=result,
+            reason=reason,
+            remedy=remedy,
+            release_id=self._plan.release,
+            deploy_id=serving.id if serving else "",
+            build=(serving.identity or "") if serving else "",
+            previous_build=before.identity or "",
+            share=0.0 if zero.edge is None else None,
+            seconds_to_zero=zero.seconds,
+        )

@@ -1,0 +1,42 @@
+"""Making text from outside harmless where people read it."""
+
+from __future__ import annotations
+
+import re
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_MENTION = re.compile(r"@(?=\w)")
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """Collapse white space, drop control characters, and cut to ``limit`` characters."""
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    clean = " ".join(clean.split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def escape(text: str, limit: int = 500) -> str:
+    """Return ``text`` so that GitHub's markdown shows it as it is: no markup, HTML or mention.
+
+    CommonMark lets every ASCII punctuation mark be escaped by a backslash. Mentions are found
+    after that, so a zero-width space parts ``@`` from the name.
+    """
+    escaped = _PUNCTUATION.sub(r"\\\1", one_line(text, limit))
+    return _MENTION.sub("@\N{ZERO WIDTH SPACE}", escaped)
+
+
+def code(text: str, limit: int = 200) -> str:
+    """Return ``text`` as a code span that also fits into a table cell."""
+    shown = one_line(text, limit).replace("|", "¦")
+    if not shown:
+        return "(none)"
+    runs = re.findall(r"`+", shown)
+    fence = "`" * (max(map(len, runs), default=0) + 1)
+    pad = " " if runs else ""
+    return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def short(identity: str) -> str:
+    """Return a digest or commit at a length people compare by eye."""
+    prefix, colon, value = identity.rpartition(":")
+    return f"{prefix}{colon}{value[:12]}"

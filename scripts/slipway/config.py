@@ -100,7 +100,7 @@ class Edge(_Model):
 
     url: HttpUrl
     flag: str = Field(default="release-canary", pattern=r"^[A-Za-z0-9_-]{1,100}$")
-    lease: Seconds = Field(default=180.0, ge=10, validate_default=True)
+    lease: Annotated[Seconds, Field(ge=10)] = 180.0
 
 
 class Step(_Model):

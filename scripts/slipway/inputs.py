@@ -204,5 +204,6 @@ def _pull_request(event_path: str | None) -> int | None:
         event: Any = json.loads(Path(event_path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    number = event.get("pull_request", {}).get("number") if isinstance(event, dict) else None
+    pull = event.get("pull_request") if isinstance(event, dict) else None
+    number = pull.get("number") if isinstance(pull, dict) else None
     return number if isinstance(number, int) else None

@@ -341,9 +341,18 @@ class Forge(Protocol):
         ...
 
     def set_status(
-        self, deployment: Deployment, state: str, *, description: str, url: str | None
+        self,
+        deployment: Deployment,
+        state: str,
+        *,
+        description: str,
+        log_url: str | None,
+        environment_url: str | None,
     ) -> None:
-        """Add a status: ``in_progress``, ``success``, ``failure``, ``error``, ``inactive``."""
+        """Add a status: ``in_progress``, ``success``, ``failure``, ``error``, ``inactive``.
+
+        ``log_url`` is the run, ``environment_url`` what GitHub's "View deployment" opens.
+        """
         ...
 
     def pull_request(self, commit: str) -> int | None:

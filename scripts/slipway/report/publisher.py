@@ -105,7 +105,11 @@ class Publisher:
                 production=where.production,
             )
         self._forge.set_status(
-            self._deployment, state, description=description(self._report), url=self._report.url
+            self._deployment,
+            state,
+            description=description(self._report),
+            log_url=self._report.run_url,
+            environment_url=self._report.url,
         )
 
     def _comment(self) -> None:

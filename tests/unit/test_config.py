@@ -1,0 +1,95 @@
+"""slipway.yml: what is accepted, and what a mistake is told."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway import config
+from slipway.errors import UsageError
+
+SMALLEST = "version: 1\nservices:\n  bot:\n    stable: {service: srv-a}\n"
+EXAMPLE = Path(__file__).parents[2] / "examples/livestreamsell/slipway.yml"
+
+
+def refusal(text: str) -> UsageError:
+    with pytest.raises(UsageError) as error:
+        config.parse(text)
+    return error.value
+
+
+def test_the_defaults_are_the_plan_of_the_first_user() -> None:
+    strategy = config.parse(SMALLEST).services["bot"].strategy
+    assert [(s.share, s.for_) for s in strategy.steps] == [(5, 600)]
+    assert (strategy.bake.share, strategy.bake.for_) == (95, 600)
+    assert strategy.judge.every == 10
+
+
+def test_the_example_is_valid() -> None:
+    services = config.load(EXAMPLE).services
+    assert services["bot"].edge is not None
+    assert services["dashboard"].staging is not None
+
+
+def test_every_problem_is_told_at_once_with_its_line() -> None:
+    error = refusal(
+        "version: 1\n"
+        "services:\n"
+        "  bot:\n"
+        "    stabel: {service: srv-a}\n"
+        "    health: {path: healthz}\n"
+        "    strategy:\n"
+        "      judge: {every: 10}\n"
+    )
+    assert error.line == 4
+    for part in ("line 4: services.bot.stabel", "line 5: services.bot.health.path", "line 7:"):
+        assert part in error.found
+    assert "10 is not a duration: write 500ms, 90s, 10m or 2h" in error.found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "the file"),
+        ("[]", "the file"),
+        ("version: 2\nservices: {a: {}}\n", "version"),
+        ("version: 1\nservices: {}\n", "services"),
+        ("version: 1\nversion: 1\nservices: {a: {}}\n", "version is given twice"),
+        ("a: [\n", "not YAML"),
+        ("a: !!python/object/apply:os.system [id]\n", "not YAML"),
+        (SMALLEST + "    canary: {service: srv-a}\n", "must be different Render services"),
+        (SMALLEST + "    strategy: {steps: []}\n", "at least one step"),
+        (SMALLEST + "    strategy: {bake: {share: 1, for: 1m}}\n", "shares must not fall"),
+        (SMALLEST + "    edge: {url: 'https://user:pw@x.example'}\n", "without credentials"),
+        (SMALLEST + "    edge: {url: 'https://x.example', lease: 1s}\n", "edge.lease"),
+    ],
+)
+def test_a_mistake_is_named(text: str, told: str) -> None:
+    assert told in refusal(text).found
+
+
+def test_a_password_in_a_url_is_not_repeated_by_the_parser() -> None:
+    error = refusal(SMALLEST + "    edge: {url: 'https://x.example', lease: 1s, token: hunter2}\n")
+    assert "hunter2" not in error.found
+
+
+def test_an_unknown_service_is_told_which_there_are() -> None:
+    with pytest.raises(UsageError) as error:
+        config.parse(SMALLEST).service("bott")
+    assert "Use one of: bot" in error.value.remedy
+
+
+def test_a_file_that_is_not_there_says_to_check_out(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as error:
+        config.load(tmp_path / "slipway.yml")
+    assert "Check out the repository" in error.value.remedy
+
+
+@given(st.text(max_size=200))
+def test_no_text_at_all_gets_anything_but_a_config_or_a_usage_error(text: str) -> None:
+    with contextlib.suppress(UsageError):
+        assert config.parse(text).services

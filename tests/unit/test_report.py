@@ -1,0 +1,160 @@
+"""The comment and the summary: true, short, and harmless."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.errors import Unauthorized
+from slipway.ports import Counts, Deployment, Phase
+from slipway.release.journal import Journal
+from slipway.release.outcome import Outcome, Result
+from slipway.report.markdown import Report, description, headline, markdown
+from slipway.report.publisher import Publisher, Where
+from slipway.report.text import code, escape
+from tests.unit.world import VirtualClock
+
+
+def report(result: Result | None = None, reason: str = "because") -> Report:
+    return Report(
+        verb="canary-prod",
+        service="bot",
+        actor="ana",
+        candidate="sha256:" + "1" * 64,
+        outcome=Outcome(result=result, reason=reason, build="sha256:" + "1" * 64, share=0.0)
+        if result
+        else None,
+    )
+
+
+def test_the_first_line_says_what_is_live_and_for_whom() -> None:
+    assert headline(report(Result.PROMOTED)) == "✅ bot: everybody is on the new build"
+    rolled_back = headline(report(Result.ROLLED_BACK))
+    assert rolled_back == "❌ bot: rolled back, everybody is on the build before"
+
+
+def test_while_it_is_under_way_the_first_line_is_the_phase() -> None:
+    running = report()
+    journal = Journal(VirtualClock(), running.entries.append)
+    journal.phase(Phase.CANARY, "5 % of the sellers are on the candidate", 5)
+    assert "of the sellers are on the candidate" in headline(running)
+
+
+def test_every_result_has_a_headline_and_a_state() -> None:
+    for result in Result:
+        assert "bot" in headline(report(result))
+
+
+def test_the_judges_looks_are_in_the_report_with_their_counts() -> None:
+    running = report()
+    journal = Journal(VirtualClock(), running.entries.append)
+    counts = Counts(requests=100, errors=7)
+    journal.tick("hold", share=5, stable=Counts(requests=2000, errors=3), canary=counts)
+    assert "| 7 / 100 | 3 / 2000 |" in markdown(running)
+
+
+@given(st.text())
+def test_a_description_fits_githubs_limit_on_one_line(reason: str) -> None:
+    text = description(report(Result.ROLLED_BACK, reason))
+    assert len(text) <= 140
+    assert "\n" not in text
+
+
+@given(st.text())
+def test_escaped_text_holds_no_live_markup_and_no_mention(text: str) -> None:
+    shown = escape(text)
+    assert "\n" not in shown
+    bare = re.sub(r"\\.", "", shown)
+    assert not re.search(r"[<>`*_\[\]|&#]", bare)
+    assert not re.search(r"@\w", shown)
+
+
+@given(st.text())
+def test_a_code_span_cannot_be_left(text: str) -> None:
+    shown = code(text)
+    if shown == "(none)":
+        return
+    fence = re.match(r"`+", shown)
+    assert fence
+    inside = shown[len(fence[0]) : -len(fence[0])]
+    assert fence[0] not in re.findall(r"`+", inside)
+    assert "|" not in shown
+    assert "\n" not in shown
+
+
+class FakeForge:
+    """GitHub, remembering what it was told."""
+
+    def __init__(self, fail: bool = False) -> None:
+        self.fail = fail
+        self.states: list[str] = []
+        self.comments: dict[tuple[int, str], str] = {}
+
+    def start_deployment(
+        self, *, ref: str, environment: str, task: str, payload: Mapping[str, Any], production: bool
+    ) -> Deployment:
+        if self.fail:
+            raise Unauthorized("the token may not do that", remedy="deployments: write")
+        return Deployment(id=1, environment=environment)
+
+    def set_status(
+        self,
+        deployment: Deployment,
+        state: str,
+        *,
+        description: str,
+        log_url: str | None,
+        environment_url: str | None,
+    ) -> None:
+        self.states.append(state)
+
+    def pull_request(self, commit: str) -> int | None:
+        return 12
+
+    def comment(self, pull_request: int, marker: str, body: str) -> None:
+        self.comments[pull_request, marker] = body
+
+
+def publish(forge: FakeForge, told: list[str], result: Result, *, phases: bool) -> None:
+    where = Where(
+        ref="a" * 40,
+        environment="production",
+        production=True,
+        task="deploy",
+        pull_request=None,
+        comment=True,
+        payload={},
+    )
+    running = report()
+    publisher = Publisher(forge, where, running, told.append)
+    journal = Journal(VirtualClock(), running.entries.append, publisher)
+    if phases:
+        journal.phase(Phase.CANARY, "5 %", 5)
+    running.outcome = report(result).outcome
+    publisher.finish()
+
+
+def test_a_rolled_back_release_is_a_failed_deployment_and_one_comment() -> None:
+    forge = FakeForge()
+    publish(forge, [], Result.ROLLED_BACK, phases=True)
+    assert forge.states[-1] == "failure"
+    assert list(forge.comments) == [(12, "canary-prod:production:bot")]
+
+
+def test_a_refused_release_leaves_no_deployment_but_says_why() -> None:
+    forge = FakeForge()
+    publish(forge, [], Result.REFUSED, phases=False)
+    assert forge.states == []
+    assert "not released" in forge.comments[12, "canary-prod:production:bot"]
+
+
+def test_what_github_refuses_is_said_once_and_stops_nothing() -> None:
+    forge, told = FakeForge(fail=True), list[str]()
+    publish(forge, told, Result.PROMOTED, phases=True)
+    assert len(told) == 1
+    assert "deployments: write" in told[0]
+    assert forge.comments

@@ -1,0 +1,220 @@
+"""What Promote Previous Build promises."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipway.errors import Refused, Unreachable
+from slipway.ports import Deploy, DeployStatus
+from slipway.release import rollback
+from slipway.release.outcome import Outcome, Result
+from slipway.release.rollback import choose
+from tests.unit.builds import STABLE, START, commit_of, digest
+from tests.unit.world import World, settings
+
+
+def press(world: World, target: str = "previous", *, edge: bool = True) -> Outcome:
+    ports = world.ports()
+    plan = rollback.Plan(
+        release="88.1-rollback",
+        settings=settings(),
+        stable=STABLE,
+        target=target,
+        reason="orders are lost",
+        actor="ana",
+    )
+    traffic = world.traffic(ports, plan.release, target) if edge else None
+    return rollback.run(plan, ports, traffic)
+
+
+def unanswered(*prefixes: str) -> World:
+    world = World()
+
+    def fail(call: str) -> None:
+        if call.startswith(prefixes):
+            raise Unreachable(f"{call} got no answer", remedy="Try again.")
+
+    world.before = fail
+    return world
+
+
+def test_the_build_that_was_live_before_is_live_again() -> None:
+    world = World()
+    outcome = press(world)
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert outcome.exit_code == 0
+    assert world.running(STABLE) == "v0"
+    assert (outcome.previous_build, outcome.build) == (digest("v1"), digest("v0"))
+    assert "ana went back" in outcome.reason
+    assert "orders are lost" in outcome.reason
+
+
+def test_everybody_is_off_the_canary_before_render_is_asked_anything() -> None:
+    world = World()
+    press(world)
+    first_render = next(i for i, c in enumerate(world.calls) if c.startswith("render."))
+    assert {"edge.kill", "flags.kill"} <= set(world.calls[:first_render])
+
+
+def test_it_ends_a_release_under_way_whoever_drives_it() -> None:
+    world = World()
+    ports = world.ports()
+    other = world.traffic(ports, "somebody-elses", digest("v2"))
+    from slipway.ports import Phase  # noqa: PLC0415
+
+    live = next(d for d in ports.platform.deploys(STABLE) if d.status is DeployStatus.LIVE)
+    other.begin(live)
+    other.set(Phase.CANARY, 5, "5 %")
+    assert world.effective_share() == 5
+    press(world)
+    assert world.effective_share() == 0
+    assert world.flag is not None
+    assert not world.flag.active
+
+
+def test_pressed_twice_it_does_nothing_more_and_names_the_next_older_build() -> None:
+    world = World()
+    world.services[STABLE].deploys.clear()
+    world.seed(STABLE, "vA", "v0", "v1")
+    press(world)
+    again = press(world)
+    assert again.result is Result.UNCHANGED
+    assert again.exit_code == 0
+    assert digest("vA") in again.reason
+    assert world.running(STABLE) == "v0"
+
+
+def test_a_named_older_build_is_promoted_by_digest() -> None:
+    world = World()
+    world.seed(STABLE, "v2")
+    assert press(world, digest("v0")).result is Result.PROMOTED_PREVIOUS
+    assert world.running(STABLE) == "v0"
+
+
+def test_a_build_from_git_goes_back_by_deploy_id_and_auto_deploy_is_turned_off() -> None:
+    world = World(git=True)
+    world.services[STABLE].auto_deploy = True
+    outcome = press(world, commit_of("v0"))
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert f"render.roll_back {STABLE}" in world.calls
+    assert not world.services[STABLE].auto_deploy
+
+
+def test_a_running_deploy_is_cancelled_first() -> None:
+    world = World()
+    world.build("v2")
+    world.deploy_by_somebody(STABLE, "v2")
+    press(world)
+    assert world.calls.index(f"render.cancel {STABLE}") < world.calls.index(
+        f"render.start {STABLE}"
+    )
+    assert world.running(STABLE) == "v0"
+
+
+def test_a_queued_deploy_that_slips_in_is_rolled_back_again() -> None:
+    world = World()
+    world.build("v2")
+    slipped = []
+
+    def slip_in(call: str) -> None:
+        if call == f"render.deploy {STABLE}" and world.running(STABLE) == "v0" and not slipped:
+            slipped.append(call)
+            world.deploy_by_somebody(STABLE, "v2")
+
+    world.after = slip_in
+    assert press(world).result is Result.PROMOTED_PREVIOUS
+    assert slipped
+    world.clock.t += 1000
+    assert world.running(STABLE) == "v0"
+
+
+@pytest.mark.parametrize("down", ["edge.", "flags."])
+def test_one_of_edge_and_posthog_is_enough_and_the_other_is_named(down: str) -> None:
+    world = unanswered(down)
+    outcome = press(world)
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert "not confirmed at" in outcome.reason
+    assert world.running(STABLE) == "v0"
+
+
+def test_with_neither_edge_nor_posthog_the_build_still_goes_back_and_a_human_is_called() -> None:
+    outcome = press(world := unanswered("edge.", "flags."))
+    assert outcome.result is Result.FROZEN
+    assert outcome.exit_code == 5
+    assert world.running(STABLE) == "v0"
+
+
+def test_a_service_without_an_edge_goes_back_too() -> None:
+    world = World()
+    outcome = press(world, edge=False)
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert outcome.share is None
+    assert not [c for c in world.calls if c.startswith(("edge", "flags"))]
+
+
+def test_a_way_back_that_does_not_become_healthy_is_frozen_and_says_which_deploy_to_press() -> None:
+    world = World()
+    world.builds["v0"].becomes_live = False
+    outcome = press(world)
+    assert outcome.result is Result.FROZEN
+    assert "still update_in_progress" in outcome.reason
+
+
+def test_without_a_previous_build_it_is_refused() -> None:
+    world = World()
+    del world.services[STABLE].deploys[0]
+    with pytest.raises(Refused, match="no previous build"):
+        press(world)
+
+
+def test_a_build_that_never_served_is_no_way_back() -> None:
+    world = World()
+    world.build("v2", status="update_failed")
+    world.deploy_by_somebody(STABLE, "v2")
+    world.clock.t += 100
+    with pytest.raises(Refused, match="never served"):
+        press(world, digest("v2"))
+
+
+def test_an_unknown_target_is_refused_with_the_builds_there_are() -> None:
+    with pytest.raises(Refused) as error:
+        press(World(), "dep-nope")
+    assert "dep-1" in error.value.remedy
+
+
+statuses = st.sampled_from([s for s in DeployStatus if s is not DeployStatus.LIVE])
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), statuses), max_size=8), st.sampled_from("abc"))
+def test_previous_is_always_a_build_that_served_before_and_is_another(
+    past: list[tuple[str, DeployStatus]], live: str
+) -> None:
+    rows = [*past, (live, DeployStatus.LIVE)]
+    history = [
+        Deploy(
+            id=f"dep-{n}",
+            status=status,
+            raw_status=status,
+            identity=build,
+            reference=build,
+            trigger="api",
+            created_at=START + timedelta(minutes=n),
+            finished_at=None,
+        )
+        for n, (build, status) in enumerate(rows)
+    ][::-1]
+    try:
+        chosen = choose(history, "previous").target
+    except Refused:
+        assert not [b for b, s in past if s is DeployStatus.DEACTIVATED and b != live]
+        return
+    if chosen is not None:
+        assert chosen.status is DeployStatus.DEACTIVATED
+        assert chosen.identity != live
+    else:
+        served = [b for b, s in past if s is DeployStatus.DEACTIVATED]
+        assert live in served, "only a build that has come back is left where it is"

@@ -1,0 +1,291 @@
+"""A whole world in memory, on a virtual clock: Render, PostHog, the edge, probes and traffic.
+
+Ports are implemented the way the real systems behave as far as decisions can tell. Every call to
+the outside is written to ``world.calls`` and passes ``world.before`` and ``world.after``, where a
+test can make it fail or stop it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from slipway.config import Service as Settings
+from slipway.errors import Cancelled, Unreachable
+from slipway.ports import (
+    Artifact,
+    Flag,
+    Holder,
+    Phase,
+)
+from slipway.release.deploys import Ports
+from slipway.release.journal import Journal
+from slipway.release.traffic import Traffic
+from tests.unit.builds import (
+    CANARY,
+    HOLDER,
+    STABLE,
+    STAGING,
+    START,
+    Build,
+    commit_of,
+    image,
+)
+from tests.unit.world_ports import MemoryEdge, MemoryFlags, MemoryProber, MemoryRender
+
+
+class VirtualClock:
+    def __init__(self) -> None:
+        self.t = 0.0
+        self.cancel_at: float | None = None
+        self._shields = 0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.t)
+
+    def monotonic(self) -> float:
+        return self.t
+
+    def sleep(self, seconds: float) -> None:
+        cancelled = self.cancel_at is not None and not self._shields
+        if cancelled and self.cancel_at is not None and self.t + seconds >= self.cancel_at:
+            self.t = max(self.t, self.cancel_at)
+            raise Cancelled("the job is being stopped", remedy="Start it again.")
+        self.t += seconds
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+
+
+@dataclass
+class PlacedDeploy:
+    id: str
+    build: Build
+    created: float
+    trigger: str = "api"
+    ends: str | None = None
+    live_at: float | None = None
+
+
+@dataclass
+class PlacedService:
+    id: str
+    instances: int
+    deploys: list[PlacedDeploy] = field(default_factory=list)
+    suspended: bool = False
+    auto_deploy: bool = False
+    scaled_at: float = -1e9
+
+
+class World:
+    """State of everything outside, and the ports onto it."""
+
+    deploy_seconds = 40.0
+    requests_per_second = 100.0
+
+    def __init__(self, *, git: bool = False) -> None:
+        self.clock = VirtualClock()
+        self.git = git
+        self.builds: dict[str, Build] = {}
+        self.calls: list[str] = []
+        self.before: Callable[[str], None] = lambda call: None
+        self.after: Callable[[str], None] = lambda call: None
+        self.services = {
+            STABLE: PlacedService(STABLE, 2),
+            CANARY: PlacedService(CANARY, 1),
+            STAGING: PlacedService(STAGING, 1),
+        }
+        self.queue_deploys = False
+        self.no_canary_traffic = False
+        self.flag: Flag | None = Flag(
+            id=9, key="release-canary", version=1, active=False, filters={}, share=0, record=None
+        )
+        self.lease: tuple[str, Holder, float] | None = None
+        self.killed: str | None = None
+        self.killed_version = 0
+        self.epoch = 1
+        self.counts = {"stable": [0.0, 0.0], "canary": [0.0, 0.0]}
+        self.counted = 0.0
+        self.ids = 0
+        self.max_share_seen = 0.0
+        self.served_bad: set[str] = set()
+        self.seed(STABLE, "v0", "v1")
+        self.seed(CANARY, "v1")
+        self.seed(STAGING, "v1")
+
+    # -- arranging -------------------------------------------------------------------------
+
+    def seed(self, service_id: str, *names: str) -> None:
+        for name in names:
+            self.builds.setdefault(name, Build(name))
+            deploy = self.add(service_id, self.builds[name], "api")
+            deploy.created = self.clock.t - 10_000 + 100 * self.ids
+            deploy.live_at = deploy.created + 40
+
+    def build(self, name: str, **behaviour: Any) -> Artifact:
+        self.builds[name] = Build(name, **behaviour)
+        if self.git:
+            return Artifact(kind="commit", reference=commit_of(name), commit=commit_of(name))
+        return image(name)
+
+    def running(self, service_id: str) -> str | None:
+        """Name of the build a service serves."""
+        live = self.live(self.services[service_id])
+        return live.build.name if live else None
+
+    def deploy_by_somebody(self, service_id: str, name: str, trigger: str = "new_commit") -> None:
+        self.add(service_id, self.builds[name], trigger)
+
+    def ports(self) -> Ports:
+        return Ports(
+            platform=MemoryRender(self),
+            prober=MemoryProber(self),
+            clock=self.clock,
+            journal=Journal(self.clock),
+            poll=5.0,
+        )
+
+    def traffic(self, ports: Ports, release: str, candidate: str) -> Traffic:
+        return Traffic(
+            flags=MemoryFlags(self),
+            edge=MemoryEdge(self),
+            clock=self.clock,
+            journal=ports.journal,
+            key="release-canary",
+            lease=180.0,
+            release=release,
+            holder=HOLDER,
+            candidate=candidate,
+            together=_one_after_another,
+        )
+
+    # -- inside ----------------------------------------------------------------------------
+
+    def add(self, service_id: str, build: Build, trigger: str) -> PlacedDeploy:
+        self.ids += 1
+        deploy = PlacedDeploy(f"dep-{self.ids}", build, self.clock.t, trigger)
+        self.services[service_id].deploys.append(deploy)
+        return deploy
+
+    def status(self, service: PlacedService, deploy: PlacedDeploy) -> str:
+        if deploy.ends:
+            return deploy.ends
+        if deploy.live_at is None and self.clock.t - deploy.created >= self.deploy_seconds:
+            if deploy.build.status:
+                return deploy.build.status
+            if deploy.build.becomes_live:
+                deploy.live_at = deploy.created + self.deploy_seconds
+        if deploy.live_at is None:
+            return "update_in_progress"
+        return "live" if self.live(service) is deploy else "deactivated"
+
+    def live(self, service: PlacedService) -> PlacedDeploy | None:
+        for deploy in service.deploys:
+            if deploy.live_at is None and not deploy.ends:
+                ready = self.clock.t - deploy.created >= self.deploy_seconds
+                if ready and deploy.build.becomes_live and not deploy.build.status:
+                    deploy.live_at = deploy.created + self.deploy_seconds
+        served = [d for d in service.deploys if d.live_at is not None and d.live_at <= self.clock.t]
+        return max(served, key=lambda d: d.live_at or 0, default=None)
+
+    def effective_share(self) -> float:
+        flag = self.flag
+        alive = self.lease is not None and self.clock.t < self.lease[2]
+        if flag is None or not flag.active or flag.record is None or not alive:
+            return 0.0
+        record = flag.record
+        if self.killed is not None and not (
+            record.release != self.killed and flag.version > self.killed_version
+        ):
+            return 0.0
+        if self.lease is None or self.lease[0] != record.release:
+            return 0.0
+        if record.phase not in (Phase.CANARY, Phase.BAKING, Phase.SETTLING):
+            return 0.0
+        return min(flag.share, record.share)
+
+    def flow(self) -> None:
+        """Let the traffic since the last look be served by what serves now."""
+        elapsed, self.counted = self.clock.t - self.counted, self.clock.t
+        share = self.effective_share() / 100
+        self.max_share_seen = max(self.max_share_seen, share)
+        if self.no_canary_traffic:
+            share = 0.0
+        for track, service_id, part in (
+            ("canary", CANARY, share),
+            ("stable", STABLE, 1 - share),
+        ):
+            requests = self.requests_per_second * elapsed * part
+            live = self.live(self.services[service_id])
+            build = live.build if live else Build("none", error_rate=1.0)
+            rate = build.error_rate
+            if build.error_rate_under_load is not None and part > 0.5:
+                rate = build.error_rate_under_load
+            self.counts[track][0] += requests
+            self.counts[track][1] += requests * rate
+
+    def call(self, name: str) -> Call:
+        return Call(self, name)
+
+
+def _one_after_another(functions: Sequence[Callable[[], None]]) -> None:
+    for function in functions:
+        function()
+
+
+class Call:
+    """One call to the outside: may be stopped before it acts, or lose its answer after."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._world.flow()
+        self._world.calls.append(self._name)
+        self._world.before(self._name)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            self._world.after(self._name)
+
+
+def settings(**changes: Any) -> Settings:
+    """A service of slipway.yml with its defaults: 5 % for 10 min, bake of 10 min at 95 %."""
+    data: Mapping[str, Any] = {
+        "stable": {"service": STABLE},
+        "canary": {"service": CANARY},
+        "staging": {"service": STAGING},
+        "edge": {"url": "https://edge.example"},
+        **changes,
+    }
+    return Settings.model_validate(data)
+
+
+def fail_once(at: int, *, after: bool, matching: str = "") -> Callable[[World], None]:
+    """Make the ``at``-th call (from 0) to the outside fail once: before it acts, or after."""
+
+    def arrange(world: World) -> None:
+        seen = [0]
+
+        def hook(call: str) -> None:
+            if matching and not call.startswith(matching):
+                return
+            seen[0] += 1
+            if seen[0] == at + 1:
+                raise Unreachable(f"{call} got no answer", remedy="Try again.")
+
+        if after:
+            world.after = hook
+        else:
+            world.before = hook
+
+    return arrange

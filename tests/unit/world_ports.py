@@ -1,0 +1,233 @@
+"""The ports onto the world in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from slipway.errors import FlagConflict, NotFound, Refused
+from slipway.ports import (
+    Answer,
+    Artifact,
+    Counts,
+    Deploy,
+    DeployStatus,
+    EdgeCounts,
+    EdgeState,
+    Flag,
+    Holder,
+    Instance,
+    Record,
+    Service,
+)
+from tests.unit.builds import IMAGE, START, commit_of, digest, image
+
+if TYPE_CHECKING:
+    from tests.unit.world import PlacedDeploy, PlacedService, World
+
+
+class MemoryRender:
+    def __init__(self, world: World) -> None:
+        self.w = world
+
+    def _service(self, service_id: str) -> PlacedService:
+        if service_id not in self.w.services:
+            raise NotFound(f"no service {service_id}", remedy="Check the id.")
+        return self.w.services[service_id]
+
+    def _deploy(self, service: PlacedService, deploy: PlacedDeploy) -> Deploy:
+        raw = self.w.status(service, deploy)
+        known = raw in {status.value for status in DeployStatus}
+        name = deploy.build.name
+        return Deploy(
+            id=deploy.id,
+            status=DeployStatus(raw) if known else DeployStatus.UNKNOWN,
+            raw_status=raw,
+            identity=commit_of(name) if self.w.git else digest(name),
+            reference=commit_of(name) if self.w.git else image(name).reference,
+            trigger=deploy.trigger,
+            created_at=START + timedelta(seconds=deploy.created),
+            finished_at=None,
+        )
+
+    def service(self, service_id: str) -> Service:
+        with self.w.call(f"render.service {service_id}"):
+            s = self._service(service_id)
+            return Service(
+                id=s.id,
+                name=s.id,
+                type="web_service",
+                image_backed=not self.w.git,
+                suspended=s.suspended,
+                auto_deploy=s.auto_deploy,
+                url=f"https://{s.id}.example",
+                instances=s.instances,
+                image_path=None if self.w.git else f"{IMAGE}:latest",
+            )
+
+    def deploys(self, service_id: str, *, limit: int = 20) -> Sequence[Deploy]:
+        with self.w.call(f"render.deploys {service_id}"):
+            s = self._service(service_id)
+            newest = sorted(s.deploys, key=lambda d: d.created, reverse=True)
+            return [self._deploy(s, d) for d in newest[:limit]]
+
+    def deploy(self, service_id: str, deploy_id: str) -> Deploy:
+        with self.w.call(f"render.deploy {service_id}"):
+            s = self._service(service_id)
+            return self._deploy(s, next(d for d in s.deploys if d.id == deploy_id))
+
+    def start_deploy(self, service_id: str, artifact: Artifact) -> Deploy | None:
+        with self.w.call(f"render.start {service_id}"):
+            s = self._service(service_id)
+            build = next(
+                b
+                for b in self.w.builds.values()
+                if artifact.identity in (digest(b.name), commit_of(b.name))
+            )
+            made = self.w.add(service_id, build, "api")
+            return None if self.w.queue_deploys else self._deploy(s, made)
+
+    def roll_back(self, service_id: str, deploy_id: str) -> Deploy:
+        with self.w.call(f"render.roll_back {service_id}"):
+            s = self._service(service_id)
+            old = next(d for d in s.deploys if d.id == deploy_id)
+            return self._deploy(s, self.w.add(service_id, old.build, "rollback"))
+
+    def cancel_deploy(self, service_id: str, deploy_id: str) -> None:
+        with self.w.call(f"render.cancel {service_id}"):
+            s = self._service(service_id)
+            deploy = next(d for d in s.deploys if d.id == deploy_id)
+            if deploy.live_at is None:
+                deploy.ends = "canceled"
+
+    def instances(self, service_id: str) -> Sequence[Instance]:
+        with self.w.call(f"render.instances {service_id}"):
+            s = self._service(service_id)
+            ready = s.instances if self.w.clock.t - s.scaled_at >= 30 else 1
+            return [Instance(id=f"{s.id}-{n}", created_at=START) for n in range(ready)]
+
+    def scale(self, service_id: str, instances: int) -> None:
+        with self.w.call(f"render.scale {service_id}"):
+            s = self._service(service_id)
+            s.instances, s.scaled_at = instances, self.w.clock.t
+
+    def disable_auto_deploy(self, service_id: str) -> None:
+        with self.w.call(f"render.auto_deploy {service_id}"):
+            self._service(service_id).auto_deploy = False
+
+
+class MemoryFlags:
+    def __init__(self, world: World) -> None:
+        self.w = world
+
+    def read(self, key: str) -> Flag | None:
+        with self.w.call("flags.read"):
+            return self.w.flag
+
+    def create(self, key: str) -> Flag:
+        with self.w.call("flags.create"):
+            self.w.flag = Flag(
+                id=9, key=key, version=1, active=False, filters={}, share=0, record=None
+            )
+            return self.w.flag
+
+    def write(self, flag: Flag, record: Record, *, activate: bool = False) -> Flag:
+        with self.w.call(f"flags.write {record.phase}"):
+            now = self.w.flag
+            if now is None or now.version != flag.version:
+                raise FlagConflict("the flag was changed by somebody", remedy="Look who.")
+            self.w.flag = replace(
+                now,
+                version=now.version + 1,
+                active=now.active or activate,
+                share=record.share,
+                record=record,
+            )
+            return self.w.flag
+
+    def kill(self, flag: Flag) -> None:
+        with self.w.call("flags.kill"):
+            if self.w.flag is not None:
+                self.w.flag = replace(
+                    self.w.flag,
+                    version=self.w.flag.version + 1,
+                    active=False,
+                    share=0,
+                    record=None,
+                )
+
+
+class MemoryEdge:
+    def __init__(self, world: World) -> None:
+        self.w = world
+
+    def _state(self) -> EdgeState:
+        w = self.w
+        record = w.flag.record if w.flag else None
+        left = w.lease[2] - w.clock.t if w.lease else 0.0
+        return EdgeState(
+            share=w.effective_share(),
+            flag_version=w.flag.version if w.flag else None,
+            phase=record.phase if record else None,
+            release=record.release if record else None,
+            lease_release=w.lease[0] if w.lease and left > 0 else None,
+            lease_remaining=max(left, 0.0),
+            killed=w.killed,
+            why="as the record says",
+        )
+
+    def state(self) -> EdgeState:
+        with self.w.call("edge.state"):
+            return self._state()
+
+    def counts(self) -> EdgeCounts:
+        with self.w.call("edge.counts"):
+            tracks = {
+                track: Counts(requests=int(requests), errors=int(errors))
+                for track, (requests, errors) in self.w.counts.items()
+            }
+            epoch = str(self.w.epoch)
+            return EdgeCounts(epoch=epoch, stable=tracks["stable"], canary=tracks["canary"])
+
+    def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:
+        with self.w.call("edge.renew"):
+            lease, now = self.w.lease, self.w.clock.t
+            if lease and now < lease[2] and lease[0] != release:
+                raise Refused(f"release {lease[0]} holds the edge", remedy="Wait.")
+            self.w.lease = (release, holder, now + ttl)
+            return self._state()
+
+    def give_back(self, release: str, holder: Holder) -> None:
+        with self.w.call("edge.give_back"):
+            if self.w.lease and self.w.lease[0] == release:
+                self.w.lease = None
+
+    def refresh(self, version: int, timeout: float) -> EdgeState:
+        with self.w.call("edge.refresh"):
+            return self._state()
+
+    def kill(self, release: str | None, reason: str) -> EdgeState:
+        with self.w.call("edge.kill"):
+            record = self.w.flag.record if self.w.flag else None
+            self.w.killed = release or (record.release if record else "whatever runs")
+            self.w.killed_version = self.w.flag.version if self.w.flag else 0
+            return self._state()
+
+
+class MemoryProber:
+    def __init__(self, world: World) -> None:
+        self.w = world
+
+    def probe(self, url: str, *, timeout: float) -> Answer:
+        self.w.flow()
+        service = self.w.services[url.split("//")[1].split(".", maxsplit=1)[0]]
+        live = self.w.live(service)
+        if live is None:
+            return Answer(url=url, status=502, seconds=0.1, build=None)
+        sick = live.build.sick_after is not None and (
+            self.w.clock.t - (live.live_at or 0) > live.build.sick_after
+        )
+        status = 200 if live.build.healthy and not sick else 503
+        return Answer(url=url, status=status, seconds=0.1, build=commit_of(live.build.name))

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from slipway.errors import Aborted
+from slipway.errors import Cancelled
 from slipway.ports import Clock
 
 
 class SystemClock(Clock):
-    """Time of this machine. :meth:`cancel` wakes every sleeper, which then raises ``Aborted``."""
+    """Time of this machine. :meth:`cancel` wakes every sleeper, which then raises ``Cancelled``."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
@@ -31,12 +31,12 @@ class SystemClock(Clock):
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises :class:`Aborted` at once when cancelled, even for 0 seconds."""
+        """Wait. Raises :class:`Cancelled` at once when cancelled, even for 0 seconds."""
         seconds = max(0.0, seconds)
         if self._shields:
             time.sleep(seconds)
         elif self.cancelled or self._woken(seconds):
-            raise Aborted(
+            raise Cancelled(
                 f"The job is being stopped ({self._reason})",
                 remedy="The build is not blamed. Check the result of the clean-up, then start "
                 "the release again.",

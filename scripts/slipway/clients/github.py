@@ -5,6 +5,7 @@ PyGithub is imported where it is used: it takes longer to load than a whole roll
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -98,16 +99,23 @@ class GitHub(Forge):
         return Deployment(id=number, environment=environment)
 
     def set_status(
-        self, deployment: Deployment, state: str, *, description: str, url: str | None
+        self,
+        deployment: Deployment,
+        state: str,
+        *,
+        description: str,
+        log_url: str | None,
+        environment_url: str | None,
     ) -> None:
-        """Add a status; ``url`` is where its log is.
+        """Add a status. ``log_url``: the run; ``environment_url``: what it deploys to.
 
         After ``success`` the earlier production deployments of the environment are set
         ``inactive``, which GitHub does by itself for other environments only. That is cosmetic:
         if it fails, a notice says so.
         """
         with self._asking("set the deployment's status", "deployments: write"):
-            self._add_status(self._repo().get_deployment(deployment.id), state, description, url)
+            made = self._repo().get_deployment(deployment.id)
+            self._add_status(made, state, description, log_url, environment_url)
         if state == "success":
             try:
                 with self._asking("set earlier deployments inactive", "deployments: write"):
@@ -148,6 +156,8 @@ class GitHub(Forge):
         if self._loaded is None:
             from github import Auth, Github  # noqa: PLC0415 - see the module's docstring
 
+            # It installs its own handler and tells the job's log about every 403.
+            logging.getLogger("github").setLevel(logging.WARNING)
             self._loaded = Github(
                 auth=Auth.Token(self._key.value),
                 base_url=self._base_url,
@@ -162,14 +172,20 @@ class GitHub(Forge):
         return self._loaded
 
     def _add_status(
-        self, deployment: GitHubDeployment, state: str, description: str, url: str | None
+        self,
+        deployment: GitHubDeployment,
+        state: str,
+        description: str,
+        log_url: str | None = None,
+        environment_url: str | None = None,
     ) -> None:
         short = " ".join(description.split())
         if len(short) > MAX_DESCRIPTION:
             short = short[: MAX_DESCRIPTION - 1] + "…"
         # PyGithub has no `log_url`; `target_url` is the older name of the same thing.
-        where: dict[str, Any] = {} if url is None else {"target_url": url}
-        deployment.create_status(state=state, description=short, **where)
+        named = {"target_url": log_url, "environment_url": environment_url}
+        urls: dict[str, Any] = {name: url for name, url in named.items() if url is not None}
+        deployment.create_status(state=state, description=short, **urls)
 
     def _retire_before(self, newest: Deployment) -> None:
         page = self._repo().get_deployments(environment=newest.environment).get_page(0)
@@ -177,7 +193,7 @@ class GitHub(Forge):
         for made in older[:MAX_OLDER]:
             latest = next(iter(made.get_statuses()), None)
             if latest is not None and latest.state == "success":
-                self._add_status(made, "inactive", "Replaced by a newer deployment", None)
+                self._add_status(made, "inactive", "Replaced by a newer deployment")
 
     def _is_ours(self, comment: IssueComment) -> bool:
         """Whether the token wrote this comment: anybody may write a marker."""
@@ -212,9 +228,10 @@ class GitHub(Forge):
         except GithubException as error:
             if error.status not in unknown:
                 raise self._refusal(aim, permission, error) from error
-        except BadAttributeException as error:
+        except (BadAttributeException, AssertionError) as error:
+            # PyGithub asserts that an address in an answer is GitHub's own.
             raise OutsideError(
-                f"GitHub: to {aim}: a field of the answer is not as documented",
+                f"GitHub: to {aim}: the answer is not as documented",
                 remedy="Look for a newer Slipway, or report this.",
             ) from error
         except requests.exceptions.RetryError as error:

@@ -238,11 +238,20 @@ def test_an_answer_that_drips_is_given_up_at_the_read_timeout() -> None:
 
 
 def test_an_answer_that_breaks_off_is_unreachable_and_not_half_read() -> None:
-    with (
-        serve(Said(200, {"a": "x" * 500}, cut=20)) as stub,
-        pytest.raises(Unreachable, match="cut"),
-    ):
+    broken = Said(200, {"a": "x" * 500}, cut=20)
+    with serve(broken) as stub, pytest.raises(Unreachable, match="cut"):
         client(stub.url).get("/x")
+
+
+@pytest.mark.parametrize(("method", "sent"), [("GET", 2), ("POST", 1)])
+def test_only_a_read_whose_answer_broke_off_is_repeated(method: str, sent: int) -> None:
+    with serve(Said(200, {"a": "x" * 500}, cut=20), Said(200, {})) as stub:
+        if method == "GET":
+            assert client(stub.url).get("/x").json() == {}
+        else:
+            with pytest.raises(Unreachable, match="cut"):
+                client(stub.url).post("/x", {})
+    assert len(stub.heard) == sent
 
 
 def test_a_name_that_does_not_resolve_is_unreachable() -> None:

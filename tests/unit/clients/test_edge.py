@@ -1,0 +1,179 @@
+"""The edge agent's API: leases, kills, refreshes, and strict reading."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import responses
+from responses import matchers
+
+from slipway.clients.edge import EdgeClient
+from slipway.clients.retries import Patience
+from slipway.errors import OutsideError, Refused, Unauthorized, Unreachable
+from slipway.ports import Counts, Holder
+from tests.unit.clients.stub import Heard, Said, serve
+
+URL = "https://shop.test/.slipway"
+HOLDER = Holder(run_id="123", attempt=2)
+QUICK = Patience(attempts=1, read_timeout=0.2)
+
+
+def state(**fields: Any) -> dict[str, Any]:
+    return {
+        "share": 5.0,
+        "flag_version": 7,
+        "phase": "canary",
+        "release": "r-1",
+        "lease": {
+            "release": "r-1",
+            "holder": {"run_id": "123", "attempt": 2},
+            "remaining": 171.2,
+        },
+        "killed": None,
+        "why": "the lease lives",
+        "posthog": {"ok": True, "age": 1.2, "error": None},
+        **fields,
+    }
+
+
+@pytest.fixture
+def mock() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mocked:
+        yield mocked
+
+
+@pytest.fixture
+def edge() -> EdgeClient:
+    return EdgeClient("tok", url="https://shop.test/", patience=QUICK)
+
+
+def test_the_state_is_read_under_the_reserved_path_with_the_token(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    bearer = matchers.header_matcher({"Authorization": "Bearer tok"})
+    mock.get(f"{URL}/state", json=state(), match=[bearer])
+    found = edge.state()
+    assert (found.share, found.flag_version, found.lease_remaining) == (5.0, 7, 171.2)
+
+
+def test_nobody_holding_the_lease_is_no_time_left(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    empty = state(lease=None, flag_version=None, phase=None, release=None, share=0, killed="r-0")
+    mock.get(f"{URL}/state", json=empty)
+    found = edge.state()
+    assert (found.lease_release, found.lease_remaining, found.killed) == (None, 0.0, "r-0")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"share": None},
+        {"share": "5"},
+        {"share": -1},
+        {"share": 100.5},
+        {"flag_version": 7.5},
+        {"lease": {"release": "r-1"}},
+        {"lease": "r-1"},
+        {"why": None},
+        {"phase": 1},
+    ],
+)
+def test_a_state_of_another_shape_is_an_outside_error(
+    mock: responses.RequestsMock, edge: EdgeClient, broken: dict[str, Any]
+) -> None:
+    mock.get(f"{URL}/state", json=state(**broken))
+    with pytest.raises(OutsideError, match=next(iter(broken))):
+        edge.state()
+
+
+def test_counts_are_read_per_track(mock: responses.RequestsMock, edge: EdgeClient) -> None:
+    tracks = {"stable": {"requests": 100, "errors": 1}, "canary": {"requests": 5, "errors": 0}}
+    mock.get(f"{URL}/counts", json={"epoch": "e1", "tracks": tracks})
+    found = edge.counts()
+    assert found.epoch == "e1"
+    assert (found.stable, found.canary) == (
+        Counts(requests=100, errors=1),
+        Counts(requests=5, errors=0),
+    )
+
+
+@pytest.mark.parametrize("requests", [-1, 1.5, "3", None, True])
+def test_a_count_that_is_no_count_is_an_outside_error(
+    mock: responses.RequestsMock, edge: EdgeClient, requests: Any
+) -> None:
+    track = {"requests": requests, "errors": 0}
+    body = {"epoch": "e1", "tracks": {"stable": track, "canary": track}}
+    mock.get(f"{URL}/counts", json=body)
+    with pytest.raises(OutsideError, match="requests"):
+        edge.counts()
+
+
+def test_a_lease_is_asked_for_with_its_holder_and_time(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    body = {"release": "r-1", "holder": {"run_id": "123", "attempt": 2}, "ttl": 180.0}
+    mock.post(f"{URL}/lease", json=state(), match=[matchers.json_params_matcher(body)])
+    assert edge.renew("r-1", HOLDER, 180.0).lease_release == "r-1"
+
+
+def test_a_lease_held_by_another_release_is_refused_and_names_it(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    lease = {"release": "r-9", "holder": {"run_id": "9", "attempt": 1}, "remaining": 42.0}
+    mock.post(f"{URL}/lease", json={**state(lease=lease), "error": "held"}, status=409)
+    with pytest.raises(Refused, match=r"r-9 .* 42 s"):
+        edge.renew("r-1", HOLDER, 180.0)
+
+
+def test_giving_the_lease_back_names_release_and_holder(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    body = {"release": "r-1", "holder": {"run_id": "123", "attempt": 2}}
+    asked = matchers.json_params_matcher(body)
+    mock.post(f"{URL}/release", json=state(lease=None), match=[asked])
+    edge.give_back("r-1", HOLDER)
+
+
+def test_a_wrong_token_is_unauthorized_and_named(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    mock.get(f"{URL}/state", json={"error": "no"}, status=401)
+    with pytest.raises(Unauthorized, match="edge-token"):
+        edge.state()
+
+
+def test_a_flag_version_the_edge_has_not_seen_is_unreachable_and_says_so(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    mock.post(f"{URL}/refresh", json={**state(), "error": "has 6"}, status=504)
+    with pytest.raises(Unreachable, match=r"not seen flag version 7 .*has 6"):
+        edge.refresh(7, 10)
+
+
+def test_a_refresh_may_take_longer_than_other_calls_but_not_longer_than_the_agent_allows() -> None:
+    def slow(_heard: Heard) -> Said:
+        time.sleep(QUICK.read_timeout * 2)
+        return Said(200, state())
+
+    with serve(slow) as stub:
+        edge = EdgeClient("tok", url=stub.url, patience=QUICK)
+        assert edge.refresh(7, 300).flag_version == 7
+    assert stub.heard[0].body == {"version": 7, "timeout": 30.0}
+
+
+def test_a_kill_is_confirmed_at_0(mock: responses.RequestsMock, edge: EdgeClient) -> None:
+    asked = matchers.json_params_matcher({"release": None, "reason": "by hand"})
+    mock.post(f"{URL}/kill", json=state(share=0), match=[asked])
+    assert edge.kill(None, "by hand").share == 0
+
+
+def test_a_kill_that_leaves_a_share_is_an_error(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    mock.post(f"{URL}/kill", json=state(share=5))
+    with pytest.raises(OutsideError, match="still 5 %"):
+        edge.kill("r-1", "errors")

@@ -1,0 +1,47 @@
+# make demo [SCENARIO=name]   three releases on this machine, through the real actions
+# make test                   all tests
+# make lint                   style, types, workflows, actions
+# make lock [UPGRADE=1]       the hash-locked lists in requirements/
+# make clean                  removes everything the others made
+#
+# Each does its own set-up. Only HAProxy is installed outside this directory.
+SHELL := bash
+.DEFAULT_GOAL := test
+.PHONY: demo test lint lock clean environment haproxy
+
+# Where Debian keeps haproxy, and where uv is put on a machine that has none.
+export PATH := $(PATH):/usr/sbin:/usr/local/sbin:$(CURDIR)/.cache/uv/bin
+
+bin := .venv/bin
+workflows = $(wildcard .github/workflows/*.yml examples/*/.github/workflows/*.yml)
+actions = $(wildcard action.yml actions/*/action.yml sandbox/stubs/*/action.yml)
+
+demo: environment haproxy
+	@exec $(bin)/python -m sandbox.demo $(SCENARIO)
+
+test: environment haproxy
+	$(bin)/python -m pytest -n 2
+
+lint: environment
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/zizmor --offline --strict-collection --persona=pedantic --no-progress --quiet . \
+	  $(wildcard examples/*)
+	$(bin)/check-jsonschema --builtin-schema vendor.github-workflows $(workflows)
+	$(bin)/check-jsonschema --builtin-schema vendor.github-actions $(actions)
+	$(bin)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+
+lock:
+	@tools/development lock
+
+clean:
+	rm -rf .venv .venv.lock .venv.log .cache out
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@tools/development environment
+
+haproxy:
+	@tools/development haproxy

@@ -1,0 +1,162 @@
+"""From a user's workflow to the suite's package and back, run by act with the real files.
+
+The package itself is replaced by a probe: what it does with its inputs is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from tests.act.conftest import SECRETS, Registry, Shop
+from tests.act.probe import OUTPUTS
+
+CALLER = """
+on: workflow_dispatch
+jobs:
+  release:
+    uses: slipway-deploy/slipway/.github/workflows/{verb}.yml@v0
+    with:
+      service: bot
+      {more}
+    secrets:
+      RENDER_API_KEY: ${{{{ secrets.RENDER_API_KEY }}}}
+  after:
+    needs: release
+    if: always()
+    runs-on: ubuntu-latest
+    steps:
+      - id: said
+        run: |
+          echo "needs<<end" >> "$GITHUB_OUTPUT"
+          echo "$NEEDS" >> "$GITHUB_OUTPUT"
+          echo "end" >> "$GITHUB_OUTPUT"
+        shell: bash
+        env:
+          NEEDS: ${{{{ toJSON(needs.release) }}}}
+"""
+
+
+def test_a_push_to_main_stages_both_services_and_then_canaries_the_same_image(
+    shop: Shop, registry: Registry
+) -> None:
+    shop.probe()
+    run = shop.run("release.yml", "push")
+
+    assert run.exit_code == 0, run.log
+    build = (shop.repository / "bot/build.json").read_bytes()
+    digest = hashlib.sha256(shop.commit.encode() + b"\n" + build).hexdigest()
+    image = f"registry.sandbox/livestreamsell/bot@sha256:{digest}"
+    assert [(told["ref"], told["commit"], told["version"]) for told in registry.images] == [
+        (image, shop.commit, "v2")
+    ]
+    seen = {(s["verb"], s["inputs"]["SLIPWAY_SERVICE"]): s for s in shop.seen()}
+    assert set(seen) == {
+        ("deploy-staging", "bot"),
+        ("deploy-staging", "dashboard"),
+        ("canary-prod", "bot"),
+    }
+    assert shop.seen()[-1]["verb"] == "canary-prod"
+    assert run.jobs == dict.fromkeys(
+        ("Build the bot", "Bot to staging", "Dashboard to staging", "Bot to production"), "success"
+    )
+    assert seen["deploy-staging", "bot"]["inputs"]["SLIPWAY_IMAGE"] == image
+    assert seen["deploy-staging", "dashboard"]["inputs"]["SLIPWAY_IMAGE"] == ""
+    production = seen["canary-prod", "bot"]["inputs"]
+    production.pop("SLIPWAY_CACHE")
+    assert production == {
+        "SLIPWAY_SERVICE": "bot",
+        "SLIPWAY_IMAGE": image,
+        "SLIPWAY_COMMIT": shop.commit,
+        "SLIPWAY_CONFIG": "slipway.yml",
+        "SLIPWAY_RENDER_API_KEY": SECRETS["RENDER_API_KEY"],
+        "SLIPWAY_POSTHOG_API_KEY": SECRETS["POSTHOG_API_KEY"],
+        "SLIPWAY_EDGE_TOKEN": SECRETS["EDGE_TOKEN"],
+        "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
+        "SLIPWAY_COMMENT": "true",
+        "SLIPWAY_SUMMARY": "true",
+    }
+
+
+def test_staging_is_not_given_the_keys_of_production(shop: Shop) -> None:
+    shop.probe()
+    shop.run("release.yml", "push")
+
+    staging = next(s for s in shop.seen() if s["verb"] == "deploy-staging")
+    values = set(staging["inputs"].values())
+    assert not values & {SECRETS["POSTHOG_API_KEY"], SECRETS["EDGE_TOKEN"]}
+
+
+def test_production_is_not_touched_when_staging_fails(shop: Shop) -> None:
+    shop.probe()
+    run = shop.run("release.yml", "push", environment={"PROBE_FAILS": "deploy-staging bot"})
+
+    assert run.exit_code != 0
+    assert run.jobs["Bot to staging"] == "failure"
+    assert {s["verb"] for s in shop.seen()} == {"deploy-staging"}
+
+
+def test_the_button_passes_what_the_person_chose(shop: Shop) -> None:
+    shop.probe()
+    reason = 'replies are slow; $(rm -rf /) `id` "quoted" it\'s 10:40'
+    run = shop.run(
+        "promote-previous-build.yml",
+        "workflow_dispatch",
+        inputs={"service": "bot", "target": "dep-abc", "reason": reason},
+    )
+
+    assert run.exit_code == 0, run.log
+    (seen,) = shop.seen()
+    assert seen["verb"] == "rollback"
+    assert seen["inputs"]["SLIPWAY_SERVICE"] == "bot"
+    assert seen["inputs"]["SLIPWAY_TARGET"] == "dep-abc"
+    assert seen["inputs"]["SLIPWAY_REASON"] == reason
+    assert seen["inputs"]["SLIPWAY_EDGE_TOKEN"] == SECRETS["EDGE_TOKEN"]
+
+
+def test_every_output_reaches_the_calling_workflow(shop: Shop) -> None:
+    shop.probe()
+    shop.workflow("call.yml", CALLER.format(verb="rollback", more="reason: a test"))
+    run = shop.run("call.yml", "workflow_dispatch")
+
+    needs = run.outputs["after"]["needs"]
+    for name in OUTPUTS:
+        assert f'"{name}": "{name} of rollback"' in needs
+
+
+def test_a_failed_release_is_red_and_still_says_why_in_its_outputs(shop: Shop) -> None:
+    shop.probe()
+    shop.workflow("call.yml", CALLER.format(verb="deploy-staging", more="commit: ''"))
+    run = shop.run(
+        "call.yml", "workflow_dispatch", environment={"PROBE_FAILS": "deploy-staging bot"}
+    )
+
+    assert run.exit_code != 0
+    assert run.jobs["release"] == "failure"
+    assert run.outputs["release"]["reason"] == "reason of deploy-staging"
+
+
+def test_the_root_action_is_a_whole_release_in_one_step(shop: Shop) -> None:
+    shop.probe()
+    shop.workflow(
+        "one-step.yml",
+        """
+on: push
+jobs:
+  release:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: slipway-deploy/slipway@v0
+        with:
+          service: bot
+          image: registry.sandbox/livestreamsell/bot@sha256:abc
+          render-api-key: ${{ secrets.RENDER_API_KEY }}
+""",
+    )
+    run = shop.run("one-step.yml", "push")
+
+    assert run.exit_code == 0, run.log
+    (seen,) = shop.seen()
+    assert seen["verb"] == "release"
+    assert seen["inputs"]["SLIPWAY_COMMIT"] == shop.commit
+    assert seen["inputs"]["SLIPWAY_GITHUB_TOKEN"] == SECRETS["GITHUB_TOKEN"]
+    assert run.outputs["release"]["result"] == "result of release"

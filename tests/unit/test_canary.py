@@ -46,7 +46,7 @@ def test_a_good_build_goes_to_everybody_through_every_phase() -> None:
     assert outcome.build == digest("v2")
     assert outcome.previous_build == digest("v1")
     assert world.clock.t >= 20 * MINUTE, "ten minutes at 5 % and a bake of ten"
-    record = world.flag and world.flag.record
+    record = world.flag.record if world.flag else None
     assert record is not None
     assert (record.phase, record.stable_build) == (Phase.STABLE, digest("v2"))
     assert world.lease is None, "the lease is given back"
@@ -208,7 +208,7 @@ def test_a_person_who_stops_it_at_the_edge_wins() -> None:
 
 def test_an_edge_that_restarted_gets_its_lease_again() -> None:
     world = World()
-    restarted = []
+    restarted: list[str] = []
 
     def restart(call: str) -> None:
         if call == "edge.counts" and world.clock.t > 5 * MINUTE and not restarted:

@@ -118,7 +118,7 @@ def test_a_running_deploy_is_cancelled_first() -> None:
 def test_a_queued_deploy_that_slips_in_is_rolled_back_again() -> None:
     world = World()
     world.build("v2")
-    slipped = []
+    slipped: list[str] = []
 
     def slip_in(call: str) -> None:
         if call == f"render.deploy {STABLE}" and world.running(STABLE) == "v0" and not slipped:

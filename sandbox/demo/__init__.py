@@ -1,0 +1,1 @@
+"""The demonstration: a user's repository, the real workflows and actions, and a whole sandbox."""

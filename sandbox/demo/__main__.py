@@ -1,0 +1,200 @@
+"""``python -m sandbox.demo [SCENARIO]``: play releases through the real actions, and watch.
+
+Exit codes: 0 everything ended as it must and was seen to; 1 something did not; 2 an unknown
+scenario; 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sandbox import act
+from sandbox.demo.processes import NotReady, adopt_orphans, descendants, end_descendants
+from sandbox.demo.scenarios import SCENARIOS, Press
+from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fresh
+from sandbox.observer import Observer, verify
+
+OUT = ROOT / "out" / "demo"
+RUN_TIMEOUT = 180.0
+"""Seconds one workflow run may take."""
+STATUS_EVERY = 2.0
+"""Seconds between lines of the observer."""
+
+
+def main() -> int:
+    """Play one scenario and say how it ended."""
+    parser = argparse.ArgumentParser(prog="make demo SCENARIO=…", description=__doc__)
+    parser.add_argument("scenario", nargs="?", default="all", choices=sorted(SCENARIOS))
+    scenario = parser.parse_args().scenario
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    adopt_orphans()
+    world = World(fresh(OUT))
+    try:
+        return _play(world, SCENARIOS[scenario])
+    except KeyboardInterrupt:
+        print("\nstopped; ending every process", flush=True)
+        return 130
+    except (NotReady, act.ActFailed) as error:
+        print(f"the demonstration could not be played: {error}", file=sys.stderr)
+        return 1
+    finally:
+        _ignore_signals()
+        world.stop()
+        end_descendants()
+        left = descendants()
+        if left:
+            print(f"left behind: {left}", file=sys.stderr)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    """A second Ctrl-C must not stop the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _play(world: World, presses: tuple[Press, ...]) -> int:
+    began = time.monotonic()
+    say("starting Render, PostHog, GitHub, the edge and 400 sellers on this machine")
+    world.start()
+    suite = act.copy_suite(ROOT, world.directory / "suite")
+    observer = Observer(
+        edge_url=world.url("edge"),
+        edge_token=world.keys.edge,
+        render_url=world.url("render"),
+        load_file=world.load_file,
+    )
+    observer.start()
+    problems: list[str] = []
+    try:
+        for number, press in enumerate(presses, start=1):
+            say(f"release {number} of {len(presses)}: {press.name}")
+            problems += _press(world, suite, observer, press, number)
+    finally:
+        observer.stop()
+        observer.write(OUT)
+    problems += [f"{child.name} died: {child.log}" for child in world.children.dead()]
+    say(f"report: {_shown(OUT / 'report.json')}, {_shown(OUT / 'report.html')}")
+    for problem in problems:
+        say(f"PROBLEM: {problem}")
+    verdict = "everything ended as it must" if not problems else "it did not go as it must"
+    say(f"{verdict}, after {time.monotonic() - began:.0f} s")
+    return 1 if problems else 0
+
+
+def _press(world: World, suite: Path, observer: Observer, press: Press, number: int) -> list[str]:
+    """Press one button, watch what happens, and return what contradicts what must happen."""
+    payload: dict[str, Any] = {"repository": {"default_branch": "main"}}
+    inputs: dict[str, str] = {}
+    if press.rollback:
+        inputs = {"service": "bot", "target": "previous", "reason": "sellers report lost orders"}
+    else:
+        commit = world.repository.commit(press.version, press.behaviour)
+        world.open_pull_request(commit, f"Version {press.version}: {press.name}")
+        payload |= {"ref": "refs/heads/main", "after": commit}
+    workflows = world.repository.path / ".github" / "workflows"
+    request = act.Request(
+        repository=world.repository.path,
+        workflow=press.workflow,
+        event="workflow_dispatch" if press.rollback else "push",
+        inputs=inputs,
+        payload=payload,
+        secrets={
+            "RENDER_API_KEY": world.keys.render,
+            "POSTHOG_API_KEY": world.keys.posthog,
+            "EDGE_TOKEN": world.keys.edge,
+            "GITHUB_TOKEN": world.keys.github,
+        },
+        variables={"REGISTRY": REGISTRY},
+        environment={
+            "GITHUB_API_URL": world.url("github"),
+            "GITHUB_SERVER_URL": world.url("github"),
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_RUN_ID": str(1000 + number),
+            "SANDBOX_RENDER_URL": world.url("render"),
+        },
+        replacements=act.replacements(suite, workflows.glob("*.yml")),
+    )
+    observer.begin(
+        press.name,
+        press.strategy,
+        stable_service=world.service_id("bot"),
+        canary_service=world.service_id("canary"),
+    )
+    with _status_lines(observer):
+        run = act.Act(world.directory / "act").run(request, timeout=RUN_TIMEOUT, on_line=_show)
+    (world.directory / "logs" / f"run-{number}.log").write_text(run.log)
+    claimed = next((o for o in reversed(list(run.outputs.values())) if "result" in o), {})
+    entry = observer.end(claimed.get("result", "none"), claimed.get("reason", "no result"))
+    contradictions = verify(entry, {"result": press.result})
+    red = press.result == "rolled-back"
+    if (run.exit_code != 0) != red:
+        contradictions.append(f"the workflow ended with {run.exit_code}")
+    say(
+        f"{press.name}: {entry['result']} · {entry['requests']} requests, "
+        f"{entry['failed_requests']} failed · {json.dumps(entry['served_by'])} · "
+        f"{entry['seconds']:.0f} s"
+    )
+    return [f"{press.name}: {text}" for text in contradictions]
+
+
+def _show(job: str, line: str) -> None:
+    print(f"  {job:<24.24} {line}", flush=True)
+
+
+def say(text: str) -> None:
+    """Print one line of the demonstration's own."""
+    print(f"demo  {text}", flush=True)
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+@contextmanager
+def _status_lines(observer: Observer) -> Iterator[None]:
+    """Show every two seconds what the observer sees: who serves what share."""
+    done = threading.Event()
+
+    def show() -> None:
+        while not done.wait(STATUS_EVERY):
+            print(f"  {'(seen from outside)':<24} {seen(observer)}", flush=True)
+
+    thread = threading.Thread(target=show, name="status", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(STATUS_EVERY)
+
+
+def seen(observer: Observer) -> str:
+    """Return one line: the share at the edge, and requests and errors of both tracks."""
+    sample = observer.samples[-1]
+    share = "no answer" if sample.share is None else f"{sample.share:g} % on the canary track"
+    tracks = [
+        f"{name} {counter.requests} requests, {counter.errors} errors"
+        for name, counter in (("stable", sample.stable), ("canary", sample.canary))
+        if counter
+    ]
+    return f"edge: {share} · " + " · ".join(tracks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The user's repository: the example, with its hosts and durations set for this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_AUTHOR = {
+    "GIT_AUTHOR_NAME": "Ana",
+    "GIT_AUTHOR_EMAIL": "ana@livestreamsell.example",
+    "GIT_COMMITTER_NAME": "Ana",
+    "GIT_COMMITTER_EMAIL": "ana@livestreamsell.example",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+}
+APPS = ("bot", "dashboard")
+
+
+class Repository:
+    """A git repository on this machine whose commits are builds."""
+
+    def __init__(self, path: Path, example: Path) -> None:
+        self.path = path
+        shutil.copytree(example, path)
+        self._git("init", "--quiet", "--initial-branch=main")
+
+    @property
+    def slipway(self) -> Path:
+        """Its slipway.yml."""
+        return self.path / "slipway.yml"
+
+    def configure(self, changes: Mapping[str, Any]) -> None:
+        """Lay ``changes`` over slipway.yml: mappings are merged, everything else replaced."""
+        settings = _merged(yaml.safe_load(self.slipway.read_text()), changes)
+        self.slipway.write_text(yaml.safe_dump(settings, sort_keys=False))
+
+    def commit(self, version: str, behaviour: Mapping[str, Any]) -> str:
+        """Commit a version of both applications; return the commit."""
+        for app in APPS:
+            directory = self.path / app
+            directory.mkdir(exist_ok=True)
+            known = behaviour if app == "bot" else {}
+            build = {"version": version, "behaviour": dict(known)}
+            (directory / "build.json").write_text(json.dumps(build, indent=2) + "\n")
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message", f"Version {version}")
+        return self._git("rev-parse", "HEAD")
+
+    def _git(self, *args: str) -> str:
+        done = subprocess.run(
+            ["git", *args],
+            cwd=self.path,
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.path), **_AUTHOR},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+        return done.stdout.strip()
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, Mapping):
+        extra = {key: _merged(below.get(key), value) for key, value in above.items()}
+        return {**below, **extra}
+    return above

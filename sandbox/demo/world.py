@@ -1,0 +1,263 @@
+"""The sandbox as one thing: Render, PostHog, GitHub, the edge and the sellers, on free ports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.demo.processes import Children
+from sandbox.demo.repository import Repository
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "livestreamsell"
+REGISTRY = "registry.sandbox"
+IMAGE = f"{REGISTRY}/livestreamsell/bot"
+REPOSITORY = "livestreamsell/livestreamsell"
+APP_SECRET = "sandbox-app-secret"
+
+SELLERS = 400
+RATE = 120.0
+"""Requests per second: 5 % of the sellers make about six of them."""
+
+FAST: Mapping[str, Any] = {
+    "strategy": {
+        "steps": [{"share": 5, "for": "10s"}],
+        "bake": {"share": 95, "for": "8s"},
+        "judge": {"every": "1s"},
+        "deploy-deadline": "60s",
+    },
+    "edge": {"lease": "30s"},
+}
+"""What is different from the example: durations. Ten minutes become ten seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Made anew for each run."""
+
+    render: str = field(default_factory=lambda: f"rnd_{secrets.token_hex(12)}", repr=False)
+    posthog: str = field(default_factory=lambda: f"phx_{secrets.token_hex(12)}", repr=False)
+    posthog_secret: str = field(default_factory=lambda: f"phs_{secrets.token_hex(12)}", repr=False)
+    posthog_project: str = field(default_factory=lambda: f"phc_{secrets.token_hex(12)}", repr=False)
+    edge: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    github: str = field(default_factory=lambda: f"ghs_{secrets.token_hex(12)}", repr=False)
+
+
+class World:
+    """Everything outside the suite, running on this machine."""
+
+    def __init__(self, directory: Path, *, lag: float = 2.0) -> None:
+        self.keys = Keys()
+        self.directory = directory
+        self.load_file = directory / "load.json"
+        self.children = Children(directory / "logs")
+        self._lag = lag
+        names = ("render", "posthog", "github", "edge", "bot", "canary", "staging", "dashboard")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.repository = Repository(directory / "repository", EXAMPLE)
+        self._pulls = 0
+
+    def url(self, name: str) -> str:
+        """Where one of the parts answers."""
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def start(self) -> None:
+        """Start everything; returns when sellers are being served by v1."""
+        self._configure()
+        first, second = self.repository.commit("v0", {}), self.repository.commit("v1", {})
+        config = self.directory / "render.json"
+        config.write_text(json.dumps(self._render_config({first: "v0", second: "v1"}), indent=2))
+        run, here = self.children, {"PYTHONPATH": str(ROOT)}
+        render = run.start("render", "sandbox.render", "--config", str(config), env=here)
+        posthog = run.start("posthog", "sandbox.posthog", *self._posthog_args(), env=here)
+        github = run.start("github", "sandbox.github", *self._github_args(), env=here)
+        run.wait_ready(posthog, lambda: answers(f"{self.url('posthog')}/_sandbox/state"))
+        edge = run.start("edge", "slipway_edge", env=self._edge_environment())
+        run.wait_ready(github, lambda: answers(f"{self.url('github')}/_sandbox/state"))
+        run.wait_ready(render, lambda: b"ready" in render.log.read_bytes())
+        run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/.slipway/healthz"))
+        run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/healthz"))
+        load = run.start("load", "sandbox.load", *self._load_args(), env=here)
+        run.wait_ready(load, self._sellers_are_served)
+
+    def stop(self) -> None:
+        """End everything."""
+        self.children.stop()
+
+    def open_pull_request(self, commit: str, title: str) -> int:
+        """Tell GitHub that a merged pull request brought ``commit``; return its number."""
+        self._pulls += 1
+        pull = {
+            "number": self._pulls,
+            "title": title,
+            "head_sha": commit,
+            "merge_sha": commit,
+        }
+        post(f"{self.url('github')}/_sandbox/pulls", pull)
+        return self._pulls
+
+    def service_id(self, track: str) -> str:
+        """Render's id of one of the services, from the example."""
+        service = "dashboard" if track == "dashboard" else "bot"
+        name = {"bot": "stable", "dashboard": "staging"}.get(track, track)
+        return str(self._example()["services"][service][name]["service"])
+
+    def _example(self) -> Any:
+        import yaml  # noqa: PLC0415
+
+        return yaml.safe_load((EXAMPLE / "slipway.yml").read_text())
+
+    def _configure(self) -> None:
+        edge = self.url("edge")
+        self.repository.configure(
+            {
+                "render": {"api-url": f"{self.url('render')}/v1", "poll": "500ms"},
+                "posthog": {"host": self.url("posthog")},
+                "services": {
+                    "bot": {
+                        "url": edge,
+                        "edge": {"url": edge, **FAST["edge"]},
+                        "strategy": FAST["strategy"],
+                    },
+                    "dashboard": {"strategy": {"deploy-deadline": "60s"}},
+                },
+            }
+        )
+
+    def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
+        digests = {c: hashlib.sha256(c.encode()).hexdigest() for c in versions}
+        images = [
+            {"ref": f"{IMAGE}@sha256:{digests[c]}", "commit": c, "version": v}
+            for c, v in versions.items()
+        ]
+        env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
+        history = [image["ref"] for image in images]
+        bot = {"app": "bot", "runtime": "image", "image": IMAGE, "env": env}
+        tracks = (("bot", 2, history), ("canary", 1, history[-1:]), ("staging", 1, history[-1:]))
+        services: list[dict[str, Any]] = [
+            {
+                **bot,
+                "id": self.service_id(track),
+                "name": f"bot-{'stable' if track == 'bot' else track}",
+                "port": self.ports[track],
+                "num_instances": instances,
+                "history": past,
+            }
+            for track, instances, past in tracks
+        ]
+        services.append(
+            {
+                "app": "dashboard",
+                "runtime": "python",
+                "repo": str(self.repository.path),
+                "rootDir": "dashboard",
+                "id": self.service_id("dashboard"),
+                "name": "dashboard-staging",
+                "port": self.ports["dashboard"],
+                "history": list(versions),
+            }
+        )
+        return {
+            "port": self.ports["render"],
+            "api_key": self.keys.render,
+            "state_dir": str(self.directory / "render"),
+            "images": images,
+            "services": services,
+            # Minutes of Render's become seconds; its limits per minute would stop three
+            # releases within one, so they are raised by as much.
+            "timings": {"build": 0.5, "start_deadline": 15.0},
+            "limits": {"service_writes": 200, "reads": 10_000, "other_writes": 500},
+        }
+
+    def _posthog_args(self) -> list[str]:
+        project = str(self._example()["posthog"]["project"])
+        keys = self.keys
+        return [
+            *("--port", str(self.ports["posthog"]), "--lag", str(self._lag)),
+            *("--project", project, "--project-key", keys.posthog_project),
+            *("--secret-key", keys.posthog_secret, "--personal-key", keys.posthog),
+        ]
+
+    def _github_args(self) -> list[str]:
+        port, token = str(self.ports["github"]), self.keys.github
+        return ["--port", port, "--token", token, "--repo", REPOSITORY]
+
+    def _load_args(self) -> list[str]:
+        return [
+            *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(RATE)),
+            *("--seconds", "900", "--out", str(self.load_file), "--app-secret", APP_SECRET),
+        ]
+
+    def _edge_environment(self) -> dict[str, str]:
+        state = self.directory / "edge"
+        state.mkdir(parents=True, exist_ok=True)
+        flag = self._example()["services"]["bot"]["edge"]["flag"]
+        return {
+            "PYTHONPATH": str(ROOT / "edge"),
+            "EDGE_BIND": f"127.0.0.1:{self.ports['edge']}",
+            "STABLE_ADDR": f"127.0.0.1:{self.ports['bot']}",
+            "CANARY_ADDR": f"127.0.0.1:{self.ports['canary']}",
+            "HEALTH_PATH": "/healthz",
+            "EDGE_TOKEN": self.keys.edge,
+            "POSTHOG_HOST": self.url("posthog"),
+            "POSTHOG_PROJECT_TOKEN": self.keys.posthog_project,
+            "POSTHOG_SECRET_KEY": self.keys.posthog_secret,
+            "RELEASE_FLAG": flag,
+            "STATE_DIR": str(state),
+        }
+
+    def _sellers_are_served(self) -> bool:
+        try:
+            load = json.loads(self.load_file.read_text())
+        except (OSError, ValueError):
+            return False
+        return bool(load["requests"] > 0)
+
+
+def fresh(directory: Path) -> Path:
+    """Return ``directory``, emptied."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def answers(url: str) -> bool:
+    """Return whether ``url`` answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as reply:
+            return bool(reply.status == 200)
+    except (OSError, urllib.error.HTTPError):
+        return False
+
+
+def post(url: str, body: Mapping[str, Any]) -> None:
+    """POST JSON; raises ``OSError`` on anything but success."""
+    request = urllib.request.Request(
+        url,
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+        method="POST",
+    )
+    with urllib.request.urlopen(request, timeout=5):
+        pass

@@ -1,0 +1,291 @@
+"""action.yml files, reusable workflows, examples and the package say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from slipway.config import load
+from slipway.inputs import Verb
+
+ROOT = Path(__file__).parents[2]
+ACTIONS = {
+    "release": ROOT / "action.yml",
+    **{path.parent.name: path for path in sorted(ROOT.glob("actions/*/action.yml"))},
+}
+WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
+REUSABLE = {path.stem: path for path in WORKFLOWS if path.stem in ACTIONS}
+EXAMPLE = ROOT / "examples/livestreamsell"
+EXAMPLES = sorted(EXAMPLE.glob(".github/workflows/*.yml"))
+ALL = [*ACTIONS.values(), *WORKFLOWS, *EXAMPLES]
+
+PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+OWN = re.compile(r"(\$/actions/[\w-]+|slipway-deploy/slipway/\.github/workflows/([\w-]+)\.yml@v0)")
+
+
+def read(path: Path) -> dict[str, Any]:
+    loaded: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    # YAML 1.1 reads the key `on` as true.
+    return {"on" if key is True else str(key): value for key, value in loaded.items()}
+
+
+def variable(name: str) -> str:
+    return f"SLIPWAY_{name.upper().replace('-', '_')}"
+
+
+def secret(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def steps(path: Path) -> list[Mapping[str, Any]]:
+    """Return all steps of an action or workflow, and the jobs that call a workflow."""
+    content = read(path)
+    if "runs" in content:
+        return list(content["runs"]["steps"])
+    found: list[Mapping[str, Any]] = []
+    for job in content["jobs"].values():
+        found += job.get("steps", [job])
+    return found
+
+
+each_action = pytest.mark.parametrize("verb", sorted(ACTIONS))
+each_reusable = pytest.mark.parametrize("verb", sorted(REUSABLE))
+each_file = pytest.mark.parametrize("path", ALL, ids=[str(path.relative_to(ROOT)) for path in ALL])
+
+
+def test_every_command_of_the_package_has_an_action() -> None:
+    assert set(ACTIONS) == set(get_args(Verb))
+
+
+def test_every_action_but_the_root_has_a_reusable_workflow() -> None:
+    assert set(REUSABLE) == set(ACTIONS) - {"release"}
+
+
+@each_action
+def test_an_action_passes_every_input_as_a_variable_and_nothing_else(verb: str) -> None:
+    action = read(ACTIONS[verb])
+    (step,) = action["runs"]["steps"]
+
+    assert step["env"] == {variable(n): f"${{{{ inputs.{n} }}}}" for n in action["inputs"]}
+
+
+@each_action
+def test_an_action_is_one_step_that_becomes_the_command(verb: str) -> None:
+    action = read(ACTIONS[verb])
+    (step,) = action["runs"]["steps"]
+    up = "" if verb == "release" else "../../"
+
+    assert action["runs"]["using"] == "composite"
+    assert step["shell"] == "bash"
+    assert step["run"] == f'exec "$GITHUB_ACTION_PATH/{up}scripts/run" {verb}'
+
+
+@each_action
+def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
+    outputs = read(ACTIONS[verb])["outputs"]
+    common = read(ACTIONS["release"])["outputs"]
+
+    assert {n: o["value"] for n, o in outputs.items()} == {
+        n: f"${{{{ steps.run.outputs.{n} }}}}" for n in outputs
+    }
+    extra = {"seconds-to-zero"} if verb == "rollback" else set()
+    assert set(outputs) == set(common) | extra
+
+
+@each_action
+def test_an_input_is_required_or_has_a_default_and_the_default_is_text(verb: str) -> None:
+    for name, declared in read(ACTIONS[verb])["inputs"].items():
+        assert declared["required"] is ("default" not in declared), name
+        assert isinstance(declared.get("default", ""), str), name
+        assert declared["description"].strip().endswith((".", "`.")), name
+
+
+@pytest.mark.parametrize("kind", ["inputs", "outputs"])
+def test_one_word_means_one_thing_everywhere(kind: str) -> None:
+    said: dict[str, set[str]] = {}
+    for path in ACTIONS.values():
+        for name, declared in read(path)[kind].items():
+            said.setdefault(name, set()).add(words(declared["description"]))
+    for path in REUSABLE.values():
+        for trigger in ("workflow_call", "workflow_dispatch"):
+            declared_there = read(path)["on"].get(trigger, {}).get(kind, {})
+            for name, declared in declared_there.items():
+                if name in said:
+                    said[name].add(words(declared["description"]))
+
+    assert {name: texts for name, texts in said.items() if len(texts) > 1} == {}
+
+
+@each_reusable
+def test_a_reusable_workflow_takes_and_passes_every_input_of_its_action(verb: str) -> None:
+    inputs = read(ACTIONS[verb])["inputs"]
+    workflow = read(REUSABLE[verb])
+    call = workflow["on"]["workflow_call"]
+    step = next(s for s in steps(REUSABLE[verb]) if s.get("uses") == f"$/actions/{verb}")
+
+    # The token is the job's own: its default is right and a caller's has other permissions.
+    passed = {name for name in inputs if name != "github-token"}
+    assert set(step["with"]) == passed
+    for name in passed:
+        expression = words(step["with"][name])
+        if name.endswith(("-key", "-token")):
+            assert expression == f"${{{{ secrets.{secret(name)} }}}}"
+            assert secret(name) in call["secrets"]
+        else:
+            assert re.fullmatch(rf"\$\{{\{{ inputs\.{name}( \|\| [\w.]+)? \}}\}}", expression)
+            assert call["inputs"][name]["required"] is inputs[name]["required"]
+    own = {"environment", "timeout-minutes"}
+    assert set(call["inputs"]) | {n.lower().replace("_", "-") for n in call["secrets"]} == (
+        passed | own
+    )
+
+
+@each_reusable
+def test_a_reusable_workflow_hands_on_every_output_of_its_action(verb: str) -> None:
+    outputs = set(read(ACTIONS[verb])["outputs"])
+    workflow = read(REUSABLE[verb])
+
+    assert {n: o["value"] for n, o in workflow["on"]["workflow_call"]["outputs"].items()} == {
+        n: f"${{{{ jobs.{verb}.outputs.{n} }}}}" for n in outputs
+    }
+    assert workflow["jobs"][verb]["outputs"] == {
+        n: f"${{{{ steps.{verb}.outputs.{n} }}}}" for n in outputs
+    }
+
+
+@each_reusable
+def test_releases_wait_for_each_other_and_a_rollback_waits_for_nobody(verb: str) -> None:
+    workflow = read(REUSABLE[verb])
+    job = workflow["jobs"][verb]
+
+    assert "concurrency" not in workflow
+    if verb == "rollback":
+        assert "concurrency" not in job
+    else:
+        assert job["concurrency"] == {
+            "group": "slipway-${{ inputs.environment }}-${{ inputs.service }}",
+            "cancel-in-progress": False,
+        }
+
+
+@each_reusable
+def test_a_job_names_its_environment_and_leaves_the_deployment_to_the_suite(verb: str) -> None:
+    job = read(REUSABLE[verb])["jobs"][verb]
+
+    assert job["environment"] == {"name": "${{ inputs.environment }}", "deployment": False}
+
+
+def test_github_ends_a_job_only_long_after_the_deadlines_of_the_default_strategy() -> None:
+    strategy = load(EXAMPLE / "slipway.yml").services["bot"].strategy
+    watched = sum(step.for_ for step in (*strategy.steps, strategy.bake))
+    # To the canary service, to the stable one, and back where it fails there.
+    deploys = 3 * strategy.deploy_deadline
+    minutes = read(REUSABLE["canary-prod"])["on"]["workflow_call"]["inputs"]["timeout-minutes"]
+
+    assert minutes["default"] * 60 >= 1.25 * (watched + deploys)
+
+
+def test_the_button_is_named_and_asks_for_a_reason() -> None:
+    for path in (REUSABLE["rollback"], EXAMPLE / ".github/workflows/promote-previous-build.yml"):
+        workflow = read(path)
+        assert workflow["name"] == "Promote Previous Build"
+        asked = workflow["on"]["workflow_dispatch"]["inputs"]
+        assert asked["reason"]["required"] is True
+        assert asked["target"]["default"] == "previous"
+
+
+@each_file
+def test_no_expression_reaches_a_shell(path: Path) -> None:
+    for step in steps(path):
+        assert "${{" not in step.get("run", "")
+
+
+@each_file
+def test_what_others_wrote_is_pinned_by_commit(path: Path) -> None:
+    for step in steps(path):
+        used = step.get("uses")
+        if used is None:
+            continue
+        own = OWN.fullmatch(used)
+        assert own or PINNED.fullmatch(used), used
+        assert not own or own[2] is None or own[2] in REUSABLE, used
+
+
+@each_file
+def test_a_checkout_leaves_no_credentials_behind(path: Path) -> None:
+    for step in steps(path):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *EXAMPLES], ids=lambda path: path.name)
+def test_a_workflow_starts_with_no_permission_and_says_why_it_takes_each(path: Path) -> None:
+    assert read(path)["permissions"] == {}
+    text = path.read_text(encoding="utf-8")
+    for line in re.findall(r"(?m)^ +[\w-]+: (?:read|write)\b.*$", text):
+        assert " # " in line, line
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_gives_a_workflow_what_it_takes(path: Path) -> None:
+    for job in read(path)["jobs"].values():
+        own = OWN.fullmatch(job.get("uses", ""))
+        if own is None:
+            continue
+        called = read(REUSABLE[own[2]])
+        call = called["on"]["workflow_call"]
+        required = {n for n, declared in call["inputs"].items() if declared["required"]}
+        assert required <= set(job["with"]) <= set(call["inputs"])
+        required = {n for n, declared in call["secrets"].items() if declared["required"]}
+        assert required <= set(job["secrets"]) <= set(call["secrets"])
+        assert job["permissions"] == called["jobs"][own[2]]["permissions"]
+
+
+def test_the_examples_slipway_yml_is_accepted_and_shows_the_defaults() -> None:
+    config = load(EXAMPLE / "slipway.yml")
+    bot = config.services["bot"]
+
+    assert bot.strategy == type(bot.strategy)()
+    assert bot.health == type(bot.health)()
+    assert bot.build == type(bot.build)()
+    assert bot.edge
+    assert bot.edge.lease == type(bot.edge)(url=bot.edge.url).lease
+
+
+def test_the_suite_names_no_machine_of_ours() -> None:
+    places = [ROOT / "action.yml", *(ROOT / n for n in ("actions", ".github", "scripts"))]
+    files = [f for place in places for f in ([place] if place.is_file() else place.rglob("*"))]
+    for file in files:
+        if file.is_file() and "__pycache__" not in file.parts:
+            text = file.read_text(encoding="utf-8")
+            assert not re.search(r"localhost|127\.0\.0\.1", text), file
+
+
+def test_requirements_txt_names_packages_that_a_lock_has() -> None:
+    locks = "\n".join(p.read_text(encoding="utf-8") for p in ROOT.glob("requirements/*.txt"))
+    locked = {name.lower() for name in re.findall(r"(?m)^([\w.-]+)==", locks)}
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        requirement, _, why = line.partition("#")
+        if requirement.strip():
+            assert re.split(r"\W", requirement.strip().lower())[0] in locked
+            assert why.strip(), line
+
+
+@pytest.mark.parametrize("need", ["core", "verify", "data", "dev", "uv"])
+def test_every_locked_package_has_its_hashes(need: str) -> None:
+    lock = (ROOT / f"requirements/{need}.txt").read_text(encoding="utf-8")
+    entries = re.split(r"(?m)^(?=[\w.-]+==)", lock)[1:]
+
+    assert entries
+    for entry in entries:
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]

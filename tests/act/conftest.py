@@ -26,32 +26,49 @@ SECRETS = {
 
 
 @dataclass(slots=True)
-class Registry:
-    """What answers for Render's sandbox: it remembers the images it is told of."""
+class Outside:
+    """What answers for Render, PostHog, GitHub, the edge and the registry: always the same."""
 
     url: str = ""
+    status: int = 200
+    body: bytes = b"{}"
     images: list[dict[str, Any]] = field(default_factory=list)
+    """What the registry was told."""
+    asked: list[str] = field(default_factory=list)
+    """Method and path of every other request."""
+
+    @property
+    def changed(self) -> list[str]:
+        """The requests that would have changed something."""
+        return [request for request in self.asked if not request.startswith("GET ")]
 
 
 @pytest.fixture
-def registry() -> Iterator[Registry]:
-    told = Registry()
+def outside() -> Iterator[Outside]:
+    told = Outside()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            told.images.append(json.loads(body))
-            self.send_response(201)
-            self.send_header("Content-Length", "2")
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, content = told.status, told.body
+            if self.path == "/_sandbox/images":
+                told.images.append(json.loads(body))
+                status, content = 201, b"{}"
+            else:
+                told.asked.append(f"{self.command} {self.path}")
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep the test's output clean."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     told.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield told
     server.shutdown()
@@ -117,9 +134,10 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, registry: Registry, environments: Path) -> Shop:
+def shop(tmp_path: Path, outside: Outside, environments: Path) -> Shop:
     repository = tmp_path / "shop"
     shutil.copytree(ROOT / "examples/livestreamsell", repository)
+    configure(repository / "slipway.yml", outside)
     build = repository / "bot/build.json"
     build.parent.mkdir()
     build.write_text('{"version": "v2", "behaviour": {"ai_seconds": 0.1}}', encoding="utf-8")
@@ -131,13 +149,23 @@ def shop(tmp_path: Path, registry: Registry, environments: Path) -> Shop:
         suite=copy_suite(ROOT, tmp_path / "suite"),
         act=Act(tmp_path / "act"),
         environment={
-            "SANDBOX_RENDER_URL": registry.url,
+            "SANDBOX_RENDER_URL": outside.url,
             "SLIPWAY_CACHE": str(environments),
             "PROBE_FILE": str(tmp_path / "probe.jsonl"),
+            "GITHUB_API_URL": outside.url,
             "GITHUB_REPOSITORY": "livestreamsell/shop",
         },
         probe_file=tmp_path / "probe.jsonl",
     )
+
+
+def configure(file: Path, outside: Outside) -> None:
+    """Point a slipway.yml at ``outside`` for everything."""
+    text = file.read_text(encoding="utf-8")
+    for host in ("https://eu.posthog.com", "https://bot.livestreamsell.example"):
+        text = text.replace(host, outside.url)
+    text += f"\nrender:\n  api-url: {outside.url}\n  poll: 100ms\n"
+    file.write_text(text, encoding="utf-8")
 
 
 def git(repository: Path, *arguments: str) -> str:

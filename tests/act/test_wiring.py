@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tests.act.conftest import SECRETS, Registry, Shop
+from tests.act.conftest import SECRETS, Outside, Shop
 from tests.act.probe import OUTPUTS
 
 CALLER = """
@@ -37,7 +37,7 @@ jobs:
 
 
 def test_a_push_to_main_stages_both_services_and_then_canaries_the_same_image(
-    shop: Shop, registry: Registry
+    shop: Shop, outside: Outside
 ) -> None:
     shop.probe()
     run = shop.run("release.yml", "push")
@@ -46,7 +46,7 @@ def test_a_push_to_main_stages_both_services_and_then_canaries_the_same_image(
     build = (shop.repository / "bot/build.json").read_bytes()
     digest = hashlib.sha256(shop.commit.encode() + b"\n" + build).hexdigest()
     image = f"registry.sandbox/livestreamsell/bot@sha256:{digest}"
-    assert [(told["ref"], told["commit"], told["version"]) for told in registry.images] == [
+    assert [(told["ref"], told["commit"], told["version"]) for told in outside.images] == [
         (image, shop.commit, "v2")
     ]
     seen = {(s["verb"], s["inputs"]["SLIPWAY_SERVICE"]): s for s in shop.seen()}

@@ -69,7 +69,8 @@ class Runtime:
         if version is None:
             raise HAProxyError(f"unexpected answer to 'prepare map': {answer[:80]!r}")
         for lines in _batches(entries):
-            await self._tell(f"add map @{version[1]} {self._map} <<\n{lines}\n")
+            # An empty line ends the payload; _ask adds the second newline.
+            await self._tell(f"add map @{version[1]} {self._map} <<\n{lines}")
         await self._tell(f"commit map @{version[1]} {self._map}")
         if await self.read() != wanted:
             raise HAProxyError("the map does not hold what was written")
@@ -78,25 +79,23 @@ class Runtime:
     async def counts(self) -> Counts:
         """Return requests and errors per track. Raises :class:`HAProxyError`.
 
-        A request counts when it has been answered. One that the stable track had to answer for the
-        canary is an error of the canary.
+        A request counts once it is over. It is an error if it was answered with a 5xx or not at
+        all. One that the stable track had to answer for the canary is an error of the canary, too.
         """
         lines = (await self._ask("show info")).splitlines()
         info = dict(line.split(": ", 1) for line in lines if ": " in line)
         text = (await self._ask("show stat")).lstrip("# ")
         rows = {(row["pxname"], row["svname"]): row for row in csv.DictReader(text.splitlines())}
         try:
-            stable, canary = rows["stable", "BACKEND"], rows["canary", "BACKEND"]
-            relayed = rows["canary", "relay"]
-            requests = _answered(canary)
-            errors = int(canary["hrsp_5xx"]) + sum(
-                int(relayed[f"hrsp_{kind}"]) for kind in ("2xx", "3xx", "4xx")
-            )
+            stable = _track(rows["stable", "BACKEND"])
+            canary = _track(rows["canary", "BACKEND"])
+            relayed = _sum(rows["canary", "relay"], "hrsp_2xx", "hrsp_3xx", "hrsp_4xx")
+            # HAProxy counts for the server a moment before it counts for the backend: hence min().
+            errors = min(canary.errors + relayed, canary.requests)
             return Counts(
                 epoch=f"{info['Pid']}-{info['Start_time_sec']}",
-                stable=TrackCounts(requests=_answered(stable), errors=int(stable["hrsp_5xx"])),
-                # HAProxy counts for the server a moment before it counts for the backend.
-                canary=TrackCounts(requests=requests, errors=min(errors, requests)),
+                stable=stable,
+                canary=TrackCounts(requests=canary.requests, errors=errors),
             )
         except (KeyError, ValueError) as problem:
             raise HAProxyError(f"unexpected counters: {problem!r}") from problem
@@ -119,8 +118,19 @@ class Runtime:
             raise HAProxyError(f"HAProxy does not answer ({type(problem).__name__})") from problem
 
 
-def _answered(row: Mapping[str, str]) -> int:
-    return sum(int(row[f"hrsp_{kind}"]) for kind in ("1xx", "2xx", "3xx", "4xx", "5xx"))
+def _track(row: Mapping[str, str]) -> TrackCounts:
+    """Read a backend's row.
+
+    HAProxy closes a client's connection without a word where the server dies during a later request
+    on it, and has no counter for that: such requests are those that ended and have no status.
+    """
+    over = int(row["stot"]) - int(row["scur"])
+    answered = _sum(row, "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
+    return TrackCounts(requests=over, errors=int(row["hrsp_5xx"]) + max(0, over - answered))
+
+
+def _sum(row: Mapping[str, str], *names: str) -> int:
+    return sum(int(row[name]) for name in names)
 
 
 def _batches(entries: Mapping[str, int]) -> Iterator[str]:

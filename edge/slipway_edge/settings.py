@@ -69,7 +69,7 @@ def parse(environment: Mapping[str, str]) -> Settings:
         edge_threads=int(_number("EDGE_THREADS", get("EDGE_THREADS", "1"), 1, 64)),
         fast_poll=_number("FAST_POLL", get("FAST_POLL", "5"), 0.1, 3600),
         slow_poll=_number("SLOW_POLL", get("SLOW_POLL", "30"), 0.1, 3600),
-        haproxy=get("HAPROXY", "haproxy"),
+        haproxy=get("HAPROXY", "/usr/sbin/haproxy"),
         haproxy_config=Path(get("HAPROXY_CONFIG", str(DEFAULT_CONFIG))),
         edge_token=_secret("EDGE_TOKEN", get("EDGE_TOKEN")),
         posthog_project_token=_secret("POSTHOG_PROJECT_TOKEN", get("POSTHOG_PROJECT_TOKEN")),

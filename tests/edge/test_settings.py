@@ -1,0 +1,64 @@
+"""Settings are checked before anything starts, and secrets do not show."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipway_edge.settings import SettingError, parse
+
+GOOD = {
+    "EDGE_BIND": "127.0.0.1:8080",
+    "STABLE_ADDR": "bot-stable:8000",
+    "CANARY_ADDR": "[::1]:8000",
+    "EDGE_TOKEN": "edge-secret",
+    "POSTHOG_HOST": "https://eu.i.posthog.com/",
+    "POSTHOG_PROJECT_TOKEN": "phc_secret",
+    "POSTHOG_SECRET_KEY": "phs_secret",
+    "STATE_DIR": "/var/lib/slipway-edge",
+}
+
+
+def test_defaults_are_the_documented_ones() -> None:
+    settings = parse(GOOD)
+    assert settings.posthog_host == "https://eu.i.posthog.com"
+    assert (settings.fast_poll, settings.slow_poll) == (5, 30)
+    assert (settings.health_path, settings.release_flag) == ("/healthz", "release-canary")
+    assert settings.haproxy_config.is_file()
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    assert "secret" not in repr(parse(GOOD))
+
+
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_a_missing_setting_is_named(name: str) -> None:
+    with pytest.raises(SettingError, match=name):
+        parse({**GOOD, name: " "})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EDGE_BIND", "127.0.0.1"),
+        ("STABLE_ADDR", 'x:1" check\n'),
+        ("HEALTH_PATH", "/health z"),
+        ("WEBHOOK_PATH", "webhooks"),
+        ("RELEASE_FLAG", "a b"),
+        ("STATE_DIR", "/var/lib/a b"),
+        ("STATE_DIR", "/" + "x" * 80),
+        ("FAST_POLL", "soon"),
+        ("FAST_POLL", "nan"),
+        ("EDGE_THREADS", "0"),
+        ("POSTHOG_HOST", "https://a.example/path"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=name):
+        parse({**GOOD, name: value})
+
+
+def test_a_wrong_secret_is_named_but_not_shown() -> None:
+    with pytest.raises(SettingError) as caught:
+        parse({**GOOD, "POSTHOG_SECRET_KEY": "phs secret"})
+    assert "POSTHOG_SECRET_KEY" in str(caught.value)
+    assert "phs secret" not in str(caught.value)

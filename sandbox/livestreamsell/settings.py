@@ -1,0 +1,67 @@
+"""What one instance is told by its environment, read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """How this build misbehaves. Durations in seconds, counted from the start of the process."""
+
+    error_rate: float = 0.0
+    """Share (0 to 1) of application requests answered 500."""
+    ai_seconds: float | None = None
+    """Mean seconds the AI takes; ``None``: what the environment says."""
+    unhealthy: bool = False
+    """``/healthz`` answers 503."""
+    unhealthy_after: float | None = None
+    """``/healthz`` answers 503 from then on."""
+    slow_start: float = 0.0
+    """Nothing listens before then."""
+    crash_after: float | None = None
+    """The process ends with status 1 then."""
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Behaviour:
+        """Read a behaviour. Raises ``TypeError`` for a key nobody knows, as it may be a typo."""
+        return cls(**document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One instance."""
+
+    build: str
+    """The commit baked into the build."""
+    version: str
+    instance: str
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    app_secret: str = field(default="", repr=False)
+    verify_token: str = field(default="", repr=False)
+    ai_seconds: float = 0.05
+    slow_seconds: float = 10.0
+    """A reply, or a call of the AI, that takes longer is slow."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings. Raises ``KeyError`` without BUILD, ``ValueError`` for a bad number."""
+        return cls(
+            build=environment["BUILD"],
+            version=environment.get("VERSION", "dev"),
+            instance=environment.get("INSTANCE", "local"),
+            behaviour=Behaviour.parse(json.loads(environment.get("BEHAVIOUR") or "{}")),
+            app_secret=environment.get("META_APP_SECRET", ""),
+            verify_token=environment.get("META_VERIFY_TOKEN", ""),
+            ai_seconds=float(environment.get("AI_SECONDS") or 0.05),
+            slow_seconds=float(environment.get("SLOW_SECONDS") or 10),
+        )
+
+    @property
+    def ai_mean(self) -> float:
+        """Mean seconds the AI takes in this build."""
+        mean = self.behaviour.ai_seconds
+        return self.ai_seconds if mean is None else mean

@@ -1,0 +1,1 @@
+"""Render on this machine: its API as it really answers, and real processes behind it."""

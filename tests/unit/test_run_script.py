@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 NEEDED = "bash cat dirname env flock mkdir rm sed sha256sum sleep tail timeout".split()  # noqa: SIM905
@@ -251,10 +252,20 @@ def test_an_environment_that_was_never_finished_is_made_again(suite: Suite) -> N
     assert ran.returncode == 0, ran.stderr
 
 
-def test_sigint_to_the_step_reaches_python(suite: Suite) -> None:
+def test_sigint_to_the_steps_entry_process_reaches_python(suite: Suite) -> None:
     suite.run("--environment", "core")
     suite.package(WAIT)
-    with suite.start("canary-prod", environ=suite.environ()) as process:
+    action = yaml.safe_load((ROOT / "actions/canary-prod/action.yml").read_text(encoding="utf-8"))
+    (suite.root / "actions/canary-prod").mkdir(parents=True)
+    script = suite.workspace / "step.sh"  # a runner writes `run:` to a file and starts this:
+    script.write_text(action["runs"]["steps"][0]["run"], encoding="utf-8")
+    entry = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(script)]
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", *entry],
+        env=suite.environ(GITHUB_ACTION_PATH=str(suite.root / "actions/canary-prod")),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)

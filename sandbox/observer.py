@@ -175,7 +175,7 @@ class Observer:
                 stable=stable,
                 canary=canary,
                 instances=self._instances(),
-                loads={name: _read_load(path) for name, path in self._loads.items()},
+                loads={name: self._load(path) for name, path in self._loads.items()},
             )
             self.samples.append(sample)
             return sample
@@ -191,6 +191,15 @@ class Observer:
         except (KeyError, TypeError, ValueError):
             return None, None
         return stable, canary
+
+    def _load(self, path: Path) -> dict[str, Any] | None:
+        """Return the load's snapshot; ``at`` says when it was made, on the observer's own time."""
+        try:
+            read = json.loads(path.read_text())
+            age = time.time() - float(read["time"])
+            return {**read, "at": round(time.monotonic() - self._origin - age, 3)}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _instances(self) -> tuple[Instance, ...] | None:
         listed = _get(f"{self._render}/_sandbox/instances", {})
@@ -232,14 +241,6 @@ def _number(answer: object, name: str) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _read_load(path: Path) -> dict[str, Any] | None:
-    try:
-        read = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return read if isinstance(read, dict) and "by_build" in read else None
-
-
 def machine() -> dict[str, Any]:
     """Return what the demonstration ran on."""
     haproxy: str | None = None
@@ -247,7 +248,7 @@ def machine() -> dict[str, Any]:
         asked = subprocess.run(
             ["haproxy", "-v"], capture_output=True, text=True, timeout=5, check=True
         )
-        haproxy = asked.stdout.split(" - ")[0].removeprefix("HAProxy version ").strip()
+        haproxy = asked.stdout.removeprefix("HAProxy version ").split(maxsplit=1)[0]
     return {"python": platform.python_version(), "haproxy": haproxy, "cores": os.cpu_count()}
 
 

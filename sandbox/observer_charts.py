@@ -99,7 +99,6 @@ def served_chart(
 ) -> Chart:
     """Return answers per second by build, stacked in the order of ``labels`` (build to label)."""
     return _stacked(
-        samples,
         start,
         end,
         height=height,
@@ -113,34 +112,29 @@ def served_chart(
 def failure_chart(samples: Sequence[Sample], start: float, end: float, *, height: float) -> Chart:
     """Return errors per second by track, as the edge counted them."""
     return _stacked(
-        samples,
         start,
         end,
         height=height,
         series={
-            "stable": ("errors on stable", [_errors(s.stable) for s in samples]),
-            "canary": ("errors on canary", [_errors(s.canary) for s in samples]),
+            "stable": ("errors on stable", [_errors(s.at, s.stable) for s in samples]),
+            "canary": ("errors on canary", [_errors(s.at, s.canary) for s in samples]),
         },
     )
 
 
-Readings = list[tuple[str, int] | None]
+Readings = list[tuple[float, str, int] | None]
+"""When it was read, the counter's epoch, its value."""
 
 
 def _stacked(
-    samples: Sequence[Sample],
-    start: float,
-    end: float,
-    *,
-    height: float,
-    series: Mapping[str, tuple[str, Readings]],
+    start: float, end: float, *, height: float, series: Mapping[str, tuple[str, Readings]]
 ) -> Chart:
     width = max(1.0, math.ceil((end - start) / MOST_BARS))
     count = max(1, math.ceil((end - start) / width))
-    # What a sample shows was counted before it: at the very edge it belongs to the slot that ends.
-    slot = [min(count - 1, max(0, math.ceil((s.at - start) / width) - 1)) for s in samples]
     seconds = [min(width, end - start - i * width) for i in range(count)]
-    grown = {name: _per_slot(slot, readings, count) for name, (_, readings) in series.items()}
+    grown = {
+        name: _per_slot(readings, start, width, count) for name, (_, readings) in series.items()
+    }
     highest = max((sum(g[i] for g in grown.values()) / seconds[i] for i in range(count)), default=0)
     x, y = _axes(start, end, _round_up(highest * _HEADROOM), height)
     bars = []
@@ -174,26 +168,36 @@ def _stacked(
     )
 
 
-def _per_slot(slots: Sequence[int], readings: Readings, count: int) -> list[int]:
-    """Return how much a counter grew in each slot of time; a step belongs to where it was seen."""
-    grown = [0] * count
-    last: tuple[str, int] | None = None
-    for slot, reading in zip(slots, readings, strict=True):
-        if reading is not None:
-            grown[slot] += increase((last, reading)) or 0
-            last = reading
+def _per_slot(readings: Readings, start: float, width: float, count: int) -> list[float]:
+    """Return how much a counter grew in each slot of time.
+
+    What it grew between two readings is spread evenly over the time between them.
+    """
+    grown = [0.0] * count
+    last: tuple[float, str, int] | None = None
+    for reading in readings:
+        if reading is None or (last is not None and reading[0] <= last[0]):
+            continue
+        if last is not None:
+            total = increase((last[1:], reading[1:])) or 0
+            first, until = (last[0] - start) / width, (reading[0] - start) / width
+            for slot in range(max(0, int(first)), min(count, math.ceil(until))):
+                inside = min(until, slot + 1) - max(first, slot)
+                grown[slot] += total * inside / (until - first)
+        last = reading
     return grown
 
 
-def _answers(sample: Sample, load: str, build: str) -> tuple[str, int] | None:
+def _answers(sample: Sample, load: str, build: str) -> tuple[float, str, int] | None:
     snapshot = sample.loads.get(load)
     if snapshot is None:
         return None
-    return "", int(snapshot["by_build"].get(build, {}).get("requests", 0))
+    count = int(snapshot["by_build"].get(build, {}).get("requests", 0))
+    return float(snapshot.get("at", sample.at)), "", count
 
 
-def _errors(counter: Counter | None) -> tuple[str, int] | None:
-    return None if counter is None else (counter.epoch, counter.errors)
+def _errors(at: float, counter: Counter | None) -> tuple[float, str, int] | None:
+    return None if counter is None else (at, counter.epoch, counter.errors)
 
 
 def _runs(samples: Sequence[Sample]) -> list[tuple[int, list[Sample]]]:

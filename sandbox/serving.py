@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -139,6 +140,9 @@ def _server(app: ASGIApp) -> uvicorn.Server:
 
 def serve(app: ASGIApp, port: int) -> None:
     """Serve until SIGTERM or SIGINT. Prints ``ready`` once the port accepts connections."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn ends, and then raises the signal again for whoever handled it before: nobody.
+        signal.signal(number, lambda *_: None)
     with listen(port) as sock:
         print("ready", flush=True)
         _server(app).run(sockets=[sock])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,6 +71,7 @@ class World:
     def load(self) -> dict[str, Any]:
         """Return what the load's file says now."""
         return {
+            "time": time.time(),
             "requests": sum(b["requests"] for b in self.by_build.values()),
             "failed": sum(b["failed"] for b in self.by_build.values()),
             "by_build": {name: dict(counts) for name, counts in self.by_build.items()},

@@ -169,17 +169,17 @@ class Act:
         return parse(records, exit_code=exit_code, seconds=time.monotonic() - started)
 
     def _command(self, request: Request) -> list[str]:
-        payload = self._home / "event.json"
-        payload.write_text(json.dumps(dict(request.payload)), encoding="utf-8")
+        # act would ignore inputs given beside a payload; GitHub's payload holds them.
+        inputs = {"inputs": dict(request.inputs)} if request.inputs else {}
+        event = self._home / "event.json"
+        event.write_text(json.dumps({**request.payload, **inputs}), encoding="utf-8")
         workflow = f".github/workflows/{request.workflow}"
         command = [str(self._binary), request.event, "-W", workflow, "--json", "--no-cache-server"]
+        command += ["--eventpath", str(event)]
         command += ["-P", "ubuntu-latest=-self-hosted", "--actor", request.actor]
-        if request.payload:
-            command += ["-e", str(payload)]
         for name in request.secrets:
             command += ["-s", name]  # its value stays off the process list
         pairs: tuple[tuple[str, Mapping[str, Any]], ...] = (
-            ("--input", request.inputs),
             ("--var", request.variables),
             ("--env", request.environment),
             ("--local-repository", request.replacements),

@@ -105,7 +105,7 @@ class Shop:
             workflow=workflow,
             event=event,
             inputs=inputs or {},
-            payload={"ref": "refs/heads/main"} if event == "push" else {},
+            payload={"ref": "refs/heads/main", "repository": {"default_branch": "main"}},
             secrets=secrets,
             variables={"REGISTRY": "registry.sandbox"},
             environment={**self.environment, **(environment or {})},

@@ -127,6 +127,8 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ID": str(1000 + number),
             "SANDBOX_RENDER_URL": world.url("render"),
+            # As on a self-hosted runner: the environment is made by the first job.
+            "SLIPWAY_CACHE": str(world.directory / "environments"),
         },
         replacements=act.replacements(suite, workflows.glob("*.yml")),
     )
@@ -154,6 +156,8 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
 
 
 def _show(job: str, line: str) -> None:
+    if line.startswith("| "):  # the installer's own lines
+        return
     print(f"  {job:<24.24} {line}", flush=True)
 
 

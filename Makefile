@@ -1,7 +1,7 @@
 # make demo [SCENARIO=name]   three releases on this machine, through the real actions
 # make test                   all tests
 # make lint                   style, types, workflows, actions
-# make lock [UPGRADE=1]       the hash-locked lists in requirements/
+# make lock [UPGRADE=1]       the hash-locked lists, from requirements/*.in and edge/requirements.in
 # make clean                  removes everything the others made
 #
 # Each does its own set-up. Only HAProxy is installed outside this directory.

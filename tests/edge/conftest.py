@@ -6,20 +6,33 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.edge.harness import World, world
+from tests.edge.harness import Surroundings, World, surroundings
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[World]:
+def around() -> Iterator[Surroundings]:
+    """PostHog and both tracks."""
+    with surroundings() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def shared(around: Surroundings) -> Iterator[World]:
     """A running edge. Each test publishes a release of its own, which also ends earlier kills."""
-    with world() as running:
+    with around.world() as running:
         running.edge.start()
         yield running
 
 
 @pytest.fixture
-def fresh() -> Iterator[World]:
-    """An edge that the test may break."""
-    with world() as running:
-        running.edge.start()
-        yield running
+def stopped(around: Surroundings) -> Iterator[World]:
+    """An edge that the test starts."""
+    with around.world() as ready:
+        yield ready
+
+
+@pytest.fixture
+def fresh(stopped: World) -> World:
+    """A running edge that the test may break."""
+    stopped.edge.start()
+    return stopped

@@ -1,0 +1,196 @@
+"""The sample application: what Meta, a probe and a scraper see of one instance."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sandbox.livestreamsell.bot import signature
+from sandbox.livestreamsell.settings import Behaviour
+from tests.sandbox.render_support import PLAIN, ROOT, eventually
+
+BUILD = "c" * 40
+SECRET = "app-secret"
+BODY = b'{"object": "page", "entry": [{"id": "1"}]}'
+
+
+@contextlib.contextmanager
+def instance(app: str, **environment: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """Run one instance of ``app``."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox.livestreamsell", app, "--port", "0"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "BUILD": BUILD,
+            "VERSION": "v7",
+            "INSTANCE": "srv-x-y",
+            "META_APP_SECRET": SECRET,
+            "META_VERIFY_TOKEN": "token",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        port = process.stdout.readline().split()[-1]
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False, verify=PLAIN
+        ) as client:
+            yield client, process
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def bot() -> Iterator[httpx.Client]:
+    """A bot whose AI takes 0.15 to 0.45 seconds, where more than 0.1 is slow."""
+    with instance("bot", AI_SECONDS="0.3", SLOW_SECONDS="0.1") as (client, _):
+        yield client
+
+
+def deliver(client: httpx.Client, body: bytes = BODY, signed: bytes = BODY) -> httpx.Response:
+    """Deliver ``body`` as Meta would, with the signature of ``signed``."""
+    headers = {"X-Hub-Signature-256": signature(SECRET, signed)}
+    return client.post("/webhooks/meta", content=body, headers=headers)
+
+
+def counted(client: httpx.Client, name: str) -> dict[str, float]:
+    """Return a counter by its ``slow`` label."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = [each for family in families for each in family.samples if each.name == name]
+    assert all(each.labels["build"] == BUILD for each in samples)
+    return {each.labels["slow"]: each.value for each in samples}
+
+
+def test_every_answer_names_its_build_and_its_instance(bot: httpx.Client) -> None:
+    for path in ("/", "/healthz", "/metrics", "/api/orders", "/no/such/page"):
+        headers = bot.get(path).headers
+        assert (headers["x-build"], headers["x-instance"]) == (BUILD, "srv-x-y")
+    assert bot.get("/healthz").json() == {
+        "build": BUILD,
+        "version": "v7",
+        "service": "bot",
+        "instance": "srv-x-y",
+    }
+
+
+def test_the_seller_is_named_in_the_body(bot: httpx.Client) -> None:
+    assert bot.get("/api/orders", headers={"X-Seller-Id": "s-1"}).json()["seller"] == "s-1"
+
+
+def test_a_webhook_is_acknowledged_at_once_and_counted_when_the_ai_has_answered(
+    bot: httpx.Client,
+) -> None:
+    before = counted(bot, "bot_replies_total")
+    assert set(before) == {"true", "false"}
+    started = time.monotonic()
+    assert deliver(bot).status_code == 200
+    assert time.monotonic() - started < 0.14  # the AI takes 0.15 seconds at least
+    assert counted(bot, "bot_replies_total") == before
+    expected = {**before, "true": before["true"] + 1}
+    eventually(lambda: counted(bot, "bot_replies_total") == expected, 3)
+    assert counted(bot, "ai_calls_total") == expected
+
+
+def test_a_fast_reply_is_not_slow() -> None:
+    with instance("bot") as (client, _):
+        deliver(client)
+        eventually(lambda: counted(client, "bot_replies_total")["false"] == 1, 3)
+        assert counted(client, "bot_replies_total")["true"] == 0
+        page = client.get("/metrics").text
+        assert 'bot_reply_seconds_bucket{build="' + BUILD + '",le="30.0"} 1.0' in page
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Hub-Signature-256": "sha256="},
+        {"X-Hub-Signature-256": signature("another secret", BODY)},
+        {"X-Hub-Signature-256": signature(SECRET, BODY).removeprefix("sha256=")},
+    ],
+)
+def test_a_webhook_that_meta_did_not_sign_is_refused(
+    bot: httpx.Client, headers: dict[str, str]
+) -> None:
+    assert bot.post("/webhooks/meta", content=BODY, headers=headers).status_code == 401
+
+
+def test_a_webhook_that_was_changed_on_the_way_is_refused(bot: httpx.Client) -> None:
+    assert deliver(bot, body=BODY + b" ").status_code == 401
+
+
+def test_metas_handshake_is_answered_with_its_challenge(bot: httpx.Client) -> None:
+    query = {"hub.mode": "subscribe", "hub.verify_token": "token", "hub.challenge": "4711"}
+    assert bot.get("/webhooks/meta", params=query).text == "4711"
+    for wrong in ({"hub.verify_token": "no"}, {"hub.mode": "unsubscribe"}):
+        assert bot.get("/webhooks/meta", params={**query, **wrong}).status_code == 403
+
+
+def test_the_dashboard_names_its_build_and_has_only_its_own_assets() -> None:
+    with instance("dashboard") as (client, _):
+        page = client.get("/")
+        assert page.headers["content-type"].startswith("text/html")
+        assert f"/assets/{BUILD}.js" in page.text
+        assert client.get(f"/assets/{BUILD}.js").status_code == 200
+        assert client.get(f"/assets/{'d' * 40}.js").status_code == 404
+
+
+def misbehaving(**behaviour: Any) -> dict[str, str]:
+    """Return the environment of a build that behaves so."""
+    return {"BEHAVIOUR": json.dumps(behaviour)}
+
+
+def test_a_broken_build_fails_requests_but_not_its_health_check() -> None:
+    with instance("bot", **misbehaving(error_rate=0.5)) as (client, _):
+        statuses = [client.get("/api/orders").status_code for _ in range(60)]
+        assert set(statuses) == {200, 500}
+        assert {client.get("/healthz").status_code for _ in range(10)} == {200}
+
+
+def test_a_build_can_be_unhealthy_and_can_crash() -> None:
+    with instance("bot", **misbehaving(unhealthy=True, crash_after=0.6)) as (client, process):
+        answer = client.get("/healthz")
+        assert (answer.status_code, answer.json()["build"]) == (503, BUILD)
+        assert process.wait(5) == 1
+
+
+def test_a_misspelt_behaviour_is_not_ignored() -> None:
+    with pytest.raises(TypeError, match="eror_rate"):
+        Behaviour.parse({"eror_rate": 1})
+
+
+def test_an_ending_instance_finishes_its_requests_and_its_replies() -> None:
+    with instance("bot", AI_SECONDS="0.4") as (client, process):
+        client.get("/healthz")
+        host, port = client.base_url.host, client.base_url.port
+        with socket.create_connection((host, port or 0), timeout=5) as slow:
+            head = f"POST /api/orders HTTP/1.1\r\nHost: {host}\r\nContent-Length: 10\r\n\r\n"
+            slow.sendall(head.encode() + b"12345")
+            time.sleep(0.1)
+            assert deliver(client).status_code == 200
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            # It still answers whoever has not heard of its end, and says goodbye.
+            late = client.get("/api/orders")
+            assert (late.status_code, late.headers["connection"]) == (200, "close")
+            slow.sendall(b"67890")
+            answer = b"".join(iter(lambda: slow.recv(4096), b""))
+            assert answer.startswith(b"HTTP/1.1 200 ")
+        assert process.wait(5) == 0

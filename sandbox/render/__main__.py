@@ -53,7 +53,10 @@ async def run(settings: Settings) -> None:
             starting.result()
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             print("ready", flush=True)
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            lasting = {serving, stopping, *render.tasks}
+            ended, _ = await asyncio.wait(lasting, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
     finally:
         starting.cancel()
         stopping.cancel()

@@ -17,8 +17,6 @@ from sandbox.render.model import Deploy, now
 from sandbox.render.runner import Runner
 from sandbox.render.state import Render
 
-_MOST_INSTANCES = 100
-
 
 async def body_of(request: Request) -> dict[str, Any]:
     """Return a JSON object; an empty body is an empty one. Raises :class:`Refusal` (400)."""
@@ -159,8 +157,9 @@ class Api:
         """``POST …/scale``: 202; ignored while autoscaling is on."""
         runner, asked = self._runner(request), await body_of(request)
         count = asked.get("numInstances")
-        if not isinstance(count, int) or not 1 <= count <= _MOST_INSTANCES:
-            raise Refusal(400, "numInstances must be between 1 and 100")
+        most = self._render.settings.most_instances  # Render: 100
+        if not isinstance(count, int) or not 1 <= count <= most:
+            raise Refusal(400, f"numInstances must be between 1 and {most}")
         if not (runner.service.autoscaling or {}).get("enabled"):
             runner.scale(count)
         return Response(status_code=202)

@@ -20,6 +20,7 @@ _START_SECONDS = 10.0
 _GLOBAL = """global
     maxconn 4000
     nbthread 1
+    noreuseport
     stats socket {socket} mode 600 level admin
     stats timeout 1h
 defaults

@@ -28,9 +28,13 @@ class Runner:
         self.ready = asyncio.Event()
         """Set once the live build serves."""
 
-    def start(self) -> None:
-        """Bring the live build up, and keep at it until :meth:`stop`."""
+    def start(self) -> list[asyncio.Task[None]]:
+        """Bring the live build up, and keep at it until :meth:`stop`.
+
+        Return the tasks that do it: one that ends by itself is a fault of the sandbox.
+        """
         self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._watch())]
+        return self._tasks
 
     async def stop(self) -> None:
         """End everything this service runs."""

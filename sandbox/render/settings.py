@@ -108,8 +108,13 @@ class Settings:
     overlap_policy: OverlapPolicy = "wait"
     rollout: Rollout = "one-by-one"
     """Render's documentation describes both; which one it does is not settled."""
-    slots: int = 16
+    slots: int = 32
     """Server slots per service at the load balancer: instances there can be at once."""
+
+    @property
+    def most_instances(self) -> int:
+        """What a service may be scaled to: new, old and draining ones need a slot each."""
+        return self.slots // 3
 
 
 def _section(kind: type[Section], document: Mapping[str, Any], where: str) -> Section:

@@ -48,6 +48,8 @@ class Render:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.faults = Faults()
+        self.tasks: list[asyncio.Task[None]] = []
+        """What has to go on for as long as the sandbox runs."""
         logs = settings.state_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         services = [_service(each) for each in settings.services]
@@ -74,8 +76,7 @@ class Render:
         for settings in self.settings.services:
             await self._play(self.runners[settings.id].service, settings.history)
         await self.world.router.start()
-        for runner in self.all_runners:
-            runner.start()
+        self.tasks = [task for runner in self.all_runners for task in runner.start()]
         patience = self.settings.timings.start_deadline + _READY_MARGIN
         for runner in self.all_runners:
             try:

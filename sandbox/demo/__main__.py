@@ -128,7 +128,7 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
             "GITHUB_RUN_ID": str(1000 + number),
             "SANDBOX_RENDER_URL": world.url("render"),
             # As on a self-hosted runner: the environment is made by the first job.
-            "SLIPWAY_CACHE": str(world.directory / "environments"),
+            "SLIPWAY_CACHE": str(ROOT / ".cache" / "environments"),
         },
         replacements=act.replacements(suite, workflows.glob("*.yml")),
     )

@@ -87,6 +87,9 @@ class Health(_Model):
     failures: int = Field(default=3, ge=1)
     """This many failed probes in a row mean that the build is not healthy."""
     timeout: Seconds = 5.0
+    deadline: Seconds = 120.0
+    """For a build that went live to answer as itself. Render keeps old instances for 60 s after it
+    has switched, and some requests may still reach them."""
 
 
 class Track(_Model):

@@ -182,17 +182,20 @@ def _raise_if_over(deploy: Deploy) -> None:
 def _timed_out(
     ports: Ports, service_id: str, deploy: Deploy, deadline: float
 ) -> DeployFailed | OutsideError:
+    ended = "it was cancelled"
     with ports.clock.shielded():
-        ports.platform.cancel_deploy(service_id, deploy.id)
+        try:
+            ports.platform.cancel_deploy(service_id, deploy.id)
+        except OutsideError as error:
+            ended = f"cancelling it failed too: {error.found}"
     if deploy.status is DeployStatus.UNKNOWN:
         return OutsideError(
             f"Render says {deploy.raw_status!r} for deploy {deploy.id}, which is no status this "
-            f"version knows, and it was not live after {deadline:.0f} s; it was cancelled",
+            f"version knows, and it was not live after {deadline:.0f} s; {ended}",
             remedy="Unknown is never success. Look at the deploy at Render, and update Slipway.",
         )
     return DeployFailed(
-        f"deploy {deploy.id} was still {deploy.raw_status} after {deadline:.0f} s; "
-        "it was cancelled",
+        f"deploy {deploy.id} was still {deploy.raw_status} after {deadline:.0f} s; {ended}",
         remedy="Its instances did not become healthy in time: read the deploy's log at Render. "
         "`strategy.deploy-deadline` sets the time.",
     )

@@ -9,9 +9,6 @@ from slipway.release.deploys import Ports, Pulse, no_pulse
 
 GOOD_IN_A_ROW = 3
 """Good answers in a row before a build counts as healthy."""
-ANSWER_DEADLINE = 120.0
-"""Seconds a live build gets to answer as itself: Render keeps old instances for 60 s after it
-has switched, and some requests may still reach them."""
 
 
 def url_of(service: Service, health: Health) -> str:
@@ -43,17 +40,16 @@ def await_build(
     build: str | None,
     health: Health,
     instances: int = 1,
-    deadline: float = ANSWER_DEADLINE,
     pulse: Pulse = no_pulse,
 ) -> None:
     """Wait until ``url`` answers well, as ``build``, several times in a row.
 
     One probe reaches one of several instances: twice their number must agree. ``build`` None
     (an image whose commit is not known) checks health alone, and says so. Raises
-    :class:`DeployFailed` when ``deadline`` seconds did not suffice.
+    :class:`DeployFailed` when ``health.deadline`` seconds did not suffice.
     """
     wanted = max(GOOD_IN_A_ROW, 2 * instances)
-    until = ports.clock.monotonic() + deadline
+    until = ports.clock.monotonic() + health.deadline
     good = 0
     while True:
         answer = ports.prober.probe(url, timeout=health.timeout)
@@ -66,7 +62,7 @@ def await_build(
         if ports.clock.monotonic() >= until:
             raise DeployFailed(
                 f"{url} did not answer {wanted} times in a row as build {build} within "
-                f"{deadline:.0f} s; last: {describe(answer)}, build {answer.build}",
+                f"{health.deadline:.0f} s; last: {describe(answer)}, build {answer.build}",
                 remedy="Deploy a build whose health path answers 2xx and names its commit "
                 "(see `build:` and `health:` in slipway.yml).",
             )

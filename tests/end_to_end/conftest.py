@@ -1,0 +1,195 @@
+"""The whole sandbox with sellers in it, started once per worker, and the suite as a job runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+from sandbox.demo.world import IMAGE, REPOSITORY, ROOT, World, answers, post
+
+SERVICES = 4
+"""Stable, canary and staging of the bot, and the dashboard's staging."""
+BACK_WITHIN = 15.0
+"""Seconds for instances that drain or resume to be done with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one step of a job did."""
+
+    exit_code: int
+    outputs: Mapping[str, str]
+    errors: list[str]
+    """The messages of its ``::error`` commands, with their titles."""
+    log: str
+    summary: str
+
+
+@dataclass(slots=True)
+class Shop:
+    """A team's repository and its services in the sandbox."""
+
+    world: World
+    directory: Path
+    _jobs: int = 0
+    _pushed: int = 0
+
+    def push_image(self, version: str, behaviour: Mapping[str, Any]) -> tuple[str, str]:
+        """Build and push: return the image by digest, and the commit it was made from."""
+        self._pushed += 1
+        version = f"{version}-{self._pushed}"
+        commit = self.world.repository.commit(version, behaviour)
+        digest = commit.ljust(64, "a")
+        image = {"ref": f"{IMAGE}@sha256:{digest}", "commit": commit, "version": version}
+        body = {**image, "behaviour": dict(behaviour)}
+        post(f"{self.world.url('render')}/_sandbox/images", body)
+        return image["ref"], commit
+
+    def run(
+        self,
+        verb: str,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        github: bool = True,
+        keys: Mapping[str, str] | None = None,
+        **inputs: str,
+    ) -> Job:
+        """Run one command as its composite action would. ``settings`` lie over slipway.yml."""
+        self._jobs += 1
+        place = self.directory / f"job-{self._jobs}"
+        place.mkdir()
+        config = yaml.safe_load(self.world.repository.slipway.read_text())
+        for path, value in (settings or {}).items():
+            *parents, last = path.split(".")
+            at = config
+            for name in parents:
+                at = at[name]
+            if value is None:
+                del at[last]
+            else:
+                at[last] = value
+        (place / "slipway.yml").write_text(yaml.safe_dump(config))
+        mine = self.world.keys
+        given = {
+            "service": "bot",
+            "config": str(place / "slipway.yml"),
+            "render_api_key": mine.render,
+            "posthog_api_key": mine.posthog,
+            "edge_token": mine.edge,
+            "github_token": mine.github,
+            **(keys or {}),
+            **inputs,
+        }
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "slipway", verb],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT / "scripts"),
+                "GITHUB_ACTIONS": "true",
+                "GITHUB_API_URL": self.world.url("github") if github else "http://127.0.0.1:9",
+                "GITHUB_SERVER_URL": self.world.url("github"),
+                "GITHUB_REPOSITORY": REPOSITORY,
+                "GITHUB_RUN_ID": str(5000 + self._jobs),
+                "GITHUB_ACTOR": "ana",
+                "GITHUB_OUTPUT": str(place / "output"),
+                "GITHUB_STEP_SUMMARY": str(place / "summary"),
+                **{f"SLIPWAY_{name.upper()}": value for name, value in given.items()},
+            },
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+        log = done.stdout + done.stderr
+        assert not any(secret in log for secret in secrets_of(self.world)), "a key is in the log"
+        return Job(
+            exit_code=done.returncode,
+            outputs=_outputs(place / "output"),
+            errors=[
+                unquote(error)
+                for error in re.findall(r"^::error (?:title=)?(.*)$", log, re.MULTILINE)
+            ],
+            log=log,
+            summary=(place / "summary").read_text() if (place / "summary").exists() else "",
+        )
+
+    def fault(self, **fault: Any) -> None:
+        """Have Render do something wrong."""
+        post(f"{self.world.url('render')}/_sandbox/fault", fault)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a release must leave as it was: share, and what each service runs."""
+        edge = get(f"{self.world.url('edge')}/.slipway/state", self.world.keys.edge)
+        listed = get(f"{self.world.url('render')}/_sandbox/instances")
+        serving: dict[str, set[str]] = {}
+        for instance in listed:
+            if instance["state"] == "serving":
+                health = get(f"{instance['url']}/healthz")
+                serving.setdefault(instance["service"], set()).add(health["build"])
+        counts = {s: sum(i["service"] == s for i in listed) for s in serving}
+        return {"share": edge["share"], "serving": serving, "instances": counts}
+
+
+def get(url: str, token: str | None = None) -> Any:
+    """GET JSON."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as reply:
+        return json.load(reply)
+
+
+def secrets_of(world: World) -> list[str]:
+    """Every key of this world."""
+    keys = world.keys
+    return [keys.render, keys.posthog, keys.edge, keys.github, keys.posthog_secret]
+
+
+def _outputs(file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    entries = re.findall(
+        r"^([\w-]+)<<(\S+)\n(.*?)\n\2$", file.read_text(), re.DOTALL | re.MULTILINE
+    )
+    return {name: value for name, _, value in entries}
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    world = World(tmp_path_factory.mktemp("world"), lag=0.3)
+    try:
+        world.start()
+        yield Shop(world, tmp_path_factory.mktemp("jobs"))
+    finally:
+        world.stop()
+
+
+@pytest.fixture
+def calm(shop: Shop) -> Iterator[Shop]:
+    """The shop, which must be as it was when the test is over."""
+    before = shop.state()
+    assert len(before["serving"]) == SERVICES, before
+    yield shop
+    request = urllib.request.Request(
+        f"{shop.world.url('render')}/_sandbox/fault", method="DELETE", data=b""
+    )
+    with urllib.request.urlopen(request, timeout=5):
+        pass
+    until = time.monotonic() + BACK_WITHIN
+    while (after := shop.state()) != before and time.monotonic() < until:
+        time.sleep(0.2)
+    assert after == before
+    while not answers(f"{shop.world.url('edge')}/healthz"):
+        assert time.monotonic() < until
+        time.sleep(0.2)

@@ -193,7 +193,7 @@ class Http:
     def refusal(self, reply: Reply) -> OutsideError:
         """Make the error for an answer outside 2xx."""
         status = reply.status
-        found = f"{reply.where}: {status}" + (f", {reply.said}" if reply.said else "")
+        found = f"{reply.where}: {status}" + (f", {reply.said.rstrip('.')}" if reply.said else "")
         if status in (401, 403):
             setting = self._key.setting
             return Unauthorized(

@@ -111,7 +111,7 @@ class PostHogFlags(FlagStore):
             body["active"] = True
         reply = self._patch(flag, body)
         if reply.status == 409:
-            raise self._conflict(flag, reply.said)
+            raise self._conflict(flag, "the write was refused")
         back = self._get(flag.id)
         if back is None:
             raise self._conflict(flag, "the flag was deleted while it was written")

@@ -148,7 +148,9 @@ def test_after_success_earlier_active_production_deployments_become_inactive(
     mock.get(f"{REPO}/deployments", json=listed, match=[query])
     mock.get(f"{REPO}/deployments/4/statuses", json=[{"state": "failure"}, {"state": "success"}])
     mock.get(f"{REPO}/deployments/3/statuses", json=[{"state": "success"}])
-    succeed(forge())
+    notices: list[str] = []
+    succeed(forge(notice=notices.append))
+    assert notices == []
     posts = [call for call in mock.calls if call.request.method == "POST"]
     assert [json.loads(call.request.body or "")["state"] for call in posts] == [
         "success",

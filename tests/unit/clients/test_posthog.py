@@ -173,6 +173,13 @@ def test_a_flag_made_again_under_the_same_key_is_found(
     assert found.id == again["id"]
 
 
+def test_a_flag_renamed_since_is_not_taken_for_the_one_with_this_key(
+    posthog: PostHog, flags: PostHogFlags, flag: Flag
+) -> None:
+    posthog.flags[flag.id]["key"] = "something-else"
+    assert flags.read(KEY) is None
+
+
 @pytest.mark.parametrize(
     ("groups", "share"),
     [

@@ -185,6 +185,8 @@ def test_a_new_deploy_may_name_no_build_yet() -> None:
         {"createdAt": None},
         {"createdAt": "yesterday"},
         {"createdAt": "2026-11-24T10:00:00"},
+        {"createdAt": "0001-01-01T00:00:00+14:00"},
+        {"id": "\ud800"},
         {"finishedAt": 12},
         {"commit": "abc", "image": None},
         {"commit": {"id": 1}, "image": None},

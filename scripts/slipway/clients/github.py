@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import requests
 
+from slipway.clients.github_retry import bounded_retry
 from slipway.clients.http import Key, why
 from slipway.clients.replies import clean
-from slipway.clients.retries import SAFE_METHODS, Notice, Patience, Sleep, silent
+from slipway.clients.retries import Notice, Patience, Sleep, silent
 from slipway.errors import NotFound, OutsideError, SlipwayError, Unauthorized, Unreachable
 from slipway.ports import Deployment, Forge
 
 if TYPE_CHECKING:
     from github import GithubException
     from github.Deployment import Deployment as GitHubDeployment
-    from github.GithubRetry import GithubRetry
     from github.IssueComment import IssueComment
     from github.PullRequest import PullRequest
     from github.Repository import Repository
@@ -163,7 +163,7 @@ class GitHub(Forge):
                 base_url=self._base_url,
                 timeout=max(1, round(self._patience.read_timeout)),
                 per_page=PAGE,
-                retry=_bounded_retry(self._patience, self._notice, self._sleep),
+                retry=bounded_retry(self._patience, self._notice, self._sleep),
                 seconds_between_requests=0.0,
                 seconds_between_writes=BETWEEN_WRITES,
                 user_agent="slipway",
@@ -269,44 +269,6 @@ class GitHub(Forge):
                 f"`{permission}` under `permissions:`.",
             )
         return OutsideError(found, remedy="Correct what GitHub names, or see githubstatus.com.")
-
-
-def _bounded_retry(patience: Patience, notice: Notice, pause: Sleep) -> GithubRetry:
-    """Return PyGithub's retry, which knows GitHub's rate limits, with our rules on top.
-
-    A write is repeated only if GitHub refused it by a limit, or it was never sent.
-    """
-    from github import GithubRetry  # noqa: PLC0415
-    from urllib3 import BaseHTTPResponse  # noqa: PLC0415
-
-    class Bounded(GithubRetry):
-        def is_retry(
-            self,
-            method: str,
-            status_code: int,
-            has_retry_after: bool = False,  # noqa: ARG002 - urllib3's signature
-        ) -> bool:
-            # PyGithub reads a 403 and raises at once unless it is a limit.
-            if status_code in (403, 429):
-                return True
-            return method.upper() in SAFE_METHODS and status_code in (502, 503, 504)
-
-        def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-            limit = response is not None and response.status in (403, 429)
-            asked = self.get_retry_after(response) if response is not None else None
-            wait = min(patience.rate_limit_cap, asked or self.get_backoff_time())
-            if limit:
-                notice(f"GitHub limits this token: waiting {wait:.0f} s")
-            pause(wait)
-
-    return Bounded(
-        total=patience.attempts - 1,
-        other=0,
-        backoff_factor=patience.backoff,
-        backoff_max=patience.backoff_max,
-        backoff_jitter=patience.jitter,
-        allowed_methods=SAFE_METHODS,
-    )
 
 
 def _cut(text: str) -> str:

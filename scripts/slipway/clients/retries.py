@@ -118,10 +118,7 @@ class BoundedRetry(Retry):
 
     def _asked(self, response: BaseHTTPResponse) -> float | None:
         """Return the seconds the answer asks to wait, or ``None`` if it does not say."""
-        try:
-            after = self.get_retry_after(response)
-        except (InvalidHeader, ValueError, OverflowError):
-            after = None
+        after = retry_after(self, response)
         if after is not None or response.status != TOO_MANY:
             return after
         try:
@@ -131,3 +128,11 @@ class BoundedRetry(Retry):
         if math.isnan(reset):
             return None
         return max(0.0, reset - time.time() if reset > EPOCH_FROM else reset)
+
+
+def retry_after(retry: Retry, response: BaseHTTPResponse) -> float | None:
+    """Return the seconds in Retry-After; ``None`` without one, or with one nobody can read."""
+    try:
+        return retry.get_retry_after(response)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None

@@ -18,6 +18,7 @@ from slipway.clients.github import CUT, MAX_COMMENT, GitHub
 from slipway.clients.retries import Patience
 from slipway.errors import NotFound, OutsideError, Unauthorized, Unreachable, UsageError
 from slipway.ports import Deployment
+from tests.unit.clients.stub import Said, serve
 
 API = "https://api.github.com:443"  # PyGithub asks with the port, GitHub answers without
 REPO = f"{API}/repos/acme/bot"
@@ -357,11 +358,19 @@ def test_a_read_is_tried_again_and_then_given_up(mock: responses.RequestsMock) -
     assert len(mock.calls) == 2
 
 
-def test_a_write_refused_by_a_limit_is_sent_again(mock: responses.RequestsMock) -> None:
-    limit = {"message": "You have exceeded a secondary rate limit"}
-    mock.post(f"{REPO}/deployments", json=limit, status=403, headers={"Retry-After": "1"})
-    mock.post(f"{REPO}/deployments", json={"id": 5}, status=201)
-    assert start(forge()).id == 5
+@pytest.mark.parametrize(
+    ("after", "waited"), [("7", [7]), ("9999", [60]), ("soon", [0]), (None, [60])]
+)
+def test_a_write_refused_by_a_limit_is_sent_again_after_the_wait_that_is_asked(
+    after: str | None, waited: list[float]
+) -> None:
+    waits: list[float] = []
+    headers = {} if after is None else {"Retry-After": after}
+    limit = Said(403, {"message": "You have exceeded a secondary rate limit"}, headers)
+    with serve(limit, Said(201, {"id": 5})) as stub:
+        assert start(forge(base_url=stub.url, sleep=waits.append)).id == 5
+    assert waits == waited
+    assert len(stub.heard) == 2
 
 
 def test_no_answer_is_unreachable(mock: responses.RequestsMock) -> None:

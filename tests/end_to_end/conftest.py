@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -38,6 +38,47 @@ class Job:
     summary: str
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A step under way."""
+
+    process: subprocess.Popen[bytes]
+    place: Path
+    secrets: list[str] = field(repr=False)
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far."""
+        return (self.place / "log").read_text()
+
+    def wait_for(self, text: str, seconds: float = 60.0) -> None:
+        """Wait until it has printed ``text``."""
+        until = time.monotonic() + seconds
+        while text not in self.log:
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < until, self.log
+            time.sleep(0.05)
+
+    def wait(self, seconds: float = 150.0) -> Job:
+        """Wait until it has ended."""
+        try:
+            code = self.process.wait(seconds)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+        log = self.log
+        assert not any(secret in log for secret in self.secrets), "a key is in the log"
+        found = re.findall(r"^::error (?:title=)?(.*)$", log, re.MULTILINE)
+        summary = self.place / "summary"
+        return Job(
+            exit_code=code,
+            outputs=_outputs(self.place / "output"),
+            errors=[unquote(error) for error in found],
+            log=log,
+            summary=summary.read_text() if summary.exists() else "",
+        )
+
+
 @dataclass(slots=True)
 class Shop:
     """A team's repository and its services in the sandbox."""
@@ -58,7 +99,11 @@ class Shop:
         post(f"{self.world.url('render')}/_sandbox/images", body)
         return image["ref"], commit
 
-    def run(
+    def run(self, verb: str, **how: Any) -> Job:
+        """Run one command as its composite action would; see :meth:`start`."""
+        return self.start(verb, **how).wait()
+
+    def start(
         self,
         verb: str,
         *,
@@ -66,8 +111,8 @@ class Shop:
         github: bool = True,
         keys: Mapping[str, str] | None = None,
         **inputs: str,
-    ) -> Job:
-        """Run one command as its composite action would. ``settings`` lie over slipway.yml."""
+    ) -> Running:
+        """Start one command. ``settings`` (dotted paths) lie over slipway.yml."""
         self._jobs += 1
         place = self.directory / f"job-{self._jobs}"
         place.mkdir()
@@ -93,8 +138,8 @@ class Shop:
             **(keys or {}),
             **inputs,
         }
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "slipway", verb],
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-P", "-m", "slipway", verb],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT / "scripts"),
@@ -108,23 +153,10 @@ class Shop:
                 "GITHUB_STEP_SUMMARY": str(place / "summary"),
                 **{f"SLIPWAY_{name.upper()}": value for name, value in given.items()},
             },
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
+            stdout=(place / "log").open("wb"),
+            stderr=subprocess.STDOUT,
         )
-        log = done.stdout + done.stderr
-        assert not any(secret in log for secret in secrets_of(self.world)), "a key is in the log"
-        return Job(
-            exit_code=done.returncode,
-            outputs=_outputs(place / "output"),
-            errors=[
-                unquote(error)
-                for error in re.findall(r"^::error (?:title=)?(.*)$", log, re.MULTILINE)
-            ],
-            log=log,
-            summary=(place / "summary").read_text() if (place / "summary").exists() else "",
-        )
+        return Running(process, place, secrets_of(self.world))
 
     def fault(self, **fault: Any) -> None:
         """Have Render do something wrong."""
@@ -193,3 +225,14 @@ def calm(shop: Shop) -> Iterator[Shop]:
     while not answers(f"{shop.world.url('edge')}/healthz"):
         assert time.monotonic() < until
         time.sleep(0.2)
+
+
+@pytest.fixture
+def steady(shop: Shop) -> Iterator[Shop]:
+    """The shop, in which sellers must end on the build they began on."""
+    stable = shop.world.service_id("bot")
+    before = shop.state()["serving"][stable]
+    yield shop
+    after = shop.state()
+    assert after["share"] == 0
+    assert after["serving"][stable] == before

@@ -1,0 +1,96 @@
+"""Whatever dies, whenever: everybody ends on a build that passed."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import Running, Shop
+
+LONG: dict[str, Any] = {
+    "services.bot.strategy": {
+        "steps": [{"share": 5, "for": "10m"}],
+        "bake": {"share": 95, "for": "10m"},
+        "judge": {"every": "500ms"},
+        "deploy-deadline": "30s",
+    },
+    "services.bot.edge.lease": "10s",
+}
+GRACE = 7.5
+"""Seconds from SIGINT to SIGTERM when GitHub cancels a job."""
+
+
+def canary_under_way(shop: Shop) -> Running:
+    image, commit = shop.push_image("good", {})
+    running = shop.start("canary-prod", settings=LONG, image=image, commit=commit)
+    running.wait_for("of the sellers are on the candidate")
+    assert shop.state()["share"] == 5
+    return running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_job_takes_the_share_back_within_the_runners_grace(
+    steady: Shop, number: signal.Signals
+) -> None:
+    running = canary_under_way(steady)
+    cancelled = time.monotonic()
+    running.process.send_signal(number)
+    job = running.wait(GRACE)
+    assert time.monotonic() - cancelled < GRACE
+    assert job.exit_code == 4
+    assert job.outputs["result"] == "aborted"
+    assert steady.state()["share"] == 0
+
+
+def test_a_runner_that_dies_leaves_a_canary_that_ends_by_itself(steady: Shop) -> None:
+    running = canary_under_way(steady)
+    running.process.kill()
+    running.process.wait(5)
+    until = time.monotonic() + 12
+    while steady.state()["share"] != 0:
+        assert time.monotonic() < until, "the lease is 10 s"
+        time.sleep(0.2)
+
+
+def test_a_release_after_a_dead_one_takes_over(steady: Shop) -> None:
+    running = canary_under_way(steady)
+    running.process.kill()
+    running.process.wait(5)
+    image, commit = steady.push_image("bad", {"error_rate": 0.6})
+    refused = steady.run("canary-prod", settings=LONG, image=image, commit=commit)
+    assert refused.outputs["result"] == "refused"
+    assert "is under way: it holds the edge for another" in refused.errors[0]
+    until = time.monotonic() + 12
+    while steady.state()["share"] != 0:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    job = steady.run("canary-prod", settings=LONG, image=image, commit=commit)
+    assert job.outputs["result"] == "rolled-back"
+    assert "was left in canary by a run that died" in job.log
+
+
+def test_promote_previous_build_ends_a_release_and_the_release_says_so(steady: Shop) -> None:
+    before = steady.state()["serving"][steady.world.service_id("bot")]
+    running = canary_under_way(steady)
+    pressed = steady.run("rollback", settings=LONG, reason="a test")
+    assert pressed.outputs["result"] == "promoted-previous"
+    assert float(pressed.outputs["seconds-to-zero"]) < 2
+    stopped = running.wait()
+    assert stopped.outputs["result"] == "aborted"
+    assert "Somebody or something stopped this release" in stopped.errors[0]
+    now = steady.state()
+    assert now["share"] == 0
+    assert now["serving"][steady.world.service_id("bot")] != before
+    again = steady.run("rollback", settings=LONG, reason="a test")
+    assert again.outputs["result"] == "unchanged"
+    assert again.exit_code == 0
+    forwards = steady.run("rollback", settings=LONG, reason="back", target=stopped_build(stopped))
+    assert forwards.outputs["result"] == "promoted-previous"
+
+
+def stopped_build(job: Any) -> str:
+    """The build that was stable when a release was stopped."""
+    return str(job.outputs["previous-build"])

@@ -186,7 +186,7 @@ def _perform(
         )
     report.outcome = replace(outcome, started_at=started, finished_at=clock.now())
     if publisher:
-        publisher.finish()
+        publisher.finish(hurry=clock.cancelled)
     return report
 
 

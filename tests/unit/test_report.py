@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -119,7 +120,9 @@ class FakeForge:
         self.comments[pull_request, marker] = body
 
 
-def publish(forge: FakeForge, told: list[str], result: Result, *, phases: bool) -> None:
+def publish(
+    forge: FakeForge, told: list[str], result: Result, *, phases: bool, patience: float = 5
+) -> None:
     where = Where(
         ref="a" * 40,
         environment="production",
@@ -130,12 +133,12 @@ def publish(forge: FakeForge, told: list[str], result: Result, *, phases: bool) 
         payload={},
     )
     running = report()
-    publisher = Publisher(forge, where, running, told.append)
-    journal = Journal(VirtualClock(), running.entries.append, publisher)
+    publishing = Publisher(forge, where, running, told.append, patience=patience)
+    journal = Journal(VirtualClock(), running.entries.append, publishing)
     if phases:
         journal.phase(Phase.CANARY, "5 %", 5)
     running.outcome = report(result).outcome
-    publisher.finish()
+    publishing.finish()
 
 
 def test_a_rolled_back_release_is_a_failed_deployment_and_one_comment() -> None:
@@ -158,3 +161,42 @@ def test_what_github_refuses_is_said_once_and_stops_nothing() -> None:
     assert len(told) == 1
     assert "deployments: write" in told[0]
     assert forge.comments
+
+
+def test_a_github_that_never_answers_does_not_hold_the_end_of_the_job() -> None:
+    class Hanging(FakeForge):
+        def pull_request(self, commit: str) -> int | None:
+            threading.Event().wait(30)
+            return None
+
+    told: list[str] = []
+    publish(Hanging(), told, Result.PROMOTED, phases=True, patience=0.1)
+    assert "GitHub had not answered" in told[-1]
+
+
+def test_an_update_that_is_overtaken_is_dropped() -> None:
+    gate = threading.Event()
+
+    class Slow(FakeForge):
+        def pull_request(self, commit: str) -> int | None:
+            gate.wait(5)
+            return 12
+
+    forge, running = Slow(), report()
+    where = Where(
+        ref="a" * 40,
+        environment="production",
+        production=True,
+        task="deploy",
+        pull_request=None,
+        comment=True,
+        payload={},
+    )
+    publishing = Publisher(forge, where, running, lambda text: None)
+    for _ in range(10):
+        publishing.update()
+    running.outcome = report(Result.PROMOTED).outcome
+    gate.set()
+    publishing.finish()
+    assert forge.states[-1] == "success"
+    assert len(forge.states) <= 3

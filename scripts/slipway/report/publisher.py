@@ -6,9 +6,8 @@ their own, an update that is overtaken is dropped, and a failure is said once.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
 from slipway.errors import SlipwayError
@@ -18,7 +17,9 @@ from slipway.release.outcome import Result
 from slipway.report.markdown import Report, description, markdown
 
 FINISH_DEADLINE = 30.0
-"""Seconds the last update gets before the job goes on without it."""
+"""Seconds the last update gets before the job ends without it."""
+HURRIED_DEADLINE = 2.0
+"""The same when the job is being cancelled and the runner is about to kill it."""
 
 _STATES = {
     Result.DEPLOYED: "success",
@@ -51,14 +52,25 @@ class Publisher:
     """Publishes one report. ``notify`` is told, once each, what did not work."""
 
     def __init__(
-        self, forge: Forge, where: Where, report: Report, notify: Callable[[str], None]
+        self,
+        forge: Forge,
+        where: Where,
+        report: Report,
+        notify: Callable[[str], None],
+        *,
+        patience: float = FINISH_DEADLINE,
     ) -> None:
+        self._patience = patience
         self._forge = forge
         self._where = where
         self._report = report
         self._notify = notify
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="publisher")
-        self._pending: Future[None] | None = None
+        self._wanted: str | None = None
+        self._began = False
+        self._ended = False
+        self._turn = threading.Condition()
+        # A daemon: a call that GitHub never answers must not keep the process from ending.
+        self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._deployment: Deployment | None = None
         self._pull_request = where.pull_request
         self._looked = where.pull_request is not None
@@ -70,26 +82,42 @@ class Publisher:
             self.update()
 
     def update(self) -> None:
-        """Publish how the release stands now, unless an update is already waiting."""
-        if self._pending is None or self._pending.done():
-            self._pending = self._pool.submit(self._publish, "in_progress")
+        """Publish how the release stands, as soon as what is being published is done."""
+        self._ask("in_progress")
 
-    def finish(self) -> None:
-        """Publish the end, and wait for it at most :data:`FINISH_DEADLINE` seconds."""
+    def finish(self, *, hurry: bool = False) -> None:
+        """Publish the end. Waits for it at most ``patience`` seconds, less in a hurry."""
         outcome = self._report.outcome
         if outcome is None:
             return
         nothing_changed = outcome.result in (Result.UNCHANGED, Result.REFUSED)
-        state = None if nothing_changed and self._pending is None else _STATES[outcome.result]
-        last = self._pool.submit(self._publish, state)
-        try:
-            last.result(timeout=FINISH_DEADLINE)
-        except FutureTimeout:
-            self._say("publishing", f"GitHub had not answered after {FINISH_DEADLINE:.0f} s")
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._ask("" if nothing_changed and not self._began else _STATES[outcome.result], end=True)
+        deadline = min(HURRIED_DEADLINE, self._patience) if hurry else self._patience
+        self._thread.join(deadline)
+        if self._thread.is_alive():
+            self._say("the end", f"GitHub had not answered after {deadline:.0f} s")
 
-    def _publish(self, state: str | None) -> None:
-        if state is not None:
+    def _ask(self, state: str, *, end: bool = False) -> None:
+        with self._turn:
+            self._wanted, self._ended = state, end
+            self._began = self._began or not end
+            self._turn.notify()
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def _work(self) -> None:
+        """Publish whatever was asked for last, until the end has been."""
+        ended = False
+        while not ended:
+            with self._turn:
+                self._turn.wait_for(lambda: self._wanted is not None)
+                state, ended = self._wanted or "", self._ended
+                self._wanted = None
+            self._publish(state)
+
+    def _publish(self, state: str) -> None:
+        """Set the Deployment's state (none where it is empty) and update the comment."""
+        if state:
             self._attempt("the Deployment", lambda: self._set_state(state))
         if self._where.comment:
             self._attempt("the comment on the pull request", self._comment)

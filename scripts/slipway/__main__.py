@@ -56,13 +56,16 @@ def _run(asked: inputs.Inputs, runner: Runner) -> int:
     clock = SystemClock()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: clock.cancel(signal.Signals(n).name))
-    reports = commands.run(asked, clock, runner)
-    for report in reports:
+
+    def conclude(report: Report) -> None:
+        if report.outcome is not None:
+            runner.set_outputs(_outputs(report.outcome))
         if asked.summary:
             runner.add_summary(markdown(report))
-    last = reports[-1]
-    assert last.outcome is not None  # noqa: S101 - a report that is returned has one
-    runner.set_outputs(_outputs(last.outcome))
+
+    last = commands.run(asked, clock, runner, conclude)[-1]
+    if last.outcome is None:
+        raise RuntimeError("a command ended without an outcome")
     _announce(runner, last, last.outcome)
     return last.outcome.exit_code
 

@@ -34,17 +34,28 @@ class Desk:
     service: config.Service
     clock: SystemClock
     runner: Runner
+    conclude: Callable[[Report], None]
 
 
-def run(inputs: Inputs, clock: SystemClock, runner: Runner) -> list[Report]:
+def run(
+    inputs: Inputs, clock: SystemClock, runner: Runner, conclude: Callable[[Report], None]
+) -> list[Report]:
     """Run the command that was asked for; return what to tell people, one report per environment.
 
+    ``conclude`` is called with each report as soon as its outcome is known, before GitHub is told.
     The last report's outcome is the command's. Expected failures become outcomes; raises only
     :class:`UsageError` (nothing was called yet) and bugs.
     """
     settings = config.load(inputs.config)
     service = settings.service(inputs.service)
-    desk = Desk(inputs=inputs, settings=settings, service=service, clock=clock, runner=runner)
+    desk = Desk(
+        inputs=inputs,
+        settings=settings,
+        service=service,
+        clock=clock,
+        runner=runner,
+        conclude=conclude,
+    )
     steps: dict[str, list[Callable[[Desk], Report]]] = {
         "deploy-staging": [deploy_staging],
         "canary-prod": [canary_prod],
@@ -185,6 +196,7 @@ def _perform(
             failure=error,
         )
     report.outcome = replace(outcome, started_at=started, finished_at=clock.now())
+    desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
     return report

@@ -15,8 +15,8 @@ _COMMAND_SECONDS = 5.0
 _START_SECONDS = 10.0
 
 # One connection to an instance per request: an idle connection that the instance closes just as
-# the next request is written to it would lose that request. A refused connection is tried on
-# another instance once, as nothing was sent yet.
+# the next request is written to it would lose that request. No retries: they would hide an
+# instance that died, and a redeploy has to lose nothing without their help.
 _GLOBAL = """global
     maxconn 4000
     nbthread 1
@@ -32,8 +32,7 @@ defaults
     timeout queue 2s
     timeout http-request 10s
     option http-server-close
-    option redispatch 1
-    retries 1
+    retries 0
     balance roundrobin
     errorfile 502 {error}
     errorfile 503 {error}

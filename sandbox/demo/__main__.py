@@ -21,7 +21,7 @@ from typing import Any
 from sandbox import act
 from sandbox.demo.processes import NotReady, adopt_orphans, descendants, end_descendants
 from sandbox.demo.scenarios import SCENARIOS, Press
-from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fresh
+from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, fresh
 from sandbox.observer import Observer, verify
 
 OUT = ROOT / "out" / "demo"
@@ -90,6 +90,8 @@ def _play(world: World, presses: tuple[Press, ...]) -> int:
         observer.write(OUT)
     problems += [f"{child.name} died: {child.log}" for child in world.children.dead()]
     say(f"report: {_shown(OUT / 'report.json')}, {_shown(OUT / 'report.html')}")
+    for page in sorted(OUT.glob("pull-request-*.html")):
+        say(f"what the pull request said: {_shown(page)}")
     for problem in problems:
         say(f"PROBLEM: {problem}")
     verdict = "everything ended as it must" if not problems else "it did not go as it must"
@@ -144,6 +146,7 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
     claimed = next((o for o in reversed(list(run.outputs.values())) if "result" in o), {})
     entry = observer.end(claimed.get("result", "none"), claimed.get("reason", "no result"))
     contradictions = verify(entry, {"result": press.result})
+    _keep_pull_request(world)
     red = press.result == "rolled-back"
     if (run.exit_code != 0) != red:
         contradictions.append(f"the workflow ended with {run.exit_code}")
@@ -153,6 +156,14 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
         f"{entry['seconds']:.0f} s"
     )
     return [f"{press.name}: {text}" for text in contradictions]
+
+
+def _keep_pull_request(world: World) -> None:
+    """Keep what a person sees on the last pull request, to look at when GitHub is gone."""
+    number = world.pull_requests
+    if number:
+        page = fetch(f"{world.url('github')}/pull/{number}")
+        (OUT / f"pull-request-{number}.html").write_bytes(page)
 
 
 def _show(job: str, line: str) -> None:

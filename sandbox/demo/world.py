@@ -64,7 +64,7 @@ class World:
         names = ("render", "posthog", "github", "edge", "bot", "canary", "staging", "dashboard")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
-        self._pulls = 0
+        self.pull_requests = 0
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""
@@ -95,15 +95,15 @@ class World:
 
     def open_pull_request(self, commit: str, title: str) -> int:
         """Tell GitHub that a merged pull request brought ``commit``; return its number."""
-        self._pulls += 1
+        self.pull_requests += 1
         pull = {
-            "number": self._pulls,
+            "number": self.pull_requests,
             "title": title,
             "head_sha": commit,
             "merge_sha": commit,
         }
         post(f"{self.url('github')}/_sandbox/pulls", pull)
-        return self._pulls
+        return self.pull_requests
 
     def service_id(self, track: str) -> str:
         """Render's id of one of the services, from the example."""
@@ -249,6 +249,12 @@ def answers(url: str) -> bool:
             return bool(reply.status == 200)
     except (OSError, urllib.error.HTTPError):
         return False
+
+
+def fetch(url: str) -> bytes:
+    """GET a page; raises ``OSError`` on anything but success."""
+    with urllib.request.urlopen(url, timeout=5) as reply:
+        return bytes(reply.read())
 
 
 def post(url: str, body: Mapping[str, Any]) -> None:

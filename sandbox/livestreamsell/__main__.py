@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from sandbox.livestreamsell import serving
 from sandbox.livestreamsell.settings import Settings
+from sandbox.serving import listen
 
 
 def _always_idle() -> bool:
@@ -29,7 +30,7 @@ def main() -> None:
     settings = Settings.from_environment(os.environ)
     time.sleep(settings.behaviour.slow_start)
     if arguments.fd is None:
-        listener = socket.create_server(("127.0.0.1", arguments.port))
+        listener = listen(arguments.port)
     else:
         listener = socket.socket(fileno=arguments.fd)
     print(f"listening on port {listener.getsockname()[1]}", flush=True)

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from sandbox.render.registry import NoBuild
 from sandbox.render.router import RouterError
 from sandbox.render.settings import Settings, load
 from sandbox.render.state import NotReady, Render
+from sandbox.serving import listen
 
 
 class _Server(uvicorn.Server):
@@ -33,7 +33,7 @@ async def run(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listener = socket.create_server(("127.0.0.1", settings.port))
+    listener = listen(settings.port)
     render = Render(settings)
     server = _Server(
         uvicorn.Config(

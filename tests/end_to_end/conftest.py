@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from sandbox.demo.world import IMAGE, REPOSITORY, ROOT, World, answers, post
+from sandbox.demo.world import IMAGE, REPOSITORY, ROOT, World, answers, fetch, post
 
 SERVICES = 4
 """Stable, canary and staging of the bot, and the dashboard's staging."""
@@ -162,6 +162,10 @@ class Shop:
         """Have Render do something wrong."""
         post(f"{self.world.url('render')}/_sandbox/fault", fault)
 
+    def pull_request(self, number: int) -> str:
+        """Return the page of a pull request, as text."""
+        return fetch(f"{self.world.url('github')}/pull/{number}").decode()
+
     def state(self) -> dict[str, Any]:
         """Return what a release must leave as it was: share, and what each service runs."""
         edge = get(f"{self.world.url('edge')}/.slipway/state", self.world.keys.edge)
@@ -171,7 +175,8 @@ class Shop:
             if instance["state"] == "serving":
                 health = get(f"{instance['url']}/healthz")
                 serving.setdefault(instance["service"], set()).add(health["build"])
-        counts = {s: sum(i["service"] == s for i in listed) for s in serving}
+        running = [i["service"] for i in listed if i["state"] == "serving"]
+        counts = {service: running.count(service) for service in serving}
         return {"share": edge["share"], "serving": serving, "instances": counts}
 
 

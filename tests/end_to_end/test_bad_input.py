@@ -129,8 +129,7 @@ def test_a_build_with_errors_is_rolled_back_and_told_on_the_pull_request(calm: S
     assert_one_error(job, 1, "Rolled back: bot", "times the control")
     assert float(job.outputs["seconds-to-zero"]) < 2
     assert "rolled back, everybody is on the build before" in job.summary
-    page = urllib.request.urlopen(f"{calm.world.url('github')}/pull/{number}", timeout=5).read()
-    assert b"rolled back, everybody is on the build before" in page
+    assert "rolled back, everybody is on the build before" in calm.pull_request(number)
 
 
 def test_a_release_goes_on_without_github(calm: Shop) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import cmarkgfm
+import nh3
+from cmarkgfm.cmark import Options
 from jinja2 import Environment
+from markupsafe import Markup
 
 from sandbox.github.store import Pull, Store
 
@@ -15,7 +19,10 @@ _TEMPLATE = Environment(autoescape=True).from_string(
 <style>
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-pre { white-space: pre-wrap; border: 1px solid #8886; border-radius: 8px; padding: 1rem }
+.comment { border: 1px solid #8886; border-radius: 8px; padding: 0 1rem; overflow-wrap: anywhere }
+.comment td, .comment th { border: 1px solid #8884; padding: .3rem .6rem }
+table { border-collapse: collapse }
+summary { cursor: pointer; margin: 1rem 0 }
 td, th { text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0 }
 </style>
 <h1>{{ pull.title }} <small>#{{ pull.number }}</small></h1>
@@ -33,7 +40,7 @@ td, th { text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0 }
 {% for comment in comments %}
 <article id="issuecomment-{{ comment.id }}">
 <p>github-actions[bot], {{ comment.updated_at }}</p>
-<pre>{{ comment.body }}</pre>
+<div class="comment">{{ shown(comment.body) }}</div>
 </article>
 {% else %}<p>None yet.</p>{% endfor %}
 </html>
@@ -41,11 +48,18 @@ td, th { text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0 }
 )
 
 
+def as_github_shows(body: str) -> Markup:
+    """Render a comment with GitHub's own parser, and let pass only what GitHub does."""
+    html = cmarkgfm.github_flavored_markdown_to_html(body, options=Options.CMARK_OPT_UNSAFE)
+    return Markup(nh3.clean(html, tags=nh3.ALLOWED_TAGS | {"details", "summary"}))  # noqa: S704
+
+
 def pull_page(pull: Pull, store: Store) -> str:
-    """Return the pull request as HTML. What was reported is shown as text, never rendered."""
+    """Return the pull request as HTML, its comments as GitHub would show them."""
     shas = {pull.head_sha, pull.merge_sha}
     return _TEMPLATE.render(
         pull=pull,
+        shown=as_github_shows,
         deployments=[d for d in store.deployments.values() if d.sha in shas],
         comments=[c for c in store.comments.values() if c.number == pull.number],
     )

@@ -15,7 +15,7 @@ from slipway.errors import SlipwayError, UsageError
 from slipway.github_actions import Runner
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, headline, markdown
-from slipway.report.text import one_line
+from slipway.text import one_line
 
 BUG = 70
 """Exit code of an error in Slipway itself (``EX_SOFTWARE``)."""

@@ -22,7 +22,7 @@ from slipway.release.outcome import Outcome, Result
 from slipway.release.traffic import Traffic
 from slipway.report.markdown import Report
 from slipway.report.publisher import Publisher, Where
-from slipway.report.text import short
+from slipway.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +230,8 @@ def _publisher(desk: Desk, report: Report, environment: str) -> Publisher | None
         GitHub(token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say),
         Where(
             ref=desk.inputs.commit,
-            environment=environment,
+            # One per service: GitHub sets the others of an environment inactive.
+            environment=f"{environment}/{report.service}",
             production=environment == "production",
             task="rollback" if report.verb == "rollback" else "deploy",
             pull_request=run.pull_request,

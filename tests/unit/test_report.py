@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from html import unescape
 from typing import Any
 
+import cmarkgfm
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ from slipway.release.journal import Journal
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, description, headline, markdown
 from slipway.report.publisher import Publisher, Where
-from slipway.report.text import code, escape
+from slipway.text import code, escape, one_line
 from tests.unit.world import VirtualClock
 
 
@@ -66,12 +68,24 @@ def test_a_description_fits_githubs_limit_on_one_line(reason: str) -> None:
 
 
 @given(st.text())
-def test_escaped_text_holds_no_live_markup_and_no_mention(text: str) -> None:
-    shown = escape(text)
-    assert "\n" not in shown
-    bare = re.sub(r"\\.", "", shown)
-    assert not re.search(r"[<>`*_\[\]|&#]", bare)
-    assert not re.search(r"@\w", shown)
+def test_escaped_text_is_shown_by_github_as_it_is(text: str) -> None:
+    html = cmarkgfm.github_flavored_markdown_to_html(f"x {escape(text)} x")
+    assert set(re.findall(r"<[^>]*>", html)) == {"<p>", "</p>"}
+    shown = unescape(re.sub(r"</?p>", "", html)).strip().replace("\u200b", "")
+    assert shown == f"x {one_line(text)} x".replace("\u200b", "")
+    assert not re.search(r"@\w", unescape(html))
+
+
+@given(st.text(), st.text())
+def test_a_report_of_anything_keeps_its_shape(reason: str, service: str) -> None:
+    told = report(Result.ROLLED_BACK, reason)
+    told.service = service
+    html = cmarkgfm.github_flavored_markdown_to_html(markdown(told))
+    assert html.count("<table>") == 1
+    assert html.count("<h3>") == 1
+    assert set(re.findall(r"<(\w+)", html)) <= {
+        *("h3", "table", "thead", "tbody", "tr", "th", "td", "code"),
+    }
 
 
 @given(st.text())
@@ -125,7 +139,7 @@ def publish(
 ) -> None:
     where = Where(
         ref="a" * 40,
-        environment="production",
+        environment="production/bot",
         production=True,
         task="deploy",
         pull_request=None,
@@ -145,14 +159,14 @@ def test_a_rolled_back_release_is_a_failed_deployment_and_one_comment() -> None:
     forge = FakeForge()
     publish(forge, [], Result.ROLLED_BACK, phases=True)
     assert forge.states[-1] == "failure"
-    assert list(forge.comments) == [(12, "canary-prod:production:bot")]
+    assert list(forge.comments) == [(12, "canary-prod:production/bot")]
 
 
 def test_a_refused_release_leaves_no_deployment_but_says_why() -> None:
     forge = FakeForge()
     publish(forge, [], Result.REFUSED, phases=False)
     assert forge.states == []
-    assert "not released" in forge.comments[12, "canary-prod:production:bot"]
+    assert "not released" in forge.comments[12, "canary-prod:production/bot"]
 
 
 def test_what_github_refuses_is_said_once_and_stops_nothing() -> None:
@@ -185,7 +199,7 @@ def test_an_update_that_is_overtaken_is_dropped() -> None:
     forge, running = Slow(), report()
     where = Where(
         ref="a" * 40,
-        environment="production",
+        environment="production/bot",
         production=True,
         task="deploy",
         pull_request=None,

@@ -84,7 +84,8 @@ def test_pressed_twice_it_does_nothing_more_and_names_the_next_older_build() -> 
     again = press(world)
     assert again.result is Result.UNCHANGED
     assert again.exit_code == 0
-    assert digest("vA") in again.reason
+    oldest = world.services[STABLE].deploys[0]
+    assert f"target: {oldest.id}" in again.reason
     assert world.running(STABLE) == "v0"
 
 

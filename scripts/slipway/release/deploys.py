@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, Unauthorized
 from slipway.ports import Artifact, Clock, Deploy, DeployStatus, Platform, Prober, Service
 from slipway.release.journal import Journal
+from slipway.text import short
 
 FIND_DEADLINE = 60.0
 """Seconds until a deploy that Render accepted with 202 must show up (its own CLI waits as long)."""
@@ -95,7 +96,7 @@ def bring_live(
         known = {d.id for d in deploys}
         started = ports.platform.start_deploy(service_id, artifact)
         adopted = started or _find(ports, service_id, known, artifact, pulse)
-    ports.journal.note(f"deploy {adopted.id} of {artifact.identity[:19]} on {service_id}")
+    ports.journal.note(f"deploy {adopted.id} of {short(artifact.identity)} on {service_id}")
     return wait_live(ports, service_id, adopted, artifact.identity, deadline=deadline, pulse=pulse)
 
 
@@ -263,7 +264,7 @@ def _redeploy(
         deploy = started or _find(ports, service_id, known, artifact, pulse)
     else:
         deploy = ports.platform.roll_back(service_id, target.id)
-    ports.journal.note(f"deploy {deploy.id} brings {str(target.identity)[:19]} back")
+    ports.journal.note(f"deploy {deploy.id} brings {short(target.identity or target.id)} back")
     return wait_live(ports, service_id, deploy, target.identity, deadline=deadline, pulse=pulse)
 
 

@@ -17,6 +17,7 @@ from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
 from slipway.release.traffic import Traffic, Zero
+from slipway.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def run(plan: Plan, ports: Ports, traffic: Traffic | None) -> Outcome:
         )
         _see_it_answer(plan, ports, service)
     except (DeployFailed, OutsideError) as error:
-        found = f"going back to {choice.target.identity}: {error.found}"
+        found = f"going back to {choice.target.id}: {error.found}"
         return _outcome(
             plan,
             Result.FROZEN,
@@ -66,7 +67,9 @@ def run(plan: Plan, ports: Ports, traffic: Traffic | None) -> Outcome:
     _stop_auto_deploy(ports, service)
     if traffic:
         traffic.settle_record(arrived.identity or "", arrived.id)
-    reason = f"{plan.actor} went back to {choice.target.identity}: {plan.reason}"
+    reason = (
+        f"{plan.actor} went back to {short(arrived.identity or choice.target.id)}: {plan.reason}"
+    )
     return _outcome(plan, Result.PROMOTED_PREVIOUS, reason, zero=zero, now=arrived, before=current)
 
 
@@ -113,14 +116,15 @@ def choose(history: Sequence[Deploy], target: str, *, image_path: str | None = N
         None,
     )
     hint = (
-        f"; to go further back, name it: target: {still_older.id} ({still_older.identity})"
+        f"; to go further back, name it: target: {still_older.id} "
+        f"({short(still_older.identity or '')})"
         if still_older
         else "; Render lists no older build"
     )
     return Choice(
         target=None,
-        why=f"{current.id} has already gone back from {others[0].identity} to "
-        f"{current.identity}{hint}",
+        why=f"{current.id} has already gone back from {short(others[0].identity or '')} to "
+        f"{short(current.identity or '')}{hint}",
     )
 
 
@@ -139,7 +143,7 @@ def _named(
         None,
     )
     if found:
-        return Choice(target=found, why=f"target: {found.id} ({found.identity})")
+        return Choice(target=found, why=f"target: {found.id} ({short(found.identity or target)})")
     never_live = next((d for d in history if target in (d.id, d.identity)), None)
     if never_live:
         raise Refused(

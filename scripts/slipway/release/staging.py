@@ -11,6 +11,7 @@ from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
+from slipway.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     known = before is not None and before.identity is not None
     return Outcome(
         result=Result.DEPLOYED,
-        reason=f"staging runs {plan.artifact.identity} and answers at {url}",
+        reason=f"staging runs {short(plan.artifact.identity)} and answers at {url}",
         release_id=plan.release,
         deploy_id=deploy.id,
         build=plan.artifact.identity,

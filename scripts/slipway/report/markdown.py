@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from slipway.release.journal import Entry, Kind
 from slipway.release.outcome import Outcome, Result
-from slipway.report.text import code, escape, one_line, short
+from slipway.text import code, escape, one_line, short
 
 DESCRIPTION_LIMIT = 140
 """Characters GitHub keeps of a deployment status' description."""

@@ -145,7 +145,7 @@ class Publisher:
             self._pull_request = self._forge.pull_request(self._where.ref)
             self._looked = True
         if self._pull_request is not None:
-            marker = f"{self._report.verb}:{self._where.environment}:{self._report.service}"
+            marker = f"{self._report.verb}:{self._where.environment}"
             self._forge.comment(self._pull_request, marker, markdown(self._report))
 
     def _attempt(self, what: str, act: Callable[[], None]) -> None:

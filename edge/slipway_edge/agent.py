@@ -87,7 +87,13 @@ class Agent:
         """Send everybody to stable, confirmed, until a later release begins.
 
         Asks nothing of PostHog. Raises :class:`NotSaved` if the kill holds but could not be saved.
+        A named release that has lost the lease to another one cannot end that one.
         """
+        lease = self._lease
+        taken_over = lease is not None and lease.alive(self._clock())
+        if release is not None and lease is not None and taken_over and lease.release != release:
+            log.warning("%s asked to be killed, but %s holds the lease", release, lease.release)
+            return await self.settle()
         stamp = self._definition.stamp if self._definition is not None else None
         self._latch = Latch(release=release or self._running(), reason=reason, stamp=stamp)
         decision = await self.settle()
@@ -158,6 +164,7 @@ class Agent:
             "flag_version": stamp.version if stamp is not None else None,
             "phase": record.phase if record is not None else None,
             "release": record.release if record is not None else None,
+            "candidate": record.candidate if record is not None else None,
             "lease": None
             if lease is None
             else {

@@ -45,6 +45,8 @@ class Record:
     phase: str
     share: float
     """Percent, 0 to 100."""
+    candidate: str | None = None
+    """Digest or commit; only shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +228,13 @@ def _record(payloads: Any) -> Record | None:
         raise NotReproducible("the payload is not a release record of version 1")
     if not isinstance(phase, str) or phase not in PHASES:
         raise NotReproducible("the release record has an unknown phase")
-    return Record(release=release, phase=phase, share=_percent(raw.get("share"), "share"))
+    candidate = raw.get("candidate")
+    return Record(
+        release=release,
+        phase=phase,
+        share=_percent(raw.get("share"), "share"),
+        candidate=candidate if isinstance(candidate, str) else None,
+    )
 
 
 def _percent(value: Any, name: str, *, null: float | None = None) -> float:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from slipway import config
 from slipway.clients.clock import SystemClock
-from slipway.clients.edge import EdgeClient
-from slipway.clients.posthog import PostHogFlags
 from slipway.clients.probe import HttpProber
-from slipway.clients.render import Render
 from slipway.errors import SlipwayError, UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs
@@ -19,22 +16,18 @@ from slipway.release import canary, preflight, rollback, staging
 from slipway.release.deploys import Ports
 from slipway.release.journal import Entry, Journal, Kind
 from slipway.release.outcome import Outcome, Result
-from slipway.release.traffic import Traffic
 from slipway.report.markdown import Report
 from slipway.report.publisher import Publisher, Where
+from slipway.setup import (
+    Desk,
+    artifact_of,
+    canary_setup,
+    render,
+    require_stable,
+    stop_of,
+    traffic_of,
+)
 from slipway.text import short
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What one command works with."""
-
-    inputs: Inputs
-    settings: config.Config
-    service: config.Service
-    clock: SystemClock
-    runner: Runner
-    conclude: Callable[[Report], None]
 
 
 def run(
@@ -63,9 +56,9 @@ def run(
         "release": [deploy_staging, canary_prod] if service.staging else [canary_prod],
     }
     if inputs.verb != "deploy-staging":
-        _require_stable(desk)
+        require_stable(desk)
     if inputs.verb in ("canary-prod", "release"):
-        _canary_setup(desk)
+        canary_setup(desk)
     reports: list[Report] = []
     for step in steps[inputs.verb]:
         reports.append(step(desk))
@@ -83,7 +76,7 @@ def deploy_staging(desk: Desk) -> Report:
             f"{desk.inputs.service} has no `staging:` in slipway.yml",
             remedy="Add `staging: {service: srv-…}`: the Render service that is staging.",
         )
-    artifact = _artifact(desk, _render(desk), track.service)
+    artifact = artifact_of(desk, render(desk), track.service)
 
     def act(ports: Ports, release: str) -> Outcome:
         return staging.run(
@@ -101,8 +94,8 @@ def deploy_staging(desk: Desk) -> Report:
 
 def canary_prod(desk: Desk) -> Report:
     """A few sellers first, then everybody."""
-    stable, setup = _require_stable(desk), _canary_setup(desk)
-    artifact = _artifact(desk, _render(desk), stable.service)
+    stable, setup = require_stable(desk), canary_setup(desk)
+    artifact = artifact_of(desk, render(desk), stable.service)
 
     def act(ports: Ports, release: str) -> Outcome:
         return canary.run(
@@ -114,7 +107,7 @@ def canary_prod(desk: Desk) -> Report:
                 artifact=artifact,
             ),
             ports,
-            _traffic(desk, ports, setup, release=release, candidate=artifact.identity),
+            traffic_of(desk, ports, setup, release=release, candidate=artifact.identity),
         )
 
     return _perform(desk, act, verb="canary-prod", environment="production", artifact=artifact)
@@ -122,16 +115,10 @@ def canary_prod(desk: Desk) -> Report:
 
 def roll_back(desk: Desk) -> Report:
     """Promote Previous Build."""
-    stable = _require_stable(desk)
-    setup = _canary_setup(desk) if desk.service.edge else None
+    stable = require_stable(desk)
     inputs = desk.inputs
 
     def act(ports: Ports, release: str) -> Outcome:
-        traffic = (
-            _traffic(desk, ports, setup, release=release, candidate=inputs.target)
-            if setup
-            else None
-        )
         return rollback.run(
             rollback.Plan(
                 release=release,
@@ -140,9 +127,10 @@ def roll_back(desk: Desk) -> Report:
                 target=inputs.target,
                 reason=inputs.reason,
                 actor=inputs.run.actor,
+                holder=inputs.run.holder,
             ),
             ports,
-            traffic,
+            stop_of(desk, ports) if desk.service.edge else None,
         )
 
     return _perform(desk, act, verb="rollback", environment="production", artifact=None)
@@ -168,10 +156,10 @@ def _perform(
         run_url=inputs.run.url,
         url=desk.service.url if environment == "production" else None,
     )
-    publisher = _publisher(desk, report, environment)
+    publisher = _publisher_or_none(desk, report, environment)
     journal = Journal(clock, report.entries.append, _printer(runner), publisher or _ignore)
     ports = Ports(
-        platform=_render(desk, journal),
+        platform=render(desk, journal),
         prober=HttpProber(
             build_header=desk.service.build.header, build_field=desk.service.build.field
         ),
@@ -216,6 +204,16 @@ def _ignore(entry: Entry) -> None:
     del entry
 
 
+def _publisher_or_none(desk: Desk, report: Report, environment: str) -> Publisher | None:
+    """Return the publisher; what is wrong with GitHub must not stop a release or a way back."""
+    try:
+        return _publisher(desk, report, environment)
+    except Exception as error:
+        why = error.found if isinstance(error, SlipwayError) else type(error).__name__
+        desk.runner.annotate("notice", "Not written on GitHub", why)
+        return None
+
+
 def _publisher(desk: Desk, report: Report, environment: str) -> Publisher | None:
     run, token = desk.inputs.run, desk.inputs.keys.github
     if not (run.on_github and run.repository and token and desk.inputs.commit):
@@ -245,86 +243,4 @@ def _publisher(desk: Desk, report: Report, environment: str) -> Publisher | None
         ),
         report,
         notify,
-    )
-
-
-def _render(desk: Desk, journal: Journal | None = None) -> Render:
-    return Render(
-        desk.inputs.keys.render,
-        base_url=desk.settings.render.api_url,
-        notice=journal.note if journal else desk.runner.say,
-        sleep=desk.clock.sleep,
-    )
-
-
-def _artifact(desk: Desk, render: Render, service_id: str) -> Artifact:
-    return desk.inputs.artifact(image_backed=render.service(service_id).image_backed)
-
-
-def _traffic(
-    desk: Desk, ports: Ports, setup: CanarySetup, *, release: str, candidate: str
-) -> Traffic:
-    notice, sleep = ports.journal.note, desk.clock.sleep
-    return Traffic(
-        flags=PostHogFlags(
-            setup.posthog_key,
-            base_url=setup.posthog.host,
-            project=setup.posthog.project,
-            notice=notice,
-            sleep=sleep,
-        ),
-        edge=EdgeClient(setup.edge_token, url=setup.edge.url, notice=notice, sleep=sleep),
-        clock=desk.clock,
-        journal=ports.journal,
-        key=setup.edge.flag,
-        lease=setup.edge.lease,
-        release=release,
-        holder=desk.inputs.run.holder,
-        candidate=candidate,
-    )
-
-
-def _require_stable(desk: Desk) -> config.Track:
-    if desk.service.stable is None:
-        raise UsageError(
-            f"{desk.inputs.service} has no `stable:` in slipway.yml",
-            remedy="Add `stable: {service: srv-…}`: the Render service that is production.",
-        )
-    return desk.service.stable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CanarySetup:
-    """Everything a canary needs beyond a Render service."""
-
-    canary: config.Track
-    edge: config.Edge
-    posthog: config.PostHog
-    posthog_key: str = field(repr=False)
-    edge_token: str = field(repr=False)
-
-
-def _canary_setup(desk: Desk) -> CanarySetup:
-    """Return the set-up of a canary, or say everything that it lacks at once."""
-    keys, service, posthog = desk.inputs.keys, desk.service, desk.settings.posthog
-    if service.canary and service.edge and posthog and keys.posthog and keys.edge:
-        return CanarySetup(
-            canary=service.canary,
-            edge=service.edge,
-            posthog=posthog,
-            posthog_key=keys.posthog,
-            edge_token=keys.edge,
-        )
-    needs = {
-        "`canary: {service: srv-…}` for this service: Render cannot split the traffic of one "
-        "service, so the canary is a second one": service.canary,
-        "`edge: {url: …}` for this service: the edge chooses who goes to the canary": service.edge,
-        "`posthog: {host: …, project: …}`: its flag is the record of a release": posthog,
-        "the input `posthog-api-key`": keys.posthog,
-        "the input `edge-token`": keys.edge,
-    }
-    listed = "\n".join(f"  - {what}" for what, there in needs.items() if not there)
-    raise UsageError(
-        f"a canary of {desk.inputs.service} is not set up; missing:\n{listed}",
-        remedy="Add them, or use deploy-staging, which needs none of them.",
     )

@@ -46,7 +46,8 @@ Seconds = Annotated[float, BeforeValidator(duration)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]*$")]
 ServiceId = Annotated[str, Field(pattern=r"^(srv|crn)-[a-z0-9-]+$")]
-Share = Annotated[float, Field(gt=0, le=100)]
+Share = Annotated[float, Field(gt=0, lt=100)]
+"""Percent. Below 100: the rest is the control to compare with."""
 
 
 def _dashed(name: str) -> str:
@@ -114,10 +115,12 @@ class Step(_Model):
 
 
 class Judge(_Model):
-    """Counts and a threshold: the candidate's error rate against the control's."""
+    """The candidate's errors against the control's."""
 
     every: Seconds = 10.0
     ratio: float = Field(default=1.15, ge=1)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    """Share of the steps in which identical code may be rolled back."""
     min_errors: int = Field(default=3, ge=1)
     min_requests: int = Field(default=20, ge=0)
 
@@ -160,6 +163,22 @@ class Service(_Model):
         ids = [track.service for track in tracks.values() if track]
         if len(set(ids)) != len(ids):
             raise ValueError("staging, stable and canary must be different Render services")
+        return self
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_look(self) -> Service:
+        if self.edge is None:
+            return self
+        limits = {
+            "strategy.judge.every": (self.strategy.judge.every, self.edge.lease / 4),
+            "health.timeout": (self.health.timeout, self.edge.lease / 2),
+        }
+        for name, (value, most) in limits.items():
+            if value > most:
+                raise ValueError(
+                    f"{name} is {value:g} s and may be {most:g} s at most with a lease of "
+                    f"{self.edge.lease:g} s: the lease has to be renewed in time"
+                )
         return self
 
 

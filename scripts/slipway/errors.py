@@ -9,9 +9,9 @@
     │   ├── NotFound        3  what was asked for does not exist there
     │   ├── Unreachable     3  no answer at all, or none in time
     │   └── FlagConflict    3  somebody else changed the flag since it was read
-    ├── Aborted             4  a person, the runner or a lost lease stopped the release
-    │   └── Cancelled       4  the job is being cancelled: seconds are left to go back
-    └── Frozen              5  what serves could not be confirmed; a human is needed
+    └── Aborted             4  a person, the runner or a lost lease stopped the release
+        ├── Cancelled       4  the job is being cancelled: seconds are left to go back
+        └── LeaseTaken      4  another release holds the edge: nothing is ours to put back
 
 Every error carries what was found (the message), a title for the annotation, and a remedy:
 the next thing the reader should do. None may carry a secret.
@@ -104,8 +104,5 @@ class Cancelled(Aborted):
     title = "Job cancelled"
 
 
-class Frozen(SlipwayError):
-    """What serves could not be confirmed. A human has to look."""
-
-    exit_code = 5
-    title = "A human is needed"
+class LeaseTaken(Aborted):
+    """Another release holds the edge now. What it does must not be touched."""

@@ -66,9 +66,11 @@ class Runner:
             shown = "".join(
                 c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in line
             )
-            # The runner takes a line that *starts* with `::` (or `##[`) as a command.
-            if self._on_github and shown.lstrip().startswith(("::", "##[")):
-                shown = "\N{ZERO WIDTH SPACE}" + shown
+            # The runner obeys a line that starts with `::`, and `##[` anywhere in a line.
+            if self._on_github:
+                shown = shown.replace("##[", "##\N{ZERO WIDTH SPACE}[")
+                if shown.lstrip().startswith("::"):
+                    shown = "\N{ZERO WIDTH SPACE}" + shown
             print(shown, file=self._stream, flush=True)
 
     def annotate(

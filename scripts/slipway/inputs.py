@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,7 +189,8 @@ def _run(environ: Mapping[str, str], *, on_github: bool) -> Run:
         or environ.get("GITHUB_ACTOR")
         or environ.get("USER", "somebody"),
         holder=Holder(
-            run_id=run_id or f"laptop-{environ.get('USER', 'somebody')}",
+            # Two laptops, or two terminals of one, must not share a lease.
+            run_id=run_id or f"laptop-{environ.get('USER', 'somebody')}-{secrets.token_hex(4)}",
             attempt=int(attempt) if attempt.isdigit() else 1,
         ),
         pull_request=_pull_request(environ.get("GITHUB_EVENT_PATH")),

@@ -248,6 +248,8 @@ class EdgeState:
     flag_version: int | None
     phase: str | None
     release: str | None
+    candidate: str | None
+    """Digest or commit, from the record the edge has."""
     lease_release: str | None
     lease_remaining: float
     """Seconds; 0 when nobody holds the lease."""

@@ -19,7 +19,7 @@ PIPELINED = 40
 
 def sellers(count: int) -> list[str]:
     """Return different seller ids of the kinds in use: page ids, names, UUIDs, e-mail-like."""
-    chance = random.Random(7)  # noqa: S311 - reproducible test data
+    chance = random.Random(7)
     kinds = [
         lambda i: str(10**14 + chance.randrange(10**14)),
         lambda i: f"seller_{i}",

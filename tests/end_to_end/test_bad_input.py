@@ -26,7 +26,7 @@ def assert_one_error(job: Job, exit_code: int, title: str, *said: str) -> None:
     assert job.errors[0].startswith(title), job.errors
     for text in said:
         assert text in job.errors[0]
-    assert job.outputs["result"] in ("refused", "rolled-back", "aborted")
+    assert job.outputs["result"] in ("refused", "rolled-back", "aborted", "failed")
     assert job.outputs["reason"]
 
 

@@ -73,24 +73,37 @@ def test_a_release_after_a_dead_one_takes_over(steady: Shop) -> None:
 
 
 def test_promote_previous_build_ends_a_release_and_the_release_says_so(steady: Shop) -> None:
-    before = steady.state()["serving"][steady.world.service_id("bot")]
+    stable = steady.world.service_id("bot")
+    before = steady.state()["serving"][stable]
     running = canary_under_way(steady)
     pressed = steady.run("rollback", settings=LONG, reason="a test")
     assert pressed.outputs["result"] == "promoted-previous"
+    assert "ended the release of" in pressed.outputs["reason"]
     assert float(pressed.outputs["seconds-to-zero"]) < 2
     stopped = running.wait()
     assert stopped.outputs["result"] == "aborted"
     assert "Somebody or something stopped this release" in stopped.errors[0]
-    now = steady.state()
-    assert now["share"] == 0
-    assert now["serving"][steady.world.service_id("bot")] != before
+    assert steady.state()["serving"][stable] == before, "stable never left the build before"
+
+
+def test_pressed_again_it_goes_further_back_once(steady: Shop) -> None:
+    stable = steady.world.service_id("bot")
+    before = steady.state()["serving"][stable]
+    first = steady.run("rollback", settings=LONG, reason="a test")
+    assert first.outputs["result"] == "promoted-previous"
+    assert steady.state()["serving"][stable] != before
     again = steady.run("rollback", settings=LONG, reason="a test")
     assert again.outputs["result"] == "unchanged"
     assert again.exit_code == 0
-    forwards = steady.run("rollback", settings=LONG, reason="back", target=stopped_build(stopped))
+    forwards = steady.run(
+        "rollback", settings=LONG, reason="back", target=first.outputs["previous-build"]
+    )
     assert forwards.outputs["result"] == "promoted-previous"
 
 
-def stopped_build(job: Any) -> str:
-    """The build that was stable when a release was stopped."""
-    return str(job.outputs["previous-build"])
+def test_the_button_needs_only_the_keys_of_what_it_can_still_touch(steady: Shop) -> None:
+    running = canary_under_way(steady)
+    pressed = steady.run("rollback", settings=LONG, reason="a test", posthog_api_key="")
+    assert pressed.outputs["result"] == "promoted-previous"
+    assert "not confirmed at PostHog: no posthog-api-key was given" in pressed.outputs["reason"]
+    assert running.wait().outputs["result"] == "aborted"

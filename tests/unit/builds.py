@@ -10,6 +10,7 @@ from slipway.ports import Artifact, Holder
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 STABLE, CANARY, STAGING = "srv-stable", "srv-canary", "srv-staging"
 HOLDER = Holder(run_id="77", attempt=1)
+OTHER = Holder(run_id="88", attempt=1)
 IMAGE = "registry.example/bot"
 
 

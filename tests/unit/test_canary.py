@@ -9,7 +9,7 @@ from slipway.ports import Artifact, Phase
 from slipway.release import canary
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Plan
-from tests.unit.builds import CANARY, HOLDER, STABLE, digest
+from tests.unit.builds import CANARY, OTHER, STABLE, digest
 from tests.unit.world import World, fail_once, settings
 
 MINUTE = 60.0
@@ -141,7 +141,7 @@ def test_a_build_that_is_live_already_changes_nothing() -> None:
 
 def test_a_release_under_way_is_not_disturbed() -> None:
     world = World()
-    world.lease = ("another-release", HOLDER, world.clock.t + 100)
+    world.lease = ("another-release", OTHER, world.clock.t + 100)
     with pytest.raises(Refused, match="another-release is under way"):
         release(world, world.build("v2"))
     assert not [c for c in world.calls if "write" in c or "kill" in c or "start" in c]
@@ -150,7 +150,7 @@ def test_a_release_under_way_is_not_disturbed() -> None:
 def test_a_release_that_takes_the_lease_in_between_is_not_ended() -> None:
     world = World()
     world.before = lambda call: (
-        setattr(world, "lease", ("other", HOLDER, world.clock.t + 100))
+        setattr(world, "lease", ("other", OTHER, world.clock.t + 100))
         if call == "edge.renew"
         else None
     )
@@ -231,7 +231,7 @@ def test_a_lost_edge_ends_the_release_before_the_lease_does() -> None:
     world.before = lost
     outcome = release(world, world.build("v2"))
     assert outcome.result is Result.ABORTED
-    assert "lease could not be renewed" in outcome.reason
+    assert "since the lease of 180 s was last renewed" in outcome.reason
     assert "not confirmed at the edge" in outcome.reason
     assert world.flag is not None
     assert not world.flag.active, "PostHog alone is enough to protect users"

@@ -13,8 +13,8 @@ from slipway.ports import Deploy, DeployStatus
 from slipway.release import rollback
 from slipway.release.outcome import Outcome, Result
 from slipway.release.rollback import choose
-from tests.unit.builds import STABLE, START, commit_of, digest
-from tests.unit.world import World, settings
+from tests.unit.builds import OTHER, STABLE, START, commit_of, digest
+from tests.unit.world import World, fail_once, settings
 
 
 def press(world: World, target: str = "previous", *, edge: bool = True) -> Outcome:
@@ -26,9 +26,9 @@ def press(world: World, target: str = "previous", *, edge: bool = True) -> Outco
         target=target,
         reason="orders are lost",
         actor="ana",
+        holder=OTHER,
     )
-    traffic = world.traffic(ports, plan.release, target) if edge else None
-    return rollback.run(plan, ports, traffic)
+    return rollback.run(plan, ports, world.stop(ports) if edge else None)
 
 
 def unanswered(*prefixes: str) -> World:
@@ -70,8 +70,11 @@ def test_it_ends_a_release_under_way_whoever_drives_it() -> None:
     other.begin(live)
     other.set(Phase.CANARY, 5, "5 %")
     assert world.effective_share() == 5
-    press(world)
+    outcome = press(world)
     assert world.effective_share() == 0
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert world.running(STABLE) == "v1", "the build before the release is the previous one"
+    assert outcome.previous_build == digest("v2")
     assert world.flag is not None
     assert not world.flag.active
 
@@ -168,8 +171,9 @@ def test_a_way_back_that_does_not_become_healthy_is_frozen_and_says_which_deploy
 def test_without_a_previous_build_it_is_refused() -> None:
     world = World()
     del world.services[STABLE].deploys[0]
-    with pytest.raises(Refused, match="no previous build"):
-        press(world)
+    outcome = press(world)
+    assert outcome.result is Result.REFUSED
+    assert "no previous build" in outcome.reason
 
 
 def test_a_build_that_never_served_is_no_way_back() -> None:
@@ -177,14 +181,87 @@ def test_a_build_that_never_served_is_no_way_back() -> None:
     world.build("v2", status="update_failed")
     world.deploy_by_somebody(STABLE, "v2")
     world.clock.t += 100
-    with pytest.raises(Refused, match="never served"):
-        press(world, digest("v2"))
+    outcome = press(world, digest("v2"))
+    assert outcome.result is Result.REFUSED
+    assert "never served" in outcome.reason
 
 
 def test_an_unknown_target_is_refused_with_the_builds_there_are() -> None:
-    with pytest.raises(Refused) as error:
-        press(World(), "dep-nope")
-    assert "dep-1" in error.value.remedy
+    outcome = press(World(), "dep-nope")
+    assert outcome.result is Result.REFUSED
+    assert "dep-1" in (outcome.remedy or "")
+
+
+def test_a_record_left_by_a_run_that_died_is_no_release_under_way() -> None:
+    world = World()
+    ports = world.ports()
+    dead = world.traffic(ports, "dead", digest("v2"))
+    live = next(d for d in ports.platform.deploys(STABLE) if d.status is DeployStatus.LIVE)
+    dead.begin(live)
+    world.clock.t += 10_000
+    assert press(world).result is Result.PROMOTED_PREVIOUS
+    assert world.running(STABLE) == "v0"
+
+
+@pytest.mark.parametrize("lost", ["render.start", "render.cancel", "render.deploy"])
+@pytest.mark.parametrize("after", [False, True])
+def test_one_lost_call_does_not_end_the_way_back(lost: str, after: bool) -> None:
+    world = World()
+    world.build("v2")
+    world.deploy_by_somebody(STABLE, "v2")
+    fail_once(0, after=after, matching=f"{lost} {STABLE}")(world)
+    outcome = press(world)
+    assert outcome.result is Result.PROMOTED_PREVIOUS, outcome.reason
+    assert world.running(STABLE) == "v0"
+
+
+def test_a_deploy_of_the_target_that_is_already_running_is_adopted() -> None:
+    world = World()
+    world.deploy_by_somebody(STABLE, "v0", trigger="manual")
+    assert press(world, digest("v0")).result is Result.PROMOTED_PREVIOUS
+    assert world.running(STABLE) == "v0"
+    touched = (f"render.cancel {STABLE}", f"render.start {STABLE}")
+    assert not [c for c in world.calls if c in touched]
+
+
+def test_a_posthog_that_hangs_does_not_hold_the_way_back() -> None:
+    world = World()
+    world.seconds_of["flags."] = 60.0
+
+    def hang(call: str) -> None:
+        if call.startswith("flags."):
+            raise Unreachable("PostHog does not answer", remedy="Wait.")
+
+    started: list[float] = []
+    world.before = hang
+    world.after = lambda call: started.append(world.clock.t) if "render" in call else None
+    outcome = press(world)
+    assert started[0] < 5
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert "not confirmed at PostHog" in outcome.reason
+
+
+def test_auto_deploy_is_off_before_the_way_back_begins() -> None:
+    world = World(git=True)
+    world.services[STABLE].auto_deploy = True
+    press(world, commit_of("v0"))
+    calls = world.calls
+    assert calls.index(f"render.auto_deploy {STABLE}") < calls.index(f"render.roll_back {STABLE}")
+
+
+def test_with_render_down_it_says_that_going_back_is_not_finished() -> None:
+    outcome = press(unanswered("render."))
+    assert outcome.result is Result.FROZEN
+    assert outcome.share == 0
+    assert "was not finished" in outcome.reason
+
+
+def test_a_cancelled_button_is_not_a_way_back() -> None:
+    world = World()
+    world.clock.cancel_at = 20
+    outcome = press(world)
+    assert outcome.result is Result.FROZEN
+    assert world.clock.t < 30
 
 
 statuses = st.sampled_from([s for s in DeployStatus if s is not DeployStatus.LIVE])

@@ -7,7 +7,7 @@ test can make it fail or stop it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from slipway.ports import (
 )
 from slipway.release.deploys import Ports
 from slipway.release.journal import Journal
+from slipway.release.stop import Stop
 from slipway.release.traffic import Traffic
 from tests.unit.builds import (
     CANARY,
@@ -103,6 +104,8 @@ class World:
             CANARY: PlacedService(CANARY, 1),
             STAGING: PlacedService(STAGING, 1),
         }
+        self.seconds_of: dict[str, float] = {}
+        """How long calls take, by the beginning of their name."""
         self.queue_deploys = False
         self.no_canary_traffic = False
         self.flag: Flag | None = Flag(
@@ -164,8 +167,25 @@ class World:
             release=release,
             holder=HOLDER,
             candidate=candidate,
-            together=_one_after_another,
+            start=self.start,
         )
+
+    def stop(self, ports: Ports) -> Stop:
+        return Stop(
+            edge=MemoryEdge(self),
+            flags=MemoryFlags(self),
+            key="release-canary",
+            clock=self.clock,
+            journal=ports.journal,
+            start=self.start,
+        )
+
+    def start(self, function: Callable[[], None]) -> _Beside:
+        """Run something beside the main path: it takes time, and the main path does not."""
+        began = self.clock.t
+        function()
+        ends, self.clock.t = self.clock.t, began
+        return _Beside(self.clock, ends)
 
     # -- inside ----------------------------------------------------------------------------
 
@@ -214,7 +234,8 @@ class World:
 
     def flow(self) -> None:
         """Let the traffic since the last look be served by what serves now."""
-        elapsed, self.counted = self.clock.t - self.counted, self.clock.t
+        elapsed = max(0.0, self.clock.t - self.counted)
+        self.counted += elapsed
         share = self.effective_share() / 100
         self.max_share_seen = max(self.max_share_seen, share)
         if self.no_canary_traffic:
@@ -236,9 +257,18 @@ class World:
         return Call(self, name)
 
 
-def _one_after_another(functions: Sequence[Callable[[], None]]) -> None:
-    for function in functions:
-        function()
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A task that was run at once, and counts as done when the time it took has passed."""
+
+    clock: VirtualClock
+    ends: float
+
+    def done(self) -> bool:
+        return self.clock.t >= self.ends
+
+    def wait(self, seconds: float) -> None:
+        self.clock.t = max(self.clock.t, min(self.ends, self.clock.t + seconds))
 
 
 class Call:
@@ -249,8 +279,11 @@ class Call:
         self._name = name
 
     def __enter__(self) -> None:
-        self._world.flow()
-        self._world.calls.append(self._name)
+        world = self._world
+        slow = [s for prefix, s in world.seconds_of.items() if self._name.startswith(prefix)]
+        world.clock.t += max(slow, default=0.0)
+        world.flow()
+        world.calls.append(self._name)
         self._world.before(self._name)
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:

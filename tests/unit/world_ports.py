@@ -172,6 +172,7 @@ class MemoryEdge:
             flag_version=w.flag.version if w.flag else None,
             phase=record.phase if record else None,
             release=record.release if record else None,
+            candidate=record.candidate if record else None,
             lease_release=w.lease[0] if w.lease and left > 0 else None,
             lease_remaining=max(left, 0.0),
             killed=w.killed,
@@ -194,7 +195,7 @@ class MemoryEdge:
     def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:
         with self.w.call("edge.renew"):
             lease, now = self.w.lease, self.w.clock.t
-            if lease and now < lease[2] and lease[0] != release:
+            if lease and now < lease[2] and lease[1] != holder:
                 raise Refused(f"release {lease[0]} holds the edge", remedy="Wait.")
             self.w.lease = (release, holder, now + ttl)
             return self._state()
@@ -210,6 +211,9 @@ class MemoryEdge:
 
     def kill(self, release: str | None, reason: str) -> EdgeState:
         with self.w.call("edge.kill"):
+            lease, now = self.w.lease, self.w.clock.t
+            if release and lease and now < lease[2] and lease[0] != release:
+                return self._state()
             record = self.w.flag.record if self.w.flag else None
             self.w.killed = release or (record.release if record else "whatever runs")
             self.w.killed_version = self.w.flag.version if self.w.flag else 0

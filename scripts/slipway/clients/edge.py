@@ -14,7 +14,9 @@ from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder
 PREFIX: Final = "/.slipway"
 MAX_REFRESH: Final = 30.0
 """Seconds: the longest the agent lets one refresh take."""
-PATIENCE: Final = Patience(attempts=3, connect_timeout=3.0, read_timeout=10.0)
+MAX_REASON: Final = 200
+"""Characters of the reason for a kill: it is shown, and must never be why a kill is refused."""
+PATIENCE: Final = Patience(attempts=2, connect_timeout=3.0, read_timeout=5.0)
 """Shorter than for others: a lease that cannot be renewed has to be noticed in time."""
 
 
@@ -103,10 +105,14 @@ class EdgeClient(Edge):
         return parse_state(reply.object())
 
     def kill(self, release: str | None, reason: str) -> EdgeState:
-        """Share 0 at once, latched against this release. Raises unless the edge confirms it."""
-        reply = self._http.post("/kill", {"release": release, "reason": reason})
+        """Share 0 at once, latched against this release. Raises unless the edge confirms it.
+
+        A share above 0 is right where another release has taken the lease since.
+        """
+        body = {"release": release, "reason": reason[:MAX_REASON]}
+        reply = self._http.post("/kill", body)
         state = parse_state(reply.object())
-        if state.share:
+        if state.share and (release is None or state.lease_release in (None, release)):
             raise OutsideError(
                 f"{reply.where}: after the kill the share is still {state.share:g} %",
                 remedy="Turn the release flag off in PostHog, and restart the edge if the share "
@@ -123,6 +129,7 @@ def parse_state(fields: Fields) -> EdgeState:
         flag_version=fields.integer_or_none("flag_version"),
         phase=fields.text_or_none("phase"),
         release=fields.text_or_none("release"),
+        candidate=fields.text_or_none("candidate"),
         lease_release=None if lease is None else lease.text("release"),
         lease_remaining=0.0 if lease is None else lease.number("remaining", low=0),
         killed=fields.text_or_none("killed"),

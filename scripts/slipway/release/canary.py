@@ -6,11 +6,20 @@ serves has passed, and the stable service is put back by digest or deploy id.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
 from slipway.config import Step
-from slipway.errors import Aborted, Cancelled, DeployFailed, SlipwayError
-from slipway.judge.threshold import Decision, Verdict
+from slipway.errors import (
+    Aborted,
+    Cancelled,
+    DeployFailed,
+    LeaseTaken,
+    OutsideError,
+    SlipwayError,
+)
+from slipway.judge.split import Decision
 from slipway.ports import Phase, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
@@ -18,7 +27,7 @@ from slipway.release.health import HealthGuard, await_build, url_of
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan, preflight
 from slipway.release.traffic import Traffic
-from slipway.release.watch import Look, Tripped
+from slipway.release.watch import Look, Tripped, every
 from slipway.release.wayback import WayBack
 
 
@@ -35,49 +44,59 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
             share=0.0,
         )
     traffic.begin(before.live)
-    back = WayBack(plan, ports, traffic, before)
+    return _there_or_back(_Release(plan, ports, traffic, before))
+
+
+def _there_or_back(release: _Release) -> Outcome:
+    """Go forwards; whatever stops it decides how far back."""
     try:
-        return _Release(plan, ports, traffic, before, back).forwards()
-    except Tripped as error:
-        remedy = "Read the candidate's log at Render, mend it, and merge a fix."
-        return back.go(Result.ROLLED_BACK, str(error), remedy)
-    except DeployFailed as error:
-        return back.go(Result.ROLLED_BACK, error.found, error.remedy)
-    except Cancelled as error:
-        return back.go(Result.ABORTED, error.found, error.remedy, hurry=True)
+        return release.forwards()
+    except LeaseTaken as error:
+        # Whatever runs now is another release's: nothing is ours to put back.
+        return release.left_to_another(error)
     except SlipwayError as error:
-        return back.go(Result.ABORTED, error.found, error.remedy)
+        blamed = isinstance(error, Tripped | DeployFailed)
+        return release.back.go(
+            Result.ROLLED_BACK if blamed else Result.ABORTED,
+            error.found,
+            error.remedy,
+            hurry=isinstance(error, Cancelled),
+        )
     except Exception as error:
-        back.go(Result.ABORTED, f"internal error: {type(error).__name__}", None)
-        raise
+        # Code lines only: what the error says may hold a value that must not be shown.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        reason = f"internal error: {type(error).__name__}"
+        outcome = release.back.go(Result.ABORTED, reason, "Report it, with the log of this job.")
+        release.journal.trouble(f"{reason} in Slipway\n{where}")
+        return outcome
 
 
 class _Release:
     """The way forwards, step by step. Whatever stops it is raised."""
 
-    def __init__(
-        self, plan: Plan, ports: Ports, traffic: Traffic, before: Before, back: WayBack
-    ) -> None:
+    def __init__(self, plan: Plan, ports: Ports, traffic: Traffic, before: Before) -> None:
         self._plan = plan
         self._ports = ports
         self._traffic = traffic
         self._before = before
-        self._back = back
+        self.back = WayBack(plan, ports, traffic, before)
+        self.journal = ports.journal
         self._strategy = plan.settings.strategy
 
     def forwards(self) -> Outcome:
         """All the way to everybody."""
-        self._back.canary_touched = True
+        self.back.canary_touched = True
         self._deploy(self._before.canary, pulse=self._traffic.keep_alive)
         guard = HealthGuard(
             self._ports.prober,
             url_of(self._before.canary, self._plan.settings.health),
             self._plan.settings.health,
+            self._plan.artifact.commit,
         )
         for step in self._strategy.steps:
             text = f"{step.share:g} % of the sellers are on the candidate"
-            self._judge(Phase.CANARY, step, text, guard)
-        self._fit_canary()
+            look = self._judge(Phase.CANARY, step, text, guard)
+        self._fit_canary(self._watching(look))
         bake = self._strategy.bake
         text = (
             f"promoted at the edge: {bake.share:g} % are on the candidate, "
@@ -86,18 +105,31 @@ class _Release:
         look = self._judge(Phase.BAKING, bake, text, guard)
         return self._settle(look)
 
-    def _deploy(
-        self, service: Service, *, pulse: Callable[[], None], instances: int | None = None
-    ) -> str:
+    def left_to_another(self, error: SlipwayError) -> Outcome:
+        """Another release holds the edge: say so, and touch nothing."""
+        return Outcome(
+            result=Result.ABORTED,
+            reason=error.found,
+            remedy=error.remedy,
+            release_id=self._plan.release,
+            previous_build=self._before.live.identity or "",
+        )
+
+    def _watching(self, look: Look) -> Callable[[], None]:
+        clock = self._ports.clock
+        return every(self._strategy.judge.every, clock, look, self._traffic.keep_alive)
+
+    def _deploy(self, service: Service, *, pulse: Callable[[], None], shared: bool = False) -> str:
         """Bring the candidate live on a service and see it answer as itself; return the deploy."""
         deploy = deploys.bring_live(
             self._ports,
             service.id,
             self._plan.artifact,
             deadline=self._strategy.deploy_deadline,
+            shared=shared,
             pulse=pulse,
         )
-        self._await_answers(service, pulse=pulse, instances=instances or service.instances)
+        self._await_answers(service, pulse=pulse, instances=service.instances)
         return deploy.id
 
     def _await_answers(
@@ -116,11 +148,11 @@ class _Release:
         """Set the share and watch it for the step's time; return the look for later phases."""
         self._traffic.set(phase, step.share, text)
         look = Look(
+            step,
             self._strategy.judge,
-            step.share,
             traffic=self._traffic,
             guard=guard,
-            journal=self._ports.journal,
+            journal=self.journal,
         )
         clock = self._ports.clock
         until = clock.monotonic() + step.for_
@@ -136,14 +168,14 @@ class _Release:
                 raise look.undecided(verdict)
             extended = True
             until = clock.monotonic() + step.for_
-            self._ports.journal.note(f"the step is extended once: {verdict.sentence}")
+            self.journal.note(f"the step is extended once: {verdict.sentence}")
 
-    def _fit_canary(self) -> None:
+    def _fit_canary(self, watch: Callable[[], None]) -> None:
         """Give the canary service as many instances as the stable one, before it takes the load."""
         wanted = self._before.stable.instances
         if self._before.canary.instances >= wanted:
             return
-        self._back.scaled = True
+        self.back.scaled = True
         self._ports.platform.scale(self._plan.canary, wanted)
         until = self._ports.clock.monotonic() + self._strategy.deploy_deadline
         while (have := len(self._ports.platform.instances(self._plan.canary))) < wanted:
@@ -155,52 +187,56 @@ class _Release:
                     "autoscaling off: Render ignores a scale request while it is on.",
                 )
             self._ports.clock.sleep(self._ports.poll)
-            self._traffic.check()
-        self._ports.journal.gate(f"the canary service has {have} instances, as the stable one")
-        self._await_answers(self._before.canary, pulse=self._traffic.check, instances=wanted)
+            watch()
+        self.journal.gate(f"the canary service has {have} instances, as the stable one")
+        self._await_answers(self._before.canary, pulse=watch, instances=wanted)
 
-    def _settle(self, look: Callable[[], Verdict]) -> Outcome:
+    def _settle(self, look: Look) -> Outcome:
         """Put the build on the stable service; only then is 100 % everywhere."""
-        every = self._strategy.judge.every
-        clock = self._ports.clock
-        last = clock.monotonic()
-
-        def watch() -> None:
-            nonlocal last
-            self._traffic.keep_alive()
-            if clock.monotonic() - last >= every:
-                last = clock.monotonic()
-                look()
-
         text = "the same build goes to the stable service"
         self._traffic.set(Phase.SETTLING, self._strategy.bake.share, text)
-        self._back.stable_touched = True
-        deploy_id = self._deploy(self._before.stable, pulse=watch)
+        self.back.stable_touched = True
+        watch = self._watching(look)
+        deploy_id = self._deploy(self._before.stable, pulse=watch, shared=True)
+        look()
+        self._see_it_stayed()
         return self._conclude(deploy_id)
 
+    def _see_it_stayed(self) -> None:
+        """Read the stable service once more: somebody may be taking the candidate down."""
+        latest = self._ports.platform.deploys(self._plan.stable)
+        live = deploys.live(latest)
+        others = [d.id for d in latest if d.status.running]
+        if live is None or live.identity != self._plan.artifact.identity or others:
+            raise Aborted(
+                f"somebody else deployed the stable service meanwhile ({', '.join(others)})",
+                remedy="What they deployed stays. Look at the service's Events at Render.",
+            )
+
     def _conclude(self, deploy_id: str) -> Outcome:
-        """Every instance runs the candidate: whatever fails now, it stays."""
+        """Every instance runs the candidate and nobody objects: an outage now changes nothing."""
         build = self._plan.artifact.identity
-        trouble = ""
-        frozen = False
+        reason = "everybody is on the candidate; nothing spoke against it in any phase"
+        zero = None
         try:
             self._traffic.finish(deploy_id, "everybody is on the candidate, on the stable service")
-        except SlipwayError as error:
+        except OutsideError as error:
             zero = self._traffic.to_zero(f"the release is over, and {error.found}")
-            frozen = not zero.safe
-            trouble = f"; closing the record: {error.found}"
-            self._traffic.settle_record(build, deploy_id)
+            self._traffic.close(zero, replace(self._before.live, id=deploy_id, identity=build))
+            reason = f"{reason}; closing the record: {error.found}"
         with self._ports.clock.shielded():
-            self._back.scale_canary_back()
+            self.back.scale_canary_back()
+        frozen = zero is not None and not zero.safe
+        confirmed = zero is None or zero.edge is None
         return Outcome(
             result=Result.FROZEN if frozen else Result.PROMOTED,
-            reason=f"everybody is on the candidate; nothing spoke against it in any phase{trouble}",
-            remedy="Set the release flag to 0 % in PostHog: the canary service still gets traffic."
+            reason=reason,
+            remedy="Turn the release flag off in PostHog: the canary service still gets traffic."
             if frozen
             else None,
             release_id=self._plan.release,
             deploy_id=deploy_id,
             build=build,
             previous_build=self._before.live.identity or "",
-            share=None if frozen else 0.0,
+            share=0.0 if confirmed else None,
         )

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, Unauthorized
+from slipway.errors import (
+    Aborted,
+    DeployFailed,
+    OutsideError,
+    Refused,
+    Unauthorized,
+)
 from slipway.ports import Artifact, Clock, Deploy, DeployStatus, Platform, Prober, Service
 from slipway.release.journal import Journal
 from slipway.text import short
@@ -18,9 +24,6 @@ FIND_DEADLINE = 60.0
 """Seconds until a deploy that Render accepted with 202 must show up (its own CLI waits as long)."""
 PROGRESS_EVERY = 30.0
 """Seconds between lines of the log while nothing changes."""
-TWO_READINGS = 6.0
-"""Seconds between the two readings that confirm a way back: two HTTP timeouts of 3 s, so that a
-request still in flight when we asked would have landed in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +66,13 @@ def live(deploys: Sequence[Deploy]) -> Deploy | None:
     return next((d for d in deploys if d.status is DeployStatus.LIVE), None)
 
 
-def cancel_running(ports: Ports, service_id: str) -> None:
-    """Cancel whatever is still running: a deploy that lands later would undo what comes next."""
+def cancel_running(ports: Ports, service_id: str, *, only: str | None = None) -> None:
+    """Cancel what is still running: a deploy that lands later would undo what comes next.
+
+    ``only`` this build, where other deploys are other people's.
+    """
     for deploy in ports.platform.deploys(service_id):
-        if deploy.status.running:
+        if deploy.status.running and only in (None, deploy.identity):
             ports.platform.cancel_deploy(service_id, deploy.id)
             ports.journal.note(f"cancelled the running deploy {deploy.id} on {service_id}")
 
@@ -77,13 +83,17 @@ def bring_live(
     artifact: Artifact,
     *,
     deadline: float,
+    shared: bool = False,
     pulse: Pulse = no_pulse,
 ) -> Deploy:
     """Deploy ``artifact`` and return its deploy once it is live. ``deadline`` in seconds.
 
-    Raises :class:`DeployFailed` when Render says so or time is up (the deploy is then cancelled),
-    :class:`Aborted` when somebody else replaced or cancelled it.
+    Another build's running deploy is cancelled, unless the service is ``shared`` with people who
+    deploy it too: then it is theirs, and :class:`Aborted` is raised. Raises :class:`DeployFailed`
+    when Render says so or time is up (the deploy is then cancelled), :class:`Aborted` when
+    somebody else replaced or cancelled it.
     """
+    pulse()
     deploys = ports.platform.deploys(service_id)
     running = [d for d in deploys if d.status.running]
     adopted = next((d for d in running if d.identity == artifact.identity), None)
@@ -92,16 +102,23 @@ def bring_live(
         ports.journal.note(f"{service_id} already runs it (deploy {current.id})")
         return current
     if adopted is None:
+        if running and shared:
+            raise Aborted(
+                f"somebody else is deploying {service_id} ({running[0].id})",
+                remedy="Wait until that deploy has ended, then release again.",
+            )
+        pulse()
         cancel_running(ports, service_id)
         known = {d.id for d in deploys}
+        pulse()
         started = ports.platform.start_deploy(service_id, artifact)
-        adopted = started or _find(ports, service_id, known, artifact, pulse)
+        adopted = started or find(ports, service_id, known, artifact, pulse)
     ports.journal.note(f"deploy {adopted.id} of {short(artifact.identity)} on {service_id}")
     return wait_live(ports, service_id, adopted, artifact.identity, deadline=deadline, pulse=pulse)
 
 
-def _find(
-    ports: Ports, service_id: str, known: set[str], artifact: Artifact, pulse: Pulse
+def find(
+    ports: Ports, service_id: str, known: set[str], artifact: Artifact, pulse: Pulse = no_pulse
 ) -> Deploy:
     """Find the deploy that a 202 promised: one that was not there before, of this build."""
     until = ports.clock.monotonic() + FIND_DEADLINE
@@ -111,7 +128,7 @@ def _find(
                 return deploy
         ports.clock.sleep(min(1.0, ports.poll))
         pulse()
-    raise DeployFailed(
+    raise Aborted(
         f"Render queued a deploy on {service_id}, and none appeared within {FIND_DEADLINE:.0f} s",
         remedy="Look at the service's Events at Render, then run this again: it adopts a deploy "
         "of the same build.",
@@ -153,7 +170,7 @@ def wait_live(
 
 def _verified(deploy: Deploy, identity: str | None) -> Deploy:
     if identity is not None and deploy.identity != identity:
-        raise DeployFailed(
+        raise Aborted(
             f"deploy {deploy.id} went live with {deploy.identity}, and {identity} was asked for",
             remedy="Somebody or something else deployed this service at the same time. "
             "Turn auto-deploy off and run this again.",
@@ -200,76 +217,3 @@ def _timed_out(
         remedy="Its instances did not become healthy in time: read the deploy's log at Render. "
         "`strategy.deploy-deadline` sets the time.",
     )
-
-
-def go_back(
-    ports: Ports,
-    service_id: str,
-    target: Deploy,
-    *,
-    image_backed: bool,
-    deadline: float,
-    pulse: Pulse = no_pulse,
-) -> Deploy:
-    """Bring the build of an earlier deploy back, by digest or deploy id, never by a ref.
-
-    Image services redeploy the digest with their current settings; for services built from Git
-    Render's rollback reuses the artefact of ``target`` (and its environment values). Returns the
-    live deploy after two readings agree and nothing newer is pending.
-    """
-    until = ports.clock.monotonic() + deadline
-    while True:
-        cancel_running(ports, service_id)
-        current = live(ports.platform.deploys(service_id))
-        if current is None or current.identity != target.identity:
-            left = max(until - ports.clock.monotonic(), ports.poll)
-            current = _redeploy(
-                ports, service_id, target, image_backed=image_backed, deadline=left, pulse=pulse
-            )
-        first = current
-        _pause(ports, TWO_READINGS, pulse)
-        deploys = ports.platform.deploys(service_id)
-        current = live(deploys)
-        if current and current.identity == target.identity:
-            if not any(d.status.running for d in deploys):
-                return current
-            ports.journal.note(f"another deploy slipped in on {service_id}: going back again")
-        if ports.clock.monotonic() >= until:
-            raise DeployFailed(
-                f"{service_id} did not stay on {target.identity} within {deadline:.0f} s "
-                f"(last seen live: {first.identity})",
-                remedy=f"Press Rollback on deploy {target.id} at Render, and stop whatever else "
-                "deploys this service.",
-            )
-
-
-def _redeploy(
-    ports: Ports,
-    service_id: str,
-    target: Deploy,
-    *,
-    image_backed: bool,
-    deadline: float,
-    pulse: Pulse,
-) -> Deploy:
-    known = {d.id for d in ports.platform.deploys(service_id)}
-    if image_backed:
-        if target.reference is None or "@" not in target.reference:
-            raise Refused(
-                f"Render does not say which digest deploy {target.id} ran",
-                remedy="Name the build: `target: sha256:…`. A tag may have moved since.",
-            )
-        artifact = Artifact(kind="image", reference=target.reference, commit=None)
-        started = ports.platform.start_deploy(service_id, artifact)
-        deploy = started or _find(ports, service_id, known, artifact, pulse)
-    else:
-        deploy = ports.platform.roll_back(service_id, target.id)
-    ports.journal.note(f"deploy {deploy.id} brings {short(target.identity or target.id)} back")
-    return wait_live(ports, service_id, deploy, target.identity, deadline=deadline, pulse=pulse)
-
-
-def _pause(ports: Ports, seconds: float, pulse: Pulse) -> None:
-    until = ports.clock.monotonic() + seconds
-    while (left := until - ports.clock.monotonic()) > 0:
-        ports.clock.sleep(min(left, ports.poll))
-        pulse()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from slipway.config import Health
-from slipway.errors import DeployFailed, Refused
+from slipway.errors import Aborted, DeployFailed, Refused
 from slipway.ports import Answer, Prober, Service
 from slipway.release.deploys import Ports, Pulse, no_pulse
 
 GOOD_IN_A_ROW = 3
-"""Good answers in a row before a build counts as healthy."""
+"""Good answers in a row before a build counts as healthy, at least."""
+MOST_IN_A_ROW = 20
+"""With more than ten instances a sample has to do: one more answer costs up to a second."""
+OTHER_BUILD = 2
+"""Looks in a row that another build answers before a release is stopped."""
 
 
 def url_of(service: Service, health: Health) -> str:
@@ -48,7 +52,7 @@ def await_build(
     (an image whose commit is not known) checks health alone, and says so. Raises
     :class:`DeployFailed` when ``health.deadline`` seconds did not suffice.
     """
-    wanted = max(GOOD_IN_A_ROW, 2 * instances)
+    wanted = min(max(GOOD_IN_A_ROW, 2 * instances), MOST_IN_A_ROW)
     until = ports.clock.monotonic() + health.deadline
     good = 0
     while True:
@@ -74,19 +78,23 @@ class HealthGuard:
     """Probes one URL and trips after ``failures`` bad looks in a row.
 
     Bad answers and no answer at all are counted apart: the first is the build's, the second may
-    be the network's, and the reason says which it was.
+    be the network's, and the reason says which it was. Where ``build`` is known and another build
+    answers twice in a row, what is being judged is not the candidate: :class:`Aborted`.
     """
 
-    def __init__(self, prober: Prober, url: str, health: Health) -> None:
+    def __init__(self, prober: Prober, url: str, health: Health, build: str | None) -> None:
         self._prober = prober
         self._url = url
         self._health = health
+        self._build = build
         self._failed = 0
         self._unreachable = 0
+        self._other = 0
 
     def look(self) -> str | None:
         """Probe once. Return the reason when this look trips the guard."""
         answer = self._prober.probe(self._url, timeout=self._health.timeout)
+        self._see_build(answer)
         if healthy(answer):
             self._failed = self._unreachable = 0
             return None
@@ -98,3 +106,15 @@ class HealthGuard:
         if in_a_row < self._health.failures:
             return None
         return f"{self._url} failed {in_a_row} times in a row: {describe(answer)}"
+
+    def _see_build(self, answer: Answer) -> None:
+        if self._build is None or answer.build in (None, self._build):
+            self._other = 0
+            return
+        self._other += 1
+        if self._other >= OTHER_BUILD:
+            raise Aborted(
+                f"{self._url} answers as build {answer.build}, and {self._build} is being judged",
+                remedy="Somebody or something deployed the canary service during the release. "
+                "Find out who, then release again.",
+            )

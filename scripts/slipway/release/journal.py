@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,4 +88,6 @@ class Journal:
         )
         self.entries.append(entry)
         for listener in self._listeners:
-            listener(entry)
+            # A log that cannot be written must not stop a release, and never its way back.
+            with contextlib.suppress(Exception):
+                listener(entry)

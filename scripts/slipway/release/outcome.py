@@ -22,6 +22,8 @@ class Result(StrEnum):
     """A person went back to an earlier build."""
     UNCHANGED = "unchanged"
     """What was asked for is what is live."""
+    FAILED = "failed"
+    """Staging does not run the build as it should."""
     REFUSED = "refused"
     """A gate or a check of the inputs said no; nothing was changed."""
     ABORTED = "aborted"
@@ -41,6 +43,7 @@ _EXIT_CODES = {
     Result.PROMOTED_PREVIOUS: 0,
     Result.UNCHANGED: 0,
     Result.ROLLED_BACK: 1,
+    Result.FAILED: 1,
     Result.REFUSED: 1,
     Result.ABORTED: 4,
     Result.FROZEN: 5,
@@ -70,7 +73,7 @@ class Outcome:
     seconds_to_zero: float | None = None
     """From the trip to share 0 confirmed at the edge."""
     failure: SlipwayError | None = None
-    """What stopped it before anything was changed: gives the exit code and the title."""
+    """The error that ended it, where there is one: gives the exit code and the title."""
 
     @property
     def exit_code(self) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slipway.config import Service as Settings
 from slipway.errors import Refused
-from slipway.ports import Artifact, Deploy, Service
+from slipway.ports import Artifact, Deploy, DeployStatus, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.health import url_of
 from slipway.release.traffic import Traffic
+from slipway.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
             remedy="There must be a build to go back to. Deploy the stable service once "
             "(images by digest), then release with a canary.",
         )
+    _refuse_the_past(plan.artifact, live, latest)
     running = [deploy.id for deploy in latest if deploy.status.running]
     if running:
         raise Refused(
@@ -70,6 +73,22 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
         live=live,
         canary_live=deploys.live(ports.platform.deploys(canary.id)),
     )
+
+
+def _refuse_the_past(artifact: Artifact, live: Deploy, latest: Sequence[Deploy]) -> None:
+    """Refuse a build that production ran before the live one: a re-run weeks later, for example.
+
+    A build that was gone back from may be released again: there the live one is the older.
+    """
+    served = [d for d in latest if d.status in (DeployStatus.LIVE, DeployStatus.DEACTIVATED)]
+    first = {d.identity: d.created_at for d in served}  # newest first: the oldest stays
+    asked = first.get(artifact.identity)
+    if asked is not None and artifact.identity != live.identity and asked < first[live.identity]:
+        raise Refused(
+            f"{short(artifact.identity)} was released before {short(live.identity or '')}, which "
+            "is live",
+            remedy="Release a newer build. To go back to this one, use Promote Previous Build.",
+        )
 
 
 def _refuse_other_deployers(service: Service, artifact: Artifact) -> None:

@@ -7,17 +7,21 @@ earlier build, by digest or deploy id. Needs nothing but what it must touch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipway.config import Service as Settings
-from slipway.errors import DeployFailed, OutsideError, Refused, SlipwayError
-from slipway.ports import Deploy, DeployStatus, Service
+from slipway.errors import Cancelled, Refused, SlipwayError
+from slipway.ports import Deploy, DeployStatus, Holder, Phase, Record, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
+from slipway.release.goback import go_back
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
-from slipway.release.traffic import Traffic, Zero
+from slipway.release.stop import DEADLINE, HURRIED, Stop, Zero
 from slipway.text import short
+
+KNOW_MORE = 2.0
+"""Seconds the slower of edge and PostHog gets to say which release was under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,45 +36,121 @@ class Plan:
     """``previous``, a deploy id, a digest or a commit."""
     reason: str
     actor: str
+    holder: Holder
 
 
-def run(plan: Plan, ports: Ports, traffic: Traffic | None) -> Outcome:
-    """Go back. ``traffic`` is ``None`` for a service without an edge."""
-    zero = traffic.to_zero(f"{plan.actor}: {plan.reason}", whoever=True) if traffic else None
+def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
+    """Go back. ``stop`` is ``None`` for a service without an edge. Never raises SlipwayError."""
+    zero = None
+    hurry = False
+    if stop is not None:
+        zero = stop.to_zero(f"{plan.actor}: {plan.reason}", release=None)
+        zero.wait(KNOW_MORE)
+    try:
+        outcome = _go(plan, ports, zero)
+    except Refused as error:
+        outcome = Outcome(
+            result=Result.REFUSED,
+            reason=f"the stable service was not touched: {error.found}",
+            remedy=error.remedy,
+            failure=error,
+        )
+    except SlipwayError as error:
+        hurry = isinstance(error, Cancelled)
+        outcome = Outcome(
+            result=Result.FROZEN,
+            reason=f"going back was not finished: {error.found}",
+            remedy=f"{error.remedy} Or press Rollback at Render on the deploy to go back to.",
+        )
+    if stop is not None and zero is not None:
+        zero.wait(HURRIED if hurry else DEADLINE)
+        outcome = _with_zero(plan, ports, outcome, stop, zero)
+    return replace(outcome, release_id=plan.release)
+
+
+def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
     service = deploys.usable(ports, plan.stable)
     history = ports.platform.deploys(plan.stable, limit=100)
     current = deploys.live(history)
+    candidate = zero.was_for if zero else None
+    if plan.target == "previous" and candidate and current and current.identity != candidate:
+        return _end_release(plan, ports, candidate, current)
     choice = choose(history, plan.target, image_path=service.image_path)
-    if choice.target is None:
-        return _outcome(plan, Result.UNCHANGED, choice.why, zero=zero, now=current, before=current)
     ports.journal.note(choice.why)
-    try:
-        arrived = deploys.go_back(
-            ports,
-            plan.stable,
-            choice.target,
-            image_backed=service.image_backed,
-            deadline=plan.settings.strategy.deploy_deadline,
-        )
-        _see_it_answer(plan, ports, service)
-    except (DeployFailed, OutsideError) as error:
-        found = f"going back to {choice.target.id}: {error.found}"
-        return _outcome(
-            plan,
-            Result.FROZEN,
-            found,
-            zero=zero,
-            now=None,
-            before=current,
-            remedy=error.remedy,
+    if choice.target is None:
+        return Outcome(
+            result=Result.UNCHANGED,
+            reason=choice.why,
+            deploy_id=current.id if current else "",
+            build=(current.identity or "") if current else "",
         )
     _stop_auto_deploy(ports, service)
-    if traffic:
-        traffic.settle_record(arrived.identity or "", arrived.id)
-    reason = (
-        f"{plan.actor} went back to {short(arrived.identity or choice.target.id)}: {plan.reason}"
+    arrived = go_back(
+        ports,
+        plan.stable,
+        choice.target,
+        image_backed=service.image_backed,
+        deadline=plan.settings.strategy.deploy_deadline,
     )
-    return _outcome(plan, Result.PROMOTED_PREVIOUS, reason, zero=zero, now=arrived, before=current)
+    _see_it_answer(plan, ports, service)
+    went_to = short(arrived.identity or arrived.id)
+    return Outcome(
+        result=Result.PROMOTED_PREVIOUS,
+        reason=f"{plan.actor} went back to {went_to}: {plan.reason}",
+        deploy_id=arrived.id,
+        build=arrived.identity or "",
+        previous_build=(current.identity or "") if current else "",
+    )
+
+
+def _end_release(plan: Plan, ports: Ports, candidate: str, current: Deploy) -> Outcome:
+    """A release was under way and stable still runs the build before it: that is the way back."""
+    deploys.cancel_running(ports, plan.stable, only=candidate)
+    return Outcome(
+        result=Result.PROMOTED_PREVIOUS,
+        reason=f"{plan.actor} ended the release of {short(candidate)}; everybody is on "
+        f"{short(current.identity or current.id)}, which the stable service never left: "
+        f"{plan.reason}",
+        remedy="To go further back, press the button again or name a target.",
+        deploy_id=current.id,
+        build=current.identity or "",
+        previous_build=candidate,
+    )
+
+
+def _with_zero(plan: Plan, ports: Ports, outcome: Outcome, stop: Stop, zero: Zero) -> Outcome:
+    """Add what is known of share 0, and write what is stable now into the record."""
+    if zero.trouble:
+        ports.journal.trouble(zero.trouble)
+    if outcome.build:
+        stop.close(
+            zero,
+            Record(
+                release=plan.release,
+                candidate=outcome.build,
+                stable_build=outcome.build,
+                stable_deploy=outcome.deploy_id,
+                phase=Phase.STABLE,
+                share=0,
+                holder=plan.holder,
+                since=ports.clock.now(),
+            ),
+        )
+    trouble = f" ({zero.trouble})" if zero.trouble else ""
+    outcome = replace(
+        outcome,
+        reason=outcome.reason + trouble,
+        share=0.0 if zero.edge is None else None,
+        seconds_to_zero=zero.seconds,
+    )
+    if zero.safe:
+        return outcome
+    return replace(
+        outcome,
+        result=Result.FROZEN,
+        failure=None,
+        remedy=outcome.remedy or "Turn the release flag off in PostHog, and look at the edge.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +170,13 @@ def choose(history: Sequence[Deploy], target: str, *, image_path: str | None = N
     named. A deploy that never served is never a target.
     """
     current = deploys.live(history)
+    if target != "previous":
+        return _named(history, current, target, image_path)
     if current is None:
         raise Refused(
             "the service has no live deploy, so there is no build to go back from",
-            remedy="Deploy it at Render, or name a build: `target: sha256:…` or a deploy id.",
+            remedy="Name a build: `target: sha256:…`, a commit or a deploy id.",
         )
-    if target != "previous":
-        return _named(history, current, target, image_path)
     served = [d for d in history if d.status is DeployStatus.DEACTIVATED and d.identity]
     older = [d for d in served if d.created_at < current.created_at]
     others = [d for d in older if d.identity != current.identity]
@@ -129,10 +209,10 @@ def choose(history: Sequence[Deploy], target: str, *, image_path: str | None = N
 
 
 def _named(
-    history: Sequence[Deploy], current: Deploy, target: str, image_path: str | None
+    history: Sequence[Deploy], current: Deploy | None, target: str, image_path: str | None
 ) -> Choice:
-    """Find a deploy by id or build; a digest that Render no longer lists is tried as it is."""
-    if target in (current.identity, current.id):
+    """Find a deploy that has served, by its id or build."""
+    if current and target in (current.identity, current.id):
         return Choice(target=None, why=f"{target} is what is live")
     found = next(
         (
@@ -181,31 +261,3 @@ def _stop_auto_deploy(ports: Ports, service: Service) -> None:
         ports.journal.note(f"auto-deploy is now off for {service.name}")
     except SlipwayError as error:
         ports.journal.trouble(f"turning auto-deploy off: {error.found}")
-
-
-def _outcome(
-    plan: Plan,
-    result: Result,
-    reason: str,
-    *,
-    zero: Zero | None,
-    now: Deploy | None,
-    before: Deploy | None,
-    remedy: str | None = None,
-) -> Outcome:
-    if zero and zero.trouble:
-        reason = f"{reason} ({zero.trouble})"
-    if zero and not zero.safe:
-        result = Result.FROZEN
-        remedy = remedy or "Turn the release flag off in PostHog by hand, and look at the edge."
-    return Outcome(
-        result=result,
-        reason=reason,
-        remedy=remedy,
-        release_id=plan.release,
-        deploy_id=now.id if now else "",
-        build=(now.identity or "") if now else "",
-        previous_build=(before.identity or "") if before else "",
-        share=0.0 if zero and zero.edge is None else None,
-        seconds_to_zero=zero.seconds if zero else None,
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slipway.config import Service as Settings
-from slipway.errors import Aborted, Cancelled, DeployFailed, SlipwayError
+from slipway.errors import Aborted, Cancelled, SlipwayError
 from slipway.ports import Artifact
 from slipway.release import deploys
 from slipway.release.deploys import Ports
@@ -26,7 +26,7 @@ class Plan:
 
 
 def run(plan: Plan, ports: Ports) -> Outcome:
-    """Deploy, wait, verify. Raises what stops it; a running deploy is then cancelled."""
+    """Deploy, wait, verify. Raises only while nothing has been changed."""
     service = deploys.usable(ports, plan.staging)
     url = url_of(service, plan.settings.health)
     before = deploys.live(ports.platform.deploys(plan.staging))
@@ -44,10 +44,16 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             health=plan.settings.health,
             instances=service.instances,
         )
-    except (DeployFailed, Aborted) as error:
+    except SlipwayError as error:
         if isinstance(error, Cancelled):
             _cancel(plan, ports)
-        raise
+        return Outcome(
+            result=Result.ABORTED if isinstance(error, Aborted) else Result.FAILED,
+            reason=error.found,
+            remedy=error.remedy,
+            release_id=plan.release,
+            failure=error,
+        )
     known = before is not None and before.identity is not None
     return Outcome(
         result=Result.DEPLOYED,
@@ -63,6 +69,6 @@ def _cancel(plan: Plan, ports: Ports) -> None:
     """A cancelled job must not leave a deploy behind that nobody waits for."""
     with ports.clock.shielded():
         try:
-            deploys.cancel_running(ports, plan.staging)
+            deploys.cancel_running(ports, plan.staging, only=plan.artifact.identity)
         except SlipwayError as error:
             ports.journal.trouble(f"cancelling the deploy: {error.found}")

@@ -6,11 +6,8 @@ and the edge says what it does. A share counts as set only when the edge has sai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-
-from slipway.errors import Aborted, OutsideError, Refused, SlipwayError
+from slipway.background import Start, in_thread
+from slipway.errors import Aborted, FlagConflict, LeaseTaken, OutsideError, Refused, SlipwayError
 from slipway.ports import (
     Clock,
     Deploy,
@@ -22,46 +19,12 @@ from slipway.ports import (
     Record,
 )
 from slipway.release.journal import Journal
+from slipway.release.stop import DEADLINE, HURRIED, Stop, Zero
 
 RENEW_EVERY = 30.0
 """Seconds between renewals of the lease, unless a sixth of it is less."""
 EDGE_DEADLINE = 60.0
 """Seconds the edge gets to apply a share: the flag's cache at PostHog may lag behind its API."""
-ZERO_DEADLINE = 30.0
-"""Seconds to go on trying to confirm share 0 at the edge and in the record."""
-
-Together = Callable[[Sequence[Callable[[], None]]], None]
-"""Runs functions side by side and returns when all have returned. They do not raise."""
-
-
-def in_threads(functions: Sequence[Callable[[], None]]) -> None:
-    """Run ``functions`` each in a thread of its own."""
-    with ThreadPoolExecutor(len(functions)) as pool:
-        for future in [pool.submit(function) for function in functions]:
-            future.result()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zero:
-    """What is known after going to share 0."""
-
-    edge: str | None
-    """``None``: confirmed at the edge. Else why not."""
-    record: str | None
-    """``None``: confirmed in the record. Else why not."""
-    seconds: float | None
-    """From the call to the edge's confirmation."""
-
-    @property
-    def safe(self) -> bool:
-        """Either is enough to protect users: the edge obeys the record, and kills by itself."""
-        return self.edge is None or self.record is None
-
-    @property
-    def trouble(self) -> str:
-        """Say what is not confirmed; empty when both are."""
-        parts = {"the edge": self.edge, "PostHog": self.record}
-        return "; ".join(f"not confirmed at {name}: {why}" for name, why in parts.items() if why)
 
 
 class Traffic:
@@ -79,8 +42,11 @@ class Traffic:
         release: str,
         holder: Holder,
         candidate: str,
-        together: Together = in_threads,
+        start: Start = in_thread,
     ) -> None:
+        self._stop = Stop(
+            edge=edge, flags=flags, key=key, clock=clock, journal=journal, start=start
+        )
         self._flags = flags
         self._edge = edge
         self._clock = clock
@@ -90,7 +56,6 @@ class Traffic:
         self._release = release
         self._holder = holder
         self._candidate = candidate
-        self._together = together
         self._flag: Flag | None = None
         self._stable: tuple[str, str] = ("", "")
         self._share = 0.0
@@ -130,7 +95,7 @@ class Traffic:
         try:
             flag = self._flags.read(self._key) or self._flags.create(self._key)
             self._flag = self._flags.write(flag, self._record(Phase.DEPLOYING, 0), activate=True)
-        except OutsideError:
+        except Exception:
             self._give_back()
             raise
         self._journal.phase(Phase.DEPLOYING, "the candidate is being deployed, for nobody yet", 0)
@@ -155,22 +120,23 @@ class Traffic:
         past that, the edge may be about to act on its own.
         """
         now = self._clock.monotonic()
+        if self._renewed is not None and now - self._renewed > self._lease / 2:
+            raise Aborted(
+                f"{now - self._renewed:.0f} s went by since the lease of {self._lease:.0f} s was "
+                "last renewed: something outside kept this job waiting",
+                remedy="The edge may have put everybody back already. See the log for what was "
+                "slow, then release again.",
+            )
         due = min(RENEW_EVERY, self._lease / 6)
         if not force and self._renewed is not None and now - self._renewed < due:
             return
         try:
             self._edge.renew(self._release, self._holder, self._lease)
         except Refused as error:
-            raise Aborted(error.found, remedy=error.remedy) from error
+            raise LeaseTaken(error.found, remedy=error.remedy) from error
         except OutsideError as error:
             if self._renewed is None:
                 raise
-            if self._clock.monotonic() - self._renewed > self._lease / 2:
-                raise Aborted(
-                    f"the lease could not be renewed for {self._lease / 2:.0f} s: {error.found}",
-                    remedy="The edge puts everybody back on the stable build by itself. "
-                    "Look at the edge, then release again.",
-                ) from error
             self._journal.trouble(f"renewing the lease: {error.found}")
         else:
             self._renewed = now
@@ -179,7 +145,10 @@ class Traffic:
         """Write phase and share, and wait until the edge does it. ``share`` in percent."""
         assert self._flag is not None, "begin() comes first"  # noqa: S101 - a bug, not an input
         self.keep_alive(force=True)
-        self._flag = self._flags.write(self._flag, self._record(phase, share))
+        try:
+            self._flag = self._flags.write(self._flag, self._record(phase, share))
+        except FlagConflict as error:
+            raise Aborted(error.found, remedy=error.remedy) from error
         self._share = share
         until = self._clock.monotonic() + EDGE_DEADLINE
         while True:
@@ -218,7 +187,7 @@ class Traffic:
             # An edge that restarted knows no lease: everybody is on stable until we renew it.
             self._journal.trouble(f"the edge forgot the lease ({state.why}): renewing it")
             self.keep_alive(force=True)
-            state = self._edge.state()
+            return
         if state.share != self._share:
             raise Aborted(
                 f"the edge is at {state.share:g} % and not at {self._share:g} %: {state.why}",
@@ -232,76 +201,22 @@ class Traffic:
         self.set(Phase.STABLE, 0, text)
         self._give_back()
 
-    def to_zero(self, reason: str, *, whoever: bool = False) -> Zero:
-        """Put everybody on the stable track, at the edge and in the record at the same time.
-
-        ``whoever`` ends any release that is under way, not only ours. Never raises and never asks
-        for permission. Goes on trying what is not confirmed for :data:`ZERO_DEADLINE` seconds.
-        """
-        began = self._clock.monotonic()
-        edge: list[str | None] = ["not tried"]
-        record: list[str | None] = ["not tried"]
-        seconds: list[float] = []
-
-        def kill_edge() -> None:
-            def act() -> None:
-                state = self._edge.kill(None if whoever else self._release, reason)
-                others = not whoever and state.release not in (None, self._release)
-                if state.share != 0 and not others:
-                    raise OutsideError(f"it is at {state.share:g} %", remedy=state.why)
-                seconds.append(self._clock.monotonic() - began)
-
-            edge[0] = self._persist(act)
-
-        def kill_record() -> None:
-            def act() -> None:
-                flag = self._flags.read(self._key)
-                if flag is not None and (whoever or self._is_ours(flag)):
-                    self._flags.kill(flag)
-
-            record[0] = self._persist(act)
-
-        with self._clock.shielded():
-            self._together([kill_edge, kill_record])
-        zero = Zero(edge=edge[0], record=record[0], seconds=seconds[0] if seconds else None)
+    def to_zero(self, reason: str) -> Zero:
+        """Put everybody on the stable track, unless another release has taken over since."""
         self._share = 0.0
-        if zero.safe:
-            self._journal.phase(Phase.ROLLING_BACK, "everybody is on the stable build", 0)
+        return self._stop.to_zero(reason, release=self._release)
+
+    def close(self, zero: Zero, stable: Deploy, *, hurry: bool = False) -> None:
+        """After a way back: wait for what is unconfirmed, and write what is stable now."""
+        zero.wait(HURRIED if hurry else DEADLINE)
         if zero.trouble:
             self._journal.trouble(zero.trouble)
-        return zero
-
-    def _is_ours(self, flag: Flag) -> bool:
-        """Return whether the record may be ours; a release that took over must not be ended."""
-        record = flag.record
-        return record is None or record.release == self._release or record.phase is Phase.STABLE
-
-    def _persist(self, act: Callable[[], None]) -> str | None:
-        """Repeat ``act`` until it works or time is up; return why it never did."""
-        until = self._clock.monotonic() + ZERO_DEADLINE
-        while True:
-            try:
-                act()
-            except SlipwayError as error:
-                if self._clock.monotonic() >= until:
-                    return error.found
-            else:
-                return None
-            self._clock.sleep(1.0)
-
-    def settle_record(self, build: str, deploy_id: str) -> None:
-        """After a way back: write that ``build`` is stable (the flag stays inactive)."""
-        self._stable = (build, deploy_id)
-        try:
-            flag = self._flags.read(self._key)
-            if flag is not None:
-                self._flags.write(flag, self._record(Phase.STABLE, 0))
-        except OutsideError as error:
-            self._journal.trouble(f"writing the record: {error.found}")
+        self._stable = (stable.identity or "", stable.id)
+        self._stop.close(zero, self._record(Phase.STABLE, 0))
         self._give_back()
 
     def _give_back(self) -> None:
         try:
             self._edge.give_back(self._release, self._holder)
-        except OutsideError as error:
+        except SlipwayError as error:
             self._journal.trouble(f"giving the lease back: {error.found} (it lapses by itself)")

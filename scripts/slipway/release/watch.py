@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from slipway.config import Judge
-from slipway.errors import Aborted, OutsideError
-from slipway.judge.threshold import NOTHING, Decision, Rule, Verdict, Window, judge
+import math
+from collections.abc import Callable
+
+from slipway.config import Judge, Step
+from slipway.errors import Aborted, OutsideError, SlipwayError
+from slipway.judge.split import NOTHING, Decision, Rule, Verdict, Window, judge
+from slipway.ports import Clock
 from slipway.release.health import HealthGuard
 from slipway.release.journal import Journal
 from slipway.release.traffic import Traffic
 
 
-class Tripped(Exception):
-    """The judge or a guard says the candidate is bad. ``str()`` is the reason."""
+class Tripped(SlipwayError):
+    """The judge or a guard says the candidate is bad."""
+
+    title = "Rolled back"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            found, remedy="Read the candidate's log at Render, mend it, and merge a fix."
+        )
 
 
 class Look:
@@ -19,17 +30,21 @@ class Look:
 
     def __init__(
         self,
+        step: Step,
         rule: Judge,
-        share: float,
         *,
         traffic: Traffic,
         guard: HealthGuard,
         journal: Journal,
     ) -> None:
         self._rule = Rule(
-            ratio=rule.ratio, min_errors=rule.min_errors, min_requests=rule.min_requests
+            ratio=rule.ratio,
+            alpha=rule.alpha,
+            looks=max(1, math.ceil(step.for_ / rule.every)),
+            min_errors=rule.min_errors,
+            min_requests=rule.min_requests,
         )
-        self._share = share
+        self._share = step.share
         self._traffic = traffic
         self._guard = guard
         self._journal = journal
@@ -70,3 +85,19 @@ class Look:
             remedy="Release when there is traffic, lengthen the step, raise its share, or lower "
             "`strategy.judge.min-requests`.",
         )
+
+
+def every(
+    seconds: float, clock: Clock, look: Look, keep_alive: Callable[[], None]
+) -> Callable[[], None]:
+    """Return a pulse for waits: keeps the lease alive, and looks once in ``seconds``."""
+    last = clock.monotonic()
+
+    def pulse() -> None:
+        nonlocal last
+        keep_alive()
+        if clock.monotonic() - last >= seconds:
+            last = clock.monotonic()
+            look()
+
+    return pulse

@@ -8,9 +8,11 @@ from slipway.errors import SlipwayError
 from slipway.ports import Deploy, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
+from slipway.release.goback import go_back
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan
-from slipway.release.traffic import Traffic, Zero
+from slipway.release.stop import Zero
+from slipway.release.traffic import Traffic
 
 
 class WayBack:
@@ -34,21 +36,21 @@ class WayBack:
         has passed, and may stay where the release was merely stopped. ``hurry``: the process is
         about to be killed, so nothing is waited for.
         """
-        self._ports.journal.note(f"going back: {reason}")
         zero = self._traffic.to_zero(reason)
+        self._ports.journal.note(f"going back: {reason}")
         with self._ports.clock.shielded():
-            if self.canary_touched:
-                self._cancel_running(self._plan.canary)
             restored = True
             if self.stable_touched and result is Result.ROLLED_BACK:
                 restored = self._restore(
                     "the stable service", self._before.stable, self._before.live
                 )
             elif self.stable_touched:
-                self._cancel_running(self._plan.stable)
+                self._cancel_ours(self._plan.stable)
+            if self.canary_touched:
+                self._cancel_ours(self._plan.canary)
             self.scale_canary_back()
             serving = self._serving()
-            self._traffic.settle_record(serving.identity or "", serving.id)
+            self._traffic.close(zero, serving, hurry=hurry)
             if self.canary_touched and self._before.canary_live and not hurry:
                 self._restore("the canary service", self._before.canary, self._before.canary_live)
         return self._outcome(result, reason, remedy, zero, serving if restored else None)
@@ -73,16 +75,18 @@ class WayBack:
                 lambda: self._ports.platform.scale(canary.id, canary.instances),
             )
 
-    def _cancel_running(self, service_id: str) -> None:
+    def _cancel_ours(self, service_id: str) -> None:
+        """Cancel the candidate's deploys; another one may be a person's way back."""
+        candidate = self._plan.artifact.identity
         self._attempt(
             f"cancelling deploys on {service_id}",
-            lambda: deploys.cancel_running(self._ports, service_id),
+            lambda: deploys.cancel_running(self._ports, service_id, only=candidate),
         )
 
     def _restore(self, what: str, service: Service, target: Deploy) -> bool:
         return self._attempt(
             f"putting {what} back",
-            lambda: deploys.go_back(
+            lambda: go_back(
                 self._ports,
                 service.id,
                 target,

@@ -37,6 +37,7 @@ _HEADLINES = {
     Result.ROLLED_BACK: "❌ {service}: rolled back, everybody is on the build before",
     Result.PROMOTED_PREVIOUS: "↩️ {service}: everybody is on an earlier build",
     Result.UNCHANGED: "✅ {service}: nothing to do, this build is live",
+    Result.FAILED: "❌ {service}: staging does not run the new build as it should",
     Result.REFUSED: "⛔ {service}: not released, nothing was changed",
     Result.ABORTED: "⚠️ {service}: stopped before it was judged; the build is not blamed",
     Result.FROZEN: "🚨 {service}: a human is needed now",

@@ -27,6 +27,7 @@ _STATES = {
     Result.PROMOTED_PREVIOUS: "success",
     Result.UNCHANGED: "success",
     Result.ROLLED_BACK: "failure",
+    Result.FAILED: "failure",
     Result.REFUSED: "failure",
     Result.ABORTED: "error",
     Result.FROZEN: "error",

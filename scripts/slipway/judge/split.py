@@ -1,11 +1,15 @@
-"""Counts and a threshold: is the candidate's error rate above the control's by more than a ratio?
+"""Given an error, which track had it? An exact test on counts.
 
-The simplest judge that can be wrong in only one way the reader can check by hand. It holds until
-the candidate has had ``min_requests``, and never rolls back on fewer than ``min_errors``.
+If the candidate fails ``ratio`` times as often as the control, an error falls on the candidate
+with probability ``p = r·n1 / (r·n1 + n0)`` for ``n1`` and ``n0`` requests. The judge rolls back
+when as many errors as were seen on the candidate, or more, would be that unlikely (a binomial
+tail), with the tolerated false alarms of a step shared among its looks (Bonferroni). It therefore
+rolls identical code back in at most ``alpha`` of the steps, however often it looks.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,9 +28,13 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """The threshold. ``ratio`` 1.15 tolerates 15 % more errors than the control has."""
+    """What is tolerated. ``ratio`` 1.15: 15 % more errors than the control has."""
 
     ratio: float
+    alpha: float
+    """Share of the steps in which identical code may be rolled back."""
+    looks: int
+    """How often the step is looked at."""
     min_errors: int
     min_requests: int
 
@@ -44,11 +52,17 @@ def judge(candidate: Counts, control: Counts, rule: Rule) -> Verdict:
     seen = f"candidate {_rate(candidate)}, control {_rate(control)}"
     if control.requests == 0:
         return Verdict(decision=Decision.HOLD, sentence=f"no control to compare with: {seen}")
-    allowed = rule.ratio * control.errors / control.requests
-    if candidate.errors >= rule.min_errors and candidate.errors > allowed * candidate.requests:
+    weight = rule.ratio * candidate.requests
+    chance = tail(
+        candidate.errors,
+        candidate.errors + control.errors,
+        weight / (weight + control.requests),
+    )
+    if candidate.errors >= rule.min_errors and chance <= rule.alpha / rule.looks:
         return Verdict(
             decision=Decision.ROLLBACK,
-            sentence=f"more than {rule.ratio:g} times the control's errors: {seen}",
+            sentence=f"more than {rule.ratio:g} times the control's errors "
+            f"(chance {chance:.1g} otherwise): {seen}",
         )
     if candidate.requests < rule.min_requests:
         return Verdict(
@@ -56,6 +70,27 @@ def judge(candidate: Counts, control: Counts, rule: Rule) -> Verdict:
             sentence=f"too few requests to judge (at least {rule.min_requests}): {seen}",
         )
     return Verdict(decision=Decision.PROMOTE, sentence=f"nothing against it: {seen}")
+
+
+def tail(hits: int, draws: int, p: float) -> float:
+    """Return the probability of ``hits`` or more of ``draws``, each with probability ``p``.
+
+    The binomial tail, summed in logarithms; exact but for rounding.
+    """
+    if hits <= 0 or p >= 1:
+        return 1.0
+    if p <= 0:
+        return 0.0
+    base = math.lgamma(draws + 1)
+    terms = (
+        base
+        - math.lgamma(k + 1)
+        - math.lgamma(draws - k + 1)
+        + k * math.log(p)
+        + (draws - k) * math.log1p(-p)
+        for k in range(hits, draws + 1)
+    )
+    return min(1.0, math.fsum(math.exp(term) for term in terms))
 
 
 def _rate(counts: Counts) -> str:

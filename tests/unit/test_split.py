@@ -1,14 +1,14 @@
-"""The judge on counts and a threshold."""
+"""The judge: given an error, which track had it?"""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.judge.threshold import NOTHING, Decision, Rule, Window, judge
+from slipway.judge.split import NOTHING, Decision, Rule, Window, judge
 from slipway.ports import Counts, EdgeCounts
 
-RULE = Rule(ratio=1.15, min_errors=3, min_requests=20)
+RULE = Rule(ratio=1.15, alpha=0.05, looks=60, min_errors=3, min_requests=20)
 
 
 def counts(requests: int, errors: int) -> Counts:

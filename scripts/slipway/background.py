@@ -1,0 +1,41 @@
+"""Doing something beside the main path without being held by it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Task(Protocol):
+    """Something under way."""
+
+    def done(self) -> bool:
+        """Return whether it has ended."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, at most ``seconds``."""
+        ...
+
+
+Start = Callable[[Callable[[], None]], Task]
+"""Starts a function that does not raise."""
+
+
+class _Thread:
+    def __init__(self, function: Callable[[], None]) -> None:
+        # A daemon: a call that is never answered must not keep the process from ending.
+        self._thread = threading.Thread(target=function, daemon=True)
+        self._thread.start()
+
+    def done(self) -> bool:
+        return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+
+def in_thread(function: Callable[[], None]) -> Task:
+    """Run ``function`` in a thread of its own."""
+    return _Thread(function)

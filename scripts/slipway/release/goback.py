@@ -1,0 +1,119 @@
+"""Back to an earlier build of one Render service, through whatever gets in between."""
+
+from __future__ import annotations
+
+from slipway.errors import (
+    Aborted,
+    Cancelled,
+    DeployFailed,
+    NotFound,
+    OutsideError,
+    Refused,
+    Unauthorized,
+)
+from slipway.ports import Artifact, Deploy, DeployStatus
+from slipway.release.deploys import Ports, find, live, wait_live
+from slipway.text import short
+
+FAILED_DEPLOYS = 2
+"""Deploys of the build to go back to that may fail: more would only repeat themselves."""
+TWO_READINGS = 6.0
+"""Seconds between the two readings that confirm a way back: two HTTP timeouts of 3 s, so that a
+request still in flight when we asked would have landed in between."""
+
+
+def go_back(
+    ports: Ports, service_id: str, target: Deploy, *, image_backed: bool, deadline: float
+) -> Deploy:
+    """Bring the build of an earlier deploy back, by digest or deploy id, never by a ref.
+
+    Image services redeploy the digest with their current settings; for services built from Git
+    Render's rollback reuses the artefact of ``target`` (and its environment values). Returns the
+    live deploy after two readings agree and nothing newer is pending. A lost call, a cancelled
+    deploy or one that slips in is a reason to try again, until ``deadline`` seconds are over.
+    """
+    until = ports.clock.monotonic() + deadline
+    failures = 0
+    while True:
+        why = "another deploy slipped in"
+        try:
+            arrived = _arrive(
+                ports,
+                service_id,
+                target,
+                image_backed=image_backed,
+                deadline=max(until - ports.clock.monotonic(), ports.poll),
+            )
+        except (Cancelled, Refused, Unauthorized, NotFound):
+            raise
+        except (OutsideError, Aborted, DeployFailed) as error:
+            failures += isinstance(error, DeployFailed)
+            if failures >= FAILED_DEPLOYS or ports.clock.monotonic() >= until:
+                raise
+            why = error.found
+        else:
+            if arrived is not None:
+                return arrived
+        if ports.clock.monotonic() >= until:
+            raise DeployFailed(
+                f"{service_id} did not stay on {short(target.identity or target.id)} within "
+                f"{deadline:.0f} s: {why}",
+                remedy=f"Press Rollback on deploy {target.id} at Render, and stop whatever else "
+                "deploys this service.",
+            )
+        ports.journal.trouble(f"going back on {service_id} once more: {why}")
+        ports.clock.sleep(ports.poll)
+
+
+def _arrive(
+    ports: Ports, service_id: str, target: Deploy, *, image_backed: bool, deadline: float
+) -> Deploy | None:
+    """Bring ``target`` back once; ``None`` when it did not stay, or something newer may land."""
+    latest = ports.platform.deploys(service_id)
+    coming = [d for d in latest if d.status.running]
+    adopted = next((d for d in coming if d.identity == target.identity), None)
+    for other in coming:
+        if other is not adopted:
+            ports.platform.cancel_deploy(service_id, other.id)
+            ports.journal.note(f"cancelled the running deploy {other.id} on {service_id}")
+    current = live(latest)
+    if adopted is not None:
+        wait_live(ports, service_id, adopted, target.identity, deadline=deadline)
+    elif current is None or current.identity != target.identity:
+        _redeploy(ports, service_id, target, image_backed=image_backed, deadline=deadline)
+    ports.clock.sleep(TWO_READINGS)
+    latest = ports.platform.deploys(service_id)
+    current = live(latest)
+    if current is None or current.identity != target.identity:
+        return None
+    pending = [
+        d
+        for d in latest
+        if d.status.running
+        or (d.status is DeployStatus.UNKNOWN and d.created_at > current.created_at)
+    ]
+    return None if pending else current
+
+
+def _redeploy(
+    ports: Ports,
+    service_id: str,
+    target: Deploy,
+    *,
+    image_backed: bool,
+    deadline: float,
+) -> Deploy:
+    known = {d.id for d in ports.platform.deploys(service_id)}
+    if image_backed:
+        if target.reference is None or "@" not in target.reference:
+            raise Refused(
+                f"Render does not say which digest deploy {target.id} ran",
+                remedy="Name the build: `target: sha256:…`. A tag may have moved since.",
+            )
+        artifact = Artifact(kind="image", reference=target.reference, commit=None)
+        started = ports.platform.start_deploy(service_id, artifact)
+        deploy = started or find(ports, service_id, known, artifact)
+    else:
+        deploy = ports.platform.roll_back(service_id, target.id)
+    ports.journal.note(f"deploy {deploy.id} brings {short(target.identity or target.id)} back")
+    return wait_live(ports, service_id, deploy, target.identity, deadline=deadline)

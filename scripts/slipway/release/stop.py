@@ -1,0 +1,165 @@
+"""Everybody to the stable track: at the edge and in the record, side by side.
+
+Either is enough to protect users: the edge obeys the record, and kills by itself. So the way back
+goes on as soon as one has confirmed, and the other is gone on trying beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from slipway.background import Start, Task, in_thread
+from slipway.errors import NotFound, OutsideError, SlipwayError, Unauthorized
+from slipway.ports import Clock, Edge, EdgeState, Flag, FlagStore, Phase, Record
+from slipway.release.journal import Journal
+
+DEADLINE = 30.0
+"""Seconds to go on trying to confirm share 0 at the edge and in the record."""
+HURRIED = 2.0
+"""Seconds for the slower of the two when the process is about to be killed."""
+_PENDING = "no answer yet"
+_LOOK_EVERY = 0.02
+
+
+@dataclass(slots=True)
+class Zero:
+    """What is known after asking for share 0. Grows until :meth:`wait` returns."""
+
+    edge: str | None = _PENDING
+    """``None``: confirmed at the edge. Else why not."""
+    record: str | None = _PENDING
+    """``None``: confirmed in the record. Else why not."""
+    seconds: float | None = None
+    """From the call to the edge's confirmation."""
+    found: Record | None = None
+    """The record as it was before."""
+    state: EdgeState | None = None
+    """What the edge said after."""
+    _tasks: list[Task] = field(default_factory=list)
+
+    @property
+    def safe(self) -> bool:
+        """Whether nobody is on the canary track, as far as one of the two has confirmed."""
+        return self.edge is None or self.record is None
+
+    @property
+    def trouble(self) -> str:
+        """Say what is not confirmed; empty when both are."""
+        parts = {"the edge": self.edge, "PostHog": self.record}
+        return "; ".join(f"not confirmed at {name}: {why}" for name, why in parts.items() if why)
+
+    @property
+    def was_for(self) -> str | None:
+        """The candidate of a release that was under way, where either of the two knew it.
+
+        A record left by a run that died long ago is not under way: its lease has lapsed.
+        """
+        if self.state is not None and self.state.lease_remaining == 0:
+            return None
+        if self.found is not None:
+            return None if self.found.phase is Phase.STABLE else self.found.candidate
+        if self.state is not None and self.state.phase not in (None, Phase.STABLE):
+            return self.state.candidate
+        return None
+
+    def wait(self, seconds: float) -> None:
+        """Give each that is not confirmed ``seconds`` more. They run side by side."""
+        for task in self._tasks:
+            task.wait(seconds)
+
+
+class Stop:
+    """The emergency brake. Works with whatever of edge and PostHog there is a key for."""
+
+    def __init__(
+        self,
+        *,
+        edge: Edge | None,
+        flags: FlagStore | None,
+        key: str,
+        clock: Clock,
+        journal: Journal,
+        start: Start = in_thread,
+    ) -> None:
+        self._edge = edge
+        self._flags = flags
+        self._key = key
+        self._clock = clock
+        self._journal = journal
+        self._start = start
+
+    def to_zero(self, reason: str, *, release: str | None) -> Zero:
+        """Put everybody on the stable track. ``release`` None: whatever release is under way.
+
+        Never raises and asks nobody's permission. Returns when one of the two has confirmed, or
+        both have failed for :data:`DEADLINE` seconds.
+        """
+        zero = Zero()
+        began = self._clock.monotonic()
+
+        def kill_edge() -> None:
+            zero.edge = self._persist(lambda: self._kill_edge(zero, reason, release, began))
+
+        def kill_record() -> None:
+            zero.record = self._persist(lambda: self._kill_record(zero, release))
+
+        tasks = [self._start(kill_edge), self._start(kill_record)]
+        zero._tasks.extend(tasks)
+        with self._clock.shielded():
+            while not zero.safe and not all(task.done() for task in tasks):
+                self._clock.sleep(_LOOK_EVERY)
+        if zero.safe:
+            self._journal.phase(Phase.ROLLING_BACK, "everybody is on the stable build", 0)
+        return zero
+
+    def _kill_edge(self, zero: Zero, reason: str, release: str | None, began: float) -> None:
+        if self._edge is None:
+            raise NotFound("no edge-token was given", remedy="Pass it.")
+        zero.state = self._edge.kill(release, reason)
+        zero.seconds = self._clock.monotonic() - began
+
+    def _kill_record(self, zero: Zero, release: str | None) -> None:
+        if self._flags is None:
+            raise NotFound("no posthog-api-key was given", remedy="Pass it.")
+        flag = self._flags.read(self._key)
+        if flag is None:
+            return
+        zero.found = zero.found or (flag.record if flag.active else None)
+        if release is None or _may_be(release, flag):
+            self._flags.kill(flag)
+
+    def _persist(self, act: Callable[[], None]) -> str | None:
+        """Repeat ``act`` until it works, cannot work, or time is up; return why it never did."""
+        until = self._clock.monotonic() + DEADLINE
+        with self._clock.shielded():
+            while True:
+                try:
+                    act()
+                except (Unauthorized, NotFound) as error:
+                    return error.found
+                except SlipwayError as error:
+                    if self._clock.monotonic() >= until:
+                        return error.found
+                except Exception as error:
+                    return f"internal error: {type(error).__name__}"
+                else:
+                    return None
+                self._clock.sleep(1.0)
+
+    def close(self, zero: Zero, record: Record) -> None:
+        """After a way back: write what is stable now. The flag stays inactive."""
+        if self._flags is None or zero.record is not None:
+            return
+        try:
+            flag = self._flags.read(self._key)
+            if flag is not None and _may_be(record.release, flag):
+                self._flags.write(flag, record)
+        except OutsideError as error:
+            self._journal.trouble(f"writing the record: {error.found}")
+
+
+def _may_be(release: str, flag: Flag) -> bool:
+    """Return whether the record may be this release's; one that took over must not be ended."""
+    record = flag.record
+    return record is None or record.release == release or record.phase is Phase.STABLE

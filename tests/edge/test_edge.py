@@ -141,6 +141,15 @@ def test_a_kill_is_in_force_when_it_is_answered_and_stays(shared: World) -> None
     assert shared.edge.served_by() == "canary"
 
 
+def test_a_release_that_lost_the_lease_cannot_end_the_one_that_took_over(shared: World) -> None:
+    shared.raised("took-over", 50)
+    answer = shared.edge.post("kill", {"release": "lost-it", "reason": "late"})
+    assert answer.status_code == 200
+    assert answer.json()["share"] == 50
+    assert answer.json()["killed"] is None
+    assert shared.edge.post("kill", {"release": None, "reason": "a person"}).json()["share"] == 0
+
+
 def test_a_kill_is_not_ended_by_another_release_that_is_older(shared: World) -> None:
     shared.publish(100, release="before")
     older = shared.posthog.flags

@@ -13,6 +13,7 @@ SERVING_STATES = frozenset({"serving", "unhealthy"})
 """Instances that belong to a service now: not those that start, drain or end."""
 _UNCHANGED = frozenset({"rolled-back", "refused", "unchanged", "aborted", "superseded"})
 _CHANGED = frozenset({"promoted", "promoted-previous"})
+_STOPPED = frozenset({"rolled-back", "promoted-previous"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ class Sample:
     """Seconds since the observer started."""
     share: float | None
     phase: str | None
+    killed: str | None
+    """The release that was stopped at the edge and is still held off, if any."""
     stable: Counter | None
     canary: Counter | None
     instances: tuple[Instance, ...] | None
@@ -76,6 +79,7 @@ class Begun:
     at: float
     started_at: str
     stable_before: str
+    canary_before: str | None = None
 
 
 def increase(readings: Iterable[tuple[str, int] | None]) -> int | None:
@@ -161,6 +165,11 @@ def release_entry(
         "peak_share": max(shares) if shares and begun.behind_edge else None,
         "stable_before": begun.stable_before,
         "stable_after": build_of(last.instances, begun.stable_service),
+        "canary_before": begun.canary_before,
+        "canary_after": build_of(last.instances, begun.canary_service)
+        if begun.canary_service
+        else None,
+        "killed": last.killed,
         "requests": requests,
         "failed_requests": failed,
         "served_by": {label(name, versions): count for name, count in served.items()},
@@ -195,13 +204,15 @@ def verify(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     """Return where what a release claims, what it should claim, and what was seen disagree.
 
     ``expected`` has ``result``; ``build``, the candidate's commit, where builds are to be compared;
-    and ``served: False`` where a rolled back canary may have had no seller yet.
+    ``peak``, the share that was never to be exceeded; and ``served: False`` where a rolled back
+    canary may have had no seller yet.
     """
     return [
         *_claim(entry, expected),
         *_traffic(entry),
         *_stable(entry, expected),
         *_candidate_served(entry, expected),
+        *_way_back(entry, expected),
     ]
 
 
@@ -248,9 +259,25 @@ def _candidate_served(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> 
     if candidate is None:
         return []
     served = entry["served_builds"].get(candidate, 0)
-    tested = entry["strategy"] == "canary" and expected.get("served", True)
+    tested = entry["strategy"].startswith("canary") and expected.get("served", True)
     if result == "rolled-back" and tested and not served:
         return [f"rolled back, but no seller was ever served by {candidate[:8]}"]
     if result == "refused" and served and candidate != entry["stable_before"]:
         return [f"refused, but {served} requests were served by {candidate[:8]}"]
     return []
+
+
+def _way_back(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """What a way back must leave, whoever claims it: a lapsed lease would bring share 0 as well."""
+    wrong: list[str] = []
+    if not entry["behind_edge"] or entry["result"] not in _STOPPED:
+        return wrong
+    if not entry["killed"]:
+        wrong.append(f"{entry['result']}, but nothing was stopped at the edge")
+    peak, most = entry["peak_share"], expected.get("peak")
+    if peak is not None and most is not None and peak > most:
+        wrong.append(f"{peak:g} % of the sellers were on the canary track, and {most:g} % at most")
+    candidate = expected.get("build")
+    if entry["result"] == "rolled-back" and candidate and entry["canary_after"] == candidate:
+        wrong.append(f"rolled back, but the canary service still runs {candidate[:8]}")
+    return wrong

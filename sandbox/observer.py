@@ -111,6 +111,7 @@ class Observer:
             at=sample.at,
             started_at=_now(),
             stable_before=build_of(sample.instances, stable_service),
+            canary_before=build_of(sample.instances, canary_service) if canary_service else None,
         )
 
     def end(self, result: str, reason: str) -> dict[str, Any]:
@@ -172,6 +173,7 @@ class Observer:
                 at=round(time.monotonic() - self._origin, 3),
                 share=_number(state, "share"),
                 phase=state.get("phase") if isinstance(state, dict) else None,
+                killed=state.get("killed") if isinstance(state, dict) else None,
                 stable=stable,
                 canary=canary,
                 instances=self._instances(),

@@ -161,6 +161,7 @@ class Agent:
         lease = self._lease if self._lease is not None and self._lease.alive(now) else None
         return {
             "share": shown.share,
+            "flag": self._flag_key,
             "flag_version": stamp.version if stamp is not None else None,
             "phase": record.phase if record is not None else None,
             "release": record.release if record is not None else None,

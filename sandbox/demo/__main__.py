@@ -7,6 +7,7 @@ scenario; 130 after Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import signal
 import sys
@@ -22,6 +23,7 @@ from sandbox import act
 from sandbox.demo.processes import NotReady, adopt_orphans, descendants, end_descendants
 from sandbox.demo.scenarios import SCENARIOS, Press
 from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, fresh
+from sandbox.observation import Sample
 from sandbox.observer import Observer, verify
 
 OUT = ROOT / "out" / "demo"
@@ -39,6 +41,18 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     adopt_orphans()
+    OUT.parent.mkdir(exist_ok=True)
+    with (OUT.parent / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another `make demo` is running in this directory", file=sys.stderr)
+            return 2
+        return _in_world(scenario)
+
+
+def _in_world(scenario: str) -> int:
+    """Make the world, play in it, and leave nothing of it running."""
     world = World(fresh(OUT))
     try:
         return _play(world, SCENARIOS[scenario])
@@ -103,11 +117,13 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
     """Press one button, watch what happens, and return what contradicts what must happen."""
     payload: dict[str, Any] = {"repository": {"default_branch": "main"}}
     inputs: dict[str, str] = {}
+    expected: dict[str, Any] = {"result": press.result, "peak": press.peak}
     if press.rollback:
         inputs = {"service": "bot", "target": "previous", "reason": "sellers report lost orders"}
     else:
         commit = world.repository.commit(press.version, press.behaviour)
         world.open_pull_request(commit, f"Version {press.version}: {press.name}")
+        expected["build"] = commit
         payload |= {"ref": "refs/heads/main", "after": commit}
     workflows = world.repository.path / ".github" / "workflows"
     request = act.Request(
@@ -145,11 +161,13 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
     (world.directory / "logs" / f"run-{number}.log").write_text(run.log)
     claimed = next((o for o in reversed(list(run.outputs.values())) if "result" in o), {})
     entry = observer.end(claimed.get("result", "none"), claimed.get("reason", "no result"))
-    contradictions = verify(entry, {"result": press.result})
+    contradictions = verify(entry, expected)
     _keep_pull_request(world)
     red = press.result == "rolled-back"
     if (run.exit_code != 0) != red:
         contradictions.append(f"the workflow ended with {run.exit_code}")
+    for found in run.annotations:
+        say(f"{found.level} on the run's page: {found.title}: {found.message}")
     say(
         f"{press.name}: {entry['result']} · {entry['requests']} requests, "
         f"{entry['failed_requests']} failed · {json.dumps(entry['served_by'])} · "
@@ -188,8 +206,9 @@ def _status_lines(observer: Observer) -> Iterator[None]:
 
     def show() -> None:
         while not done.wait(STATUS_EVERY):
-            print(f"  {'(seen from outside)':<24} {seen(observer)}", flush=True)
+            print(f"  {'(seen from outside)':<24} {seen(observer.samples[-1], base)}", flush=True)
 
+    base = observer.samples[-1]
     thread = threading.Thread(target=show, name="status", daemon=True)
     thread.start()
     try:
@@ -199,14 +218,16 @@ def _status_lines(observer: Observer) -> Iterator[None]:
         thread.join(STATUS_EVERY)
 
 
-def seen(observer: Observer) -> str:
-    """Return one line: the share at the edge, and requests and errors of both tracks."""
-    sample = observer.samples[-1]
+def seen(sample: Sample, base: Sample) -> str:
+    """Return one line: the share at the edge, and both tracks since ``base``."""
     share = "no answer" if sample.share is None else f"{sample.share:g} % on the canary track"
     tracks = [
-        f"{name} {counter.requests} requests, {counter.errors} errors"
-        for name, counter in (("stable", sample.stable), ("canary", sample.canary))
-        if counter
+        f"{name} {now.requests - then.requests} requests, {now.errors - then.errors} errors"
+        for name, now, then in (
+            ("stable", sample.stable, base.stable),
+            ("canary", sample.canary, base.canary),
+        )
+        if now and then
     ]
     return f"edge: {share} · " + " · ".join(tracks)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 """prctl(2): orphans of our children become ours, so that none gets out of sight."""
 GRACE = 3.0
@@ -30,6 +32,11 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+
+
+def _end_with_parent() -> None:
+    """In a child: be ended by the kernel when its parent is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
@@ -58,6 +65,7 @@ class Children:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a terminal's Ctrl-C is ours to handle, in order
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread has been started yet
             )
         child = Child(name, process, log)
         self._children.append(child)

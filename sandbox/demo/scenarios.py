@@ -15,6 +15,8 @@ class Press:
     result: str
     """What it must end as."""
     rollback: bool = False
+    peak: float | None = None
+    """Percent of the sellers who may have been on the canary track at most."""
     version: str = ""
     """Of the build that is pushed."""
     behaviour: Mapping[str, Any] = field(default_factory=dict)
@@ -36,12 +38,14 @@ ERRORS = Press(
     version="v3",
     behaviour={"error_rate": 0.3},
     result="rolled-back",
+    peak=5,
 )
 CRASHING = Press(
     name="a build that crashes after a while",
     version="v3",
     behaviour={"crash_after": 8},
     result="rolled-back",
+    peak=5,
 )
 PREVIOUS = Press(name="Promote Previous Build", rollback=True, result="promoted-previous")
 

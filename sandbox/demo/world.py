@@ -7,6 +7,7 @@ import json
 import secrets
 import shutil
 import socket
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -61,6 +62,8 @@ class World:
         self.load_file = directory / "load.json"
         self.children = Children(directory / "logs")
         self._lag = lag
+        # Short and plain, wherever the clone is: paths of Unix sockets may have 108 characters.
+        self._edge_state = tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp")
         names = ("render", "posthog", "github", "edge", "bot", "canary", "staging", "dashboard")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
@@ -92,6 +95,7 @@ class World:
     def stop(self) -> None:
         """End everything."""
         self.children.stop()
+        self._edge_state.cleanup()
 
     def open_pull_request(self, commit: str, title: str) -> int:
         """Tell GitHub that a merged pull request brought ``commit``; return its number."""
@@ -198,8 +202,6 @@ class World:
         ]
 
     def _edge_environment(self) -> dict[str, str]:
-        state = self.directory / "edge"
-        state.mkdir(parents=True, exist_ok=True)
         flag = self._example()["services"]["bot"]["edge"]["flag"]
         return {
             "PYTHONPATH": str(ROOT / "edge"),
@@ -212,7 +214,7 @@ class World:
             "POSTHOG_PROJECT_TOKEN": self.keys.posthog_project,
             "POSTHOG_SECRET_KEY": self.keys.posthog_secret,
             "RELEASE_FLAG": flag,
-            "STATE_DIR": str(state),
+            "STATE_DIR": self._edge_state.name,
         }
 
     def _sellers_are_served(self) -> bool:

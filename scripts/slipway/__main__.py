@@ -15,7 +15,7 @@ from slipway.errors import SlipwayError, UsageError
 from slipway.github_actions import Runner
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, headline, markdown
-from slipway.text import one_line
+from slipway.text import escape, one_line
 
 BUG = 70
 """Exit code of an error in Slipway itself (``EX_SOFTWARE``)."""
@@ -74,6 +74,9 @@ def _refused(runner: Runner, error: SlipwayError) -> int:
     file = error.file if isinstance(error, UsageError) else None
     line = error.line if isinstance(error, UsageError) else None
     runner.annotate("error", error.title, f"{error.found}\n{error.remedy}", file=file, line=line)
+    runner.add_summary(
+        f"### ⛔ {escape(error.title)}\n\n{escape(error.found, 5000)}\n\n{escape(error.remedy)}\n"
+    )
     runner.set_outputs(_outputs(Outcome(result=Result.REFUSED, reason=one_line(error.found))))
     return error.exit_code
 

@@ -59,6 +59,9 @@ def run(
         require_stable(desk)
     if inputs.verb in ("canary-prod", "release"):
         canary_setup(desk)
+    if inputs.verb == "release" and service.staging:
+        # Wrong for production is wrong before staging is touched.
+        artifact_of(desk, render(desk), require_stable(desk).service)
     reports: list[Report] = []
     for step in steps[inputs.verb]:
         reports.append(step(desk))
@@ -195,7 +198,8 @@ def _printer(runner: Runner) -> Callable[[Entry], None]:
         share = "" if entry.share is None else f"{entry.share:g} % · "
         if entry.kind is Kind.TROUBLE:
             runner.annotate("warning", "Release goes on", entry.text)
-        runner.say(f"{entry.at:%H:%M:%S} {entry.phase or ''} · {share}{entry.text}")
+        phase = f"{entry.phase} · " if entry.phase else ""
+        runner.say(f"{entry.at:%H:%M:%S} {phase}{share}{entry.text}")
 
     return show
 

@@ -6,6 +6,7 @@ each with its line. Durations are written ``90s``, ``10m`` or ``2h`` and become 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from slipway.errors import UsageError
 
@@ -42,7 +44,7 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
-Seconds = Annotated[float, BeforeValidator(duration)]
+Seconds = Annotated[float, BeforeValidator(duration), Field(gt=0, le=86_400)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]*$")]
 ServiceId = Annotated[str, Field(pattern=r"^(srv|crn)-[a-z0-9-]+$")]
@@ -71,7 +73,7 @@ class PostHog(_Model):
     """The project that holds the release flag. The host is the private one: ``eu.posthog.com``."""
 
     host: HttpUrl = "https://us.posthog.com"
-    project: int
+    project: Annotated[int, Field(strict=True, gt=0)]
 
 
 class BuildName(_Model):
@@ -104,7 +106,7 @@ class Edge(_Model):
 
     url: HttpUrl
     flag: str = Field(default="release-canary", pattern=r"^[A-Za-z0-9_-]{1,100}$")
-    lease: Annotated[Seconds, Field(ge=10)] = 180.0
+    lease: Annotated[Seconds, Field(ge=10, le=600)] = 180.0
 
 
 class Step(_Model):
@@ -117,8 +119,8 @@ class Step(_Model):
 class Judge(_Model):
     """The candidate's errors against the control's."""
 
-    every: Seconds = 10.0
-    ratio: float = Field(default=1.15, ge=1)
+    every: Annotated[Seconds, Field(ge=0.1)] = 10.0
+    ratio: float = Field(default=1.15, ge=1, le=100, allow_inf_nan=False)
     alpha: float = Field(default=0.05, gt=0, lt=1)
     """Share of the steps in which identical code may be rolled back."""
     min_errors: int = Field(default=3, ge=1)
@@ -201,6 +203,16 @@ class Config(_Model):
         )
 
 
+_KEYS = sorted(
+    {
+        info.alias or name
+        for model in _Model.__subclasses__()
+        for name, info in model.model_fields.items()
+    }
+)
+"""Every key there is, to find what a misspelt one was meant to be."""
+
+
 def load(path: Path) -> Config:
     """Read and check a slipway.yml. Raises :class:`UsageError` with every problem and its line."""
     try:
@@ -218,6 +230,10 @@ def parse(text: str, *, name: str = "slipway.yml") -> Config:
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         data: Any = yaml.safe_load(text)
+    except RecursionError:
+        raise UsageError(
+            f"{name} is nested too deeply", remedy="Write it with fewer levels.", file=name
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
@@ -233,7 +249,7 @@ def parse(text: str, *, name: str = "slipway.yml") -> Config:
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             where = ".".join(str(part) for part in detail["loc"]) or "the file"
-            message = detail["msg"].removeprefix("Value error, ")
+            message = _in_plain_words(detail)
             problems.append((_line(tree, detail["loc"]), f"{where}: {message}"))
     if problems:
         problems.sort()
@@ -245,6 +261,20 @@ def parse(text: str, *, name: str = "slipway.yml") -> Config:
             line=problems[0][0],
         )
     return config
+
+
+def _in_plain_words(detail: ErrorDetails) -> str:
+    """Return one problem as a user would say it."""
+    match detail["type"]:
+        case "extra_forbidden":
+            key = str(detail["loc"][-1])
+            near = difflib.get_close_matches(key, _KEYS, n=1)
+            return "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
+        case "missing":
+            return "is missing"
+        case "model_type" | "model_attributes_type":
+            return "must be a mapping of keys to values"
+    return detail["msg"].removeprefix("Value error, ")
 
 
 def _line(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:

@@ -245,6 +245,8 @@ class EdgeState:
 
     share: float
     """Effective percent of sellers on the canary track."""
+    flag: str | None
+    """Key of the flag it follows."""
     flag_version: int | None
     phase: str | None
     release: str | None

@@ -23,7 +23,7 @@ async def _serve(name: str, reader: asyncio.StreamReader, writer: asyncio.Stream
             length = re.search(r"^content-length: *(\d+)", head, re.I | re.M)
             if length:
                 await reader.readexactly(int(length[1]))
-            path = head.split(" ", 2)[1]
+            path = head.split(" ", 2)[1].partition("?")[0]
             if path == "/drop":
                 _drops += 1
                 return

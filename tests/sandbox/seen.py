@@ -24,6 +24,7 @@ class World:
     canary_build: str = V1
     canary_errors: float = 0.0
     """Share (0 to 1) of the canary's answers that are 5xx."""
+    killed: str | None = None
     edge_down: bool = False
     epoch: str = "e1"
     counts: dict[str, list[int]] = field(default_factory=lambda: {"s": [0, 0], "c": [0, 0]})
@@ -62,6 +63,7 @@ class World:
             at=self.now,
             share=None if self.edge_down else self.share,
             phase=None,
+            killed=self.killed,
             stable=None if self.edge_down else stable,
             canary=None if self.edge_down else canary,
             instances=tuple(self._instances()),
@@ -111,6 +113,8 @@ class World:
             self.stable_build = candidate
             self.run(2)
         self.share = 0.0
+        if result == "rolled-back":
+            self.killed, self.canary_build = "1.1-release", self.stable_build
         self.run(1)
         return release_entry(
             begun, self.samples[first:], result=result, reason=reason, versions=VERSIONS

@@ -177,7 +177,7 @@ def test_a_misspelt_behaviour_is_not_ignored() -> None:
 
 
 def test_an_ending_instance_finishes_its_requests_and_its_replies() -> None:
-    with instance("bot", AI_SECONDS="0.4") as (client, process):
+    with instance("bot", AI_SECONDS="1.5") as (client, process):
         client.get("/healthz")
         host, port = client.base_url.host, client.base_url.port
         with socket.create_connection((host, port or 0), timeout=5) as slow:

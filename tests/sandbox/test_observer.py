@@ -105,6 +105,9 @@ def entry(result: str, **more: Any) -> dict[str, Any]:
         "strategy": "canary",
         "behind_edge": True,
         "share": 0.0,
+        "peak_share": 5.0,
+        "killed": "1.1-release",
+        "canary_after": V1,
         "stable_before": V1,
         "stable_after": V2 if changed else V1,
         "requests": 100,
@@ -146,6 +149,10 @@ def test_a_truthful_release_is_not_contradicted(result: str) -> None:
             {"result": "refused", "build": V2},
         ),
         (entry("refused", stable_after=V2), {"result": "refused"}),
+        (entry("rolled-back", killed=None), {"result": "rolled-back"}),
+        (entry("promoted-previous", killed=None), {"result": "promoted-previous"}),
+        (entry("rolled-back", peak_share=95.0), {"result": "rolled-back", "peak": 5}),
+        (entry("rolled-back", canary_after=V2), {"result": "rolled-back", "build": V2}),
     ],
 )
 def test_a_claim_that_was_not_seen_is_contradicted(

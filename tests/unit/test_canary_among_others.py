@@ -245,3 +245,11 @@ def test_a_release_begins_in_the_phase_deploying() -> None:
     )
     release(world, world.build("v2"), **SHORT)
     assert seen[0] is Phase.DEPLOYING
+
+
+def test_an_edge_that_follows_another_flag_is_found_out_before_anything_changes() -> None:
+    world = World()
+    world.edge_flag = "release-canry"
+    with pytest.raises(Refused, match="follows the flag 'release-canry'"):
+        release(world, world.build("v2"))
+    assert not [c for c in world.calls if "write" in c or "start" in c]

@@ -112,6 +112,7 @@ class World:
             id=9, key="release-canary", version=1, active=False, filters={}, share=0, record=None
         )
         self.lease: tuple[str, Holder, float] | None = None
+        self.edge_flag = "release-canary"
         self.killed: str | None = None
         self.killed_version = 0
         self.epoch = 1

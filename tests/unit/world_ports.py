@@ -169,6 +169,7 @@ class MemoryEdge:
         left = w.lease[2] - w.clock.t if w.lease else 0.0
         return EdgeState(
             share=w.effective_share(),
+            flag=w.edge_flag,
             flag_version=w.flag.version if w.flag else None,
             phase=record.phase if record else None,
             release=record.release if record else None,

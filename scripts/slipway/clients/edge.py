@@ -126,6 +126,7 @@ def parse_state(fields: Fields) -> EdgeState:
     lease = fields.child_or_none("lease")
     return EdgeState(
         share=fields.number("share", low=0, high=100),
+        flag=fields.text_or_none("flag"),
         flag_version=fields.integer_or_none("flag_version"),
         phase=fields.text_or_none("phase"),
         release=fields.text_or_none("release"),

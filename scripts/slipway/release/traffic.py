@@ -69,6 +69,11 @@ class Traffic:
     def look(self) -> None:
         """See that edge and record answer, and that nobody else is releasing. Changes nothing."""
         state = self._edge.state()
+        if state.flag is not None and state.flag != self._key:
+            raise Refused(
+                f"the edge follows the flag {state.flag!r}, and slipway.yml names {self._key!r}",
+                remedy="Set `edge.flag`, or RELEASE_FLAG where the edge is started, to the same.",
+            )
         flag = self._flags.read(self._key)
         record = flag.record if flag and flag.active else None
         held = state.lease_remaining > 0 and state.lease_release not in (None, self._release)

@@ -25,6 +25,13 @@ class Tripped(SlipwayError):
         )
 
 
+_SHOWN = {
+    Decision.ROLLBACK: "roll back",
+    Decision.HOLD: "wait",
+    Decision.PROMOTE: "good so far",
+}
+
+
 class Look:
     """One look: the edge does what was set, the probe is answered, the counts are judged."""
 
@@ -64,7 +71,7 @@ class Look:
         else:
             verdict = judge(self._canary, self._stable, self._rule)
         self._journal.tick(
-            f"{verdict.decision}: {verdict.sentence}",
+            f"{_SHOWN[verdict.decision]}: {verdict.sentence}",
             share=self._share,
             stable=self._stable,
             canary=self._canary,

@@ -56,12 +56,13 @@ class Keys:
 class World:
     """Everything outside the suite, running on this machine."""
 
-    def __init__(self, directory: Path, *, lag: float = 2.0) -> None:
+    def __init__(self, directory: Path, *, lag: float = 2.0, rate: float = RATE) -> None:
         self.keys = Keys()
         self.directory = directory
         self.load_file = directory / "load.json"
         self.children = Children(directory / "logs")
         self._lag = lag
+        self._rate = rate
         # Short and plain, wherever the clone is: paths of Unix sockets may have 108 characters.
         self._edge_state = tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp")
         names = ("render", "posthog", "github", "edge", "bot", "canary", "staging", "dashboard")
@@ -124,7 +125,7 @@ class World:
         edge = self.url("edge")
         self.repository.configure(
             {
-                "render": {"api-url": f"{self.url('render')}/v1", "poll": "500ms"},
+                "render": {"api-url": f"{self.url('render')}/v1", "poll": "500ms", "confirm": "1s"},
                 "posthog": {"host": self.url("posthog")},
                 "services": {
                     "bot": {
@@ -197,7 +198,7 @@ class World:
 
     def _load_args(self) -> list[str]:
         return [
-            *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(RATE)),
+            *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(self._rate)),
             *("--seconds", "900", "--out", str(self.load_file), "--app-secret", APP_SECRET),
         ]
 

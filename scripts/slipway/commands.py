@@ -169,6 +169,7 @@ def _perform(
         clock=clock,
         journal=journal,
         poll=desk.settings.render.poll,
+        confirm=desk.settings.render.confirm,
     )
     holder = inputs.run.holder
     release = f"{holder.run_id}.{holder.attempt}-{short(identity or verb).removeprefix('sha256:')}"

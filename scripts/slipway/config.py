@@ -63,10 +63,14 @@ class _Model(BaseModel):
 
 
 class Render(_Model):
-    """Where Render's API is, and how often it is asked how a deploy is doing."""
+    """Where Render's API is, and how it is asked."""
 
     api_url: HttpUrl = "https://api.render.com/v1"
     poll: Seconds = 5.0
+    """Between two questions about a deploy."""
+    confirm: Seconds = 20.0
+    """Between the two readings that confirm a way back: two timeouts of a request, so that one
+    still in flight when we asked would have landed in between."""
 
 
 class PostHog(_Model):

@@ -204,7 +204,7 @@ def _outputs(file: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    world = World(tmp_path_factory.mktemp("world"), lag=0.3)
+    world = World(tmp_path_factory.mktemp("world"), lag=0.3, rate=80)
     try:
         world.start()
         yield Shop(world, tmp_path_factory.mktemp("jobs"))

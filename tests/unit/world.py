@@ -155,6 +155,7 @@ class World:
             clock=self.clock,
             journal=Journal(self.clock),
             poll=5.0,
+            confirm=20.0,
         )
 
     def traffic(self, ports: Ports, release: str, candidate: str) -> Traffic:

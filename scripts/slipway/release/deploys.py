@@ -36,6 +36,8 @@ class Ports:
     journal: Journal
     poll: float
     """Seconds between questions about a deploy."""
+    confirm: float
+    """Seconds between the two readings that confirm a way back."""
 
 
 Pulse = Callable[[], None]

@@ -17,9 +17,6 @@ from slipway.text import short
 
 FAILED_DEPLOYS = 2
 """Deploys of the build to go back to that may fail: more would only repeat themselves."""
-TWO_READINGS = 6.0
-"""Seconds between the two readings that confirm a way back: two HTTP timeouts of 3 s, so that a
-request still in flight when we asked would have landed in between."""
 
 
 def go_back(
@@ -81,7 +78,7 @@ def _arrive(
         wait_live(ports, service_id, adopted, target.identity, deadline=deadline)
     elif current is None or current.identity != target.identity:
         _redeploy(ports, service_id, target, image_backed=image_backed, deadline=deadline)
-    ports.clock.sleep(TWO_READINGS)
+    ports.clock.sleep(ports.confirm)
     latest = ports.platform.deploys(service_id)
     current = live(latest)
     if current is None or current.identity != target.identity:

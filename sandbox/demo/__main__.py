@@ -86,7 +86,7 @@ def _play(world: World, presses: tuple[Press, ...]) -> int:
     began = time.monotonic()
     say("starting Render, PostHog, GitHub, the edge and 400 sellers on this machine")
     world.start()
-    suite = act.copy_suite(ROOT, world.directory / "suite")
+    suite = act.copy_suite(ROOT, world.plain / "suite")
     observer = Observer(
         edge_url=world.url("edge"),
         edge_token=world.keys.edge,
@@ -157,7 +157,7 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
         canary_service=world.service_id("canary"),
     )
     with _status_lines(observer):
-        run = act.Act(world.directory / "act").run(request, timeout=RUN_TIMEOUT, on_line=_show)
+        run = act.Act(world.plain / "act").run(request, timeout=RUN_TIMEOUT, on_line=_show)
     (world.directory / "logs" / f"run-{number}.log").write_text(run.log)
     claimed = next((o for o in reversed(list(run.outputs.values())) if "result" in o), {})
     entry = observer.end(claimed.get("result", "none"), claimed.get("reason", "no result"))

@@ -63,8 +63,10 @@ class World:
         self.children = Children(directory / "logs")
         self._lag = lag
         self._rate = rate
-        # Short and plain, wherever the clone is: paths of Unix sockets may have 108 characters.
-        self._edge_state = tempfile.TemporaryDirectory(prefix="edge-", dir="/tmp")
+        # Short and plain, wherever the clone is: paths of Unix sockets may have 108 characters,
+        # and act writes paths into shell commands without quoting them.
+        self._plain = tempfile.TemporaryDirectory(prefix="slipway-demo-", dir="/tmp")
+        self.plain = Path(self._plain.name)
         names = ("render", "posthog", "github", "edge", "bot", "canary", "staging", "dashboard")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
@@ -96,7 +98,7 @@ class World:
     def stop(self) -> None:
         """End everything."""
         self.children.stop()
-        self._edge_state.cleanup()
+        self._plain.cleanup()
 
     def open_pull_request(self, commit: str, title: str) -> int:
         """Tell GitHub that a merged pull request brought ``commit``; return its number."""
@@ -215,7 +217,7 @@ class World:
             "POSTHOG_PROJECT_TOKEN": self.keys.posthog_project,
             "POSTHOG_SECRET_KEY": self.keys.posthog_secret,
             "RELEASE_FLAG": flag,
-            "STATE_DIR": self._edge_state.name,
+            "STATE_DIR": str(self.plain / "edge"),
         }
 
     def _sellers_are_served(self) -> bool:

@@ -48,8 +48,10 @@ def test_too_few_requests_hold() -> None:
 
 
 @given(any_counts())
-def test_without_a_control_it_always_holds(candidate: Counts) -> None:
-    assert judge(candidate, NOTHING, RULE).decision is Decision.HOLD
+def test_without_a_control_only_an_outage_is_judged(candidate: Counts) -> None:
+    outage = candidate.requests >= 20 and 2 * candidate.errors >= candidate.requests
+    expected = Decision.ROLLBACK if outage else Decision.HOLD
+    assert judge(candidate, NOTHING, RULE).decision is expected
 
 
 @given(any_counts(), any_counts())

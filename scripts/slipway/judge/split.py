@@ -5,6 +5,9 @@ with probability ``p = r·n1 / (r·n1 + n0)`` for ``n1`` and ``n0`` requests. Th
 when as many errors as were seen on the candidate, or more, would be that unlikely (a binomial
 tail), with the tolerated false alarms of a step shared among its looks (Bonferroni). It therefore
 rolls identical code back in at most ``alpha`` of the steps, however often it looks.
+
+Where the control is nearly idle such a test has no power, so an outage needs no comparison: at
+least half of at least twenty requests failing, while the control does not fail like that.
 """
 
 from __future__ import annotations
@@ -50,6 +53,11 @@ class Verdict:
 def judge(candidate: Counts, control: Counts, rule: Rule) -> Verdict:
     """Compare two tracks over the same time. Zero errors is a count; zero requests is not."""
     seen = f"candidate {_rate(candidate)}, control {_rate(control)}"
+    if _is_outage(candidate) and not _is_outage(control, least=1):
+        return Verdict(
+            decision=Decision.ROLLBACK,
+            sentence=f"at least half of the candidate's requests fail: {seen}",
+        )
     if control.requests == 0:
         return Verdict(decision=Decision.HOLD, sentence=f"no control to compare with: {seen}")
     weight = rule.ratio * candidate.requests
@@ -64,12 +72,21 @@ def judge(candidate: Counts, control: Counts, rule: Rule) -> Verdict:
             sentence=f"more than {rule.ratio:g} times the control's errors "
             f"(chance {chance:.1g} otherwise): {seen}",
         )
-    if candidate.requests < rule.min_requests:
+    if min(candidate.requests, control.requests) < rule.min_requests:
         return Verdict(
             decision=Decision.HOLD,
-            sentence=f"too few requests to judge (at least {rule.min_requests}): {seen}",
+            sentence=f"too few requests to judge (at least {rule.min_requests} each): {seen}",
         )
     return Verdict(decision=Decision.PROMOTE, sentence=f"nothing against it: {seen}")
+
+
+OUTAGE_REQUESTS = 20
+"""Requests of which half must fail before nothing has to be compared any more."""
+
+
+def _is_outage(counts: Counts, least: int = OUTAGE_REQUESTS) -> bool:
+    """Return whether at least half of at least ``least`` requests failed."""
+    return counts.requests >= least and 2 * counts.errors >= counts.requests
 
 
 def tail(hits: int, draws: int, p: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import unescape
 from typing import Any
 
@@ -18,6 +18,7 @@ from slipway.release.journal import Journal
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, description, headline, markdown
 from slipway.report.publisher import Publisher, Where
+from slipway.report.sticky import parse
 from slipway.text import code, escape, one_line
 from tests.unit.world import VirtualClock
 
@@ -107,7 +108,8 @@ class FakeForge:
     def __init__(self, fail: bool = False) -> None:
         self.fail = fail
         self.states: list[str] = []
-        self.comments: dict[tuple[int, str], str] = {}
+        self.comments: dict[int, str] = {}
+        self.certain: list[bool] = []
 
     def start_deployment(
         self, *, ref: str, environment: str, task: str, payload: Mapping[str, Any], production: bool
@@ -130,8 +132,16 @@ class FakeForge:
     def pull_request(self, commit: str) -> int | None:
         return 12
 
-    def comment(self, pull_request: int, marker: str, body: str) -> None:
-        self.comments[pull_request, marker] = body
+    def comment(
+        self,
+        pull_request: int,
+        marker: str,
+        merge: Callable[[Sequence[str]], str],
+        *,
+        certain: bool,
+    ) -> None:
+        self.comments[pull_request] = merge(list(self.comments.values()))
+        self.certain.append(certain)
 
 
 def publish(
@@ -159,14 +169,16 @@ def test_a_rolled_back_release_is_a_failed_deployment_and_one_comment() -> None:
     forge = FakeForge()
     publish(forge, [], Result.ROLLED_BACK, phases=True)
     assert forge.states[-1] == "failure"
-    assert list(forge.comments) == [(12, "canary-prod:production/bot")]
+    (one,) = parse(forge.comments[12])
+    assert one.key == "production/bot"
+    assert "rolled back" in one.headline
 
 
 def test_a_refused_release_leaves_no_deployment_but_says_why() -> None:
     forge = FakeForge()
     publish(forge, [], Result.REFUSED, phases=False)
     assert forge.states == []
-    assert "not released" in forge.comments[12, "canary-prod:production/bot"]
+    assert "not released" in forge.comments[12]
 
 
 def test_what_github_refuses_is_said_once_and_stops_nothing() -> None:

@@ -7,16 +7,20 @@ Nothing but numbers and our own words goes into a block.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from datetime import datetime
 
-from slipway.ports import Counts
+from slipway.ports import Counts, Phase
 from slipway.release.journal import Entry, Kind
 
-POINTS = 24
-"""A chart of GitHub's width has room for so many labels."""
+POINTS = 60
+"""Enough for a step of the share to look like one."""
 FEWEST = 2
 """One point is no line."""
 _MINUTE = 60
+_LEAST = 1
+"""An axis has a length, also where everything happened in one moment."""
 _LONG = 300
 """Seconds from which on the axis is in minutes."""
 _STABLE, _CANARY = "#1f6feb", "#d1242f"
@@ -28,70 +32,70 @@ def charts(entries: Sequence[Entry]) -> str:
     ticks = [e for e in entries if e.kind is Kind.TICK and e.share is not None]
     if len(ticks) < FEWEST:
         return ""
-    ticks = _thinned(ticks)
-    began = ticks[0].at
-    seconds = [(tick.at - began).total_seconds() for tick in ticks]
-    shares = [tick.share or 0.0 for tick in ticks]
-    stable = [_percent(tick.stable) for tick in ticks]
-    canary = [_percent(tick.canary) for tick in ticks]
-    highest = max(*stable, *canary)
-    return "\n\n".join(
-        [
-            "**Users on the new build**, in percent",
-            _chart(seconds, 100, [("bar", shares)], _STABLE),
+    steps = [e for e in entries if e.share is not None]
+    looks = [e for e in ticks if e.stable and e.canary]
+    began = steps[0].at
+    stable, canary = ([_percent(c) for c in counts] for counts in _counts(looks))
+    users = [_users(step) for step in steps]
+    parts = [
+        "**Users on the new build**, in percent",
+        _chart(began, steps, 100, [users], [_STABLE]),
+    ]
+    if len(looks) >= FEWEST:
+        parts += [
             "**Answers that were errors**, in percent since the share last changed: "
             "🟥 new build, 🟦 build before",
             _chart(
-                seconds,
-                _ceiling(highest),
-                [("line", stable), ("line", canary)],
-                f"{_STABLE}, {_CANARY}",
+                began, looks, _ceiling(max(*stable, *canary)), [stable, canary], [_STABLE, _CANARY]
             ),
         ]
-    )
+    return "\n\n".join(parts)
+
+
+def _users(entry: Entry) -> float:
+    """Return the percent of users on the candidate: all, when it has become the stable build."""
+    return 100.0 if entry.phase is Phase.STABLE else entry.share or 0.0
 
 
 def _chart(
-    seconds: Sequence[float],
+    began: datetime,
+    entries: Sequence[Entry],
     top: float,
-    series: Sequence[tuple[str, Sequence[float]]],
-    colours: str,
+    series: Sequence[Sequence[float]],
+    colours: Sequence[str],
 ) -> str:
-    long = seconds[-1] >= _LONG
-    labels = [f"{value / _MINUTE:.1f}" if long else f"{value:.0f}" for value in seconds]
+    """Return a chart of what was so at each of evenly spread moments, from first to last entry."""
+    passed = [(entry.at - began).total_seconds() for entry in entries]
+    start, end = passed[0], max(passed[-1], passed[0] + _LEAST)
+    moments = (start + (end - start) * n / POINTS for n in range(POINTS))
+    latest = [bisect_right(passed, moment) - 1 for moment in moments] + [len(entries) - 1]
+    unit, scale = ("minutes", _MINUTE) if end >= _LONG else ("seconds", 1)
     options = (
-        '%%{init: {"xyChart": {"width": 720, "height": 220}, '
-        f'"themeVariables": {{"xyChart": {{"plotColorPalette": "{colours}"}}}}}}}}%%'
+        '%%{init: {"xyChart": {"width": 720, "height": 220}, "themeVariables": {"xyChart": '
+        f'{{"plotColorPalette": "{", ".join(colours)}"}}}}}}}}%%'
     )
     return "\n".join(
         [
             "```mermaid",
             options,
             "xychart-beta",
-            f'    x-axis "{"minutes" if long else "seconds"}" [{_quoted(labels)}]',
+            f'    x-axis "{unit}" {start / scale:.2f} --> {end / scale:.2f}',
             f'    y-axis "%" 0 --> {top:g}',
-            *(f"    {kind} [{', '.join(f'{v:.2f}' for v in values)}]" for kind, values in series),
+            *(f"    line [{', '.join(f'{line[i]:.4g}' for i in latest)}]" for line in series),
             "```",
         ]
     )
 
 
-def _quoted(labels: Sequence[str]) -> str:
-    return ", ".join(f'"{label}"' for label in labels)
+def _counts(looks: Sequence[Entry]) -> tuple[list[Counts], list[Counts]]:
+    pairs = [(e.stable, e.canary) for e in looks if e.stable and e.canary]
+    return [stable for stable, _ in pairs], [canary for _, canary in pairs]
 
 
-def _percent(counts: Counts | None) -> float:
-    return 100 * counts.errors / counts.requests if counts and counts.requests else 0.0
+def _percent(counts: Counts) -> float:
+    return 100 * counts.errors / counts.requests if counts.requests else 0.0
 
 
 def _ceiling(highest: float) -> float:
     """Return a round number the highest value fits under, so that small errors stay small."""
     return next((top for top in (1, 2, 5, 10, 20, 50) if highest <= top), 100)
-
-
-def _thinned(ticks: Sequence[Entry]) -> list[Entry]:
-    """Return at most ``POINTS`` of the looks, evenly spread, the first and the last among them."""
-    if len(ticks) <= POINTS:
-        return list(ticks)
-    last = len(ticks) - 1
-    return [ticks[round(i * last / (POINTS - 1))] for i in range(POINTS)]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from slipway.ports import Phase
 from slipway.release.journal import Entry, Kind
 from slipway.release.outcome import Outcome, Result
 from slipway.report.charts import charts
@@ -41,7 +42,10 @@ class Report:
 _TEXTS = {
     Result.DEPLOYED: ("✅", "staging runs the new build, for the team only; users see no change"),
     Result.PROMOTED: ("✅", "everybody is on the new build"),
-    Result.ROLLED_BACK: ("❌", "rolled back, everybody is on the build before"),
+    Result.ROLLED_BACK: (
+        "❌",
+        "the new build was bad and has been rolled back, everybody is on the build before",
+    ),
     Result.PROMOTED_PREVIOUS: ("↩️", "everybody is on an earlier build"),
     Result.UNCHANGED: ("✅", "nothing to do, everybody is on this build already"),
     Result.FAILED: ("❌", "staging does not run the new build as it should; users see no change"),
@@ -63,6 +67,15 @@ _BEGINNINGS = {
     "deploy-staging": "the new build is on its way to staging; users see no change",
     "rollback": "an earlier build is being brought back",
 }
+_WATCHED = "{share:g} % of users are on the new build, and it is being watched"
+_PHASES = {
+    Phase.DEPLOYING: "the new build is being deployed, nobody has it yet",
+    Phase.CANARY: _WATCHED,
+    Phase.BAKING: _WATCHED,
+    Phase.SETTLING: "{share:g} % of users are on the new build, the others are about to follow",
+    Phase.ROLLING_BACK: "everybody is on the build before again, and what is left is cleared up",
+    Phase.STABLE: "everybody is on the new build, and what is left is cleared up",
+}
 _BEGINNING = "the release is beginning, nobody has the new build yet"
 
 
@@ -73,7 +86,10 @@ def verdict(report: Report) -> tuple[str, str]:
         special = {"deploy-staging": _STAGING_TEXTS, "rollback": _ROLLBACK_TEXTS}
         return special.get(report.verb, {}).get(result) or _TEXTS[result]
     latest = _latest_phase(report.entries)
-    return "⏳", escape(latest.text) if latest else _BEGINNINGS.get(report.verb, _BEGINNING)
+    if latest is None:
+        return "⏳", _BEGINNINGS.get(report.verb, _BEGINNING)
+    text = _PHASES.get(latest.phase) if latest.phase else None
+    return "⏳", text.format(share=latest.share or 0) if text else escape(latest.text)
 
 
 def headline(report: Report) -> str:
@@ -119,33 +135,30 @@ def _latest_phase(entries: Sequence[Entry]) -> Entry | None:
 
 def _facts(report: Report) -> str:
     outcome = report.outcome
-    rows = [("Asked for by", code(report.actor))]
+    rows: list[tuple[str, str]] = []
+    if outcome is not None:
+        rows.append(("Result", f"{code(outcome.result)} {escape(outcome.reason, 1000)}"))
+    rows.append(("Asked for by", code(report.actor)))
     if report.reason:
         rows.append(("Because", escape(report.reason)))
     if report.candidate:
-        rows.append(
-            (
-                "New build" if report.verb != "rollback" else "Asked for",
-                code(short(report.candidate)),
-            )
-        )
+        name = "Asked for" if report.verb == "rollback" else "New build"
+        rows.append((name, code(short(report.candidate))))
     if outcome is not None:
-        rows.append(("Result", f"{code(outcome.result)} {escape(outcome.reason, 1000)}"))
         if outcome.build:
             rows.append(("Serving now", code(short(outcome.build))))
         if outcome.previous_build and outcome.previous_build != outcome.build:
             rows.append(("Served before", code(short(outcome.previous_build))))
-        if outcome.share is not None:
-            rows.append(("Users on the canary track", f"{outcome.share:g} %"))
+        if outcome.share or (outcome.share == 0 and outcome.result is Result.ROLLED_BACK):
+            rows.append(("Users still on the new build", f"{outcome.share:g} %"))
         if outcome.seconds_to_zero is not None:
-            rows.append(
-                ("From the verdict until nobody was on it", f"{outcome.seconds_to_zero:.2f} s")
-            )
+            rows.append(("From the verdict to 0 %", f"{outcome.seconds_to_zero:.2f} s"))
     addresses = (("log of this run", report.run_url), ("open", report.url))
     links = [f"[{label}]({url})" for label, url in addresses if url and _ADDRESS.fullmatch(url)]
     if links:
         rows.append(("Links", " · ".join(links)))
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+    first, *others = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join([first, "| :-- | :-- |", *others])
 
 
 def _gates(entries: Sequence[Entry]) -> str:

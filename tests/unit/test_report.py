@@ -230,3 +230,22 @@ def test_an_update_that_is_overtaken_is_dropped() -> None:
     publishing.finish()
     assert forge.states[-1] == "success"
     assert len(forge.states) <= 3
+
+
+def test_only_the_end_is_waited_for_until_it_stands_and_not_when_the_job_is_being_killed() -> None:
+    forge = FakeForge()
+    publish(forge, [], Result.PROMOTED, phases=False)
+    assert forge.certain[-1] is True
+    for hurry in (True, False):
+        forge, running = FakeForge(), report(Result.ABORTED)
+        where = Where(
+            ref="a" * 40,
+            environment="production/bot",
+            production=True,
+            task="deploy",
+            pull_request=12,
+            comment=True,
+            payload={},
+        )
+        Publisher(forge, where, running, lambda text: None).finish(hurry=hurry)
+        assert forge.certain == [not hurry]

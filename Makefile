@@ -1,13 +1,15 @@
 # make demo [SCENARIO=name]   three releases on this machine, through the real actions
 # make test                   all tests
+# make screens                pictures of the comment and the summary, in out/screens
 # make lint                   style, types, workflows, actions
 # make lock [UPGRADE=1]       the hash-locked lists, from requirements/*.in and edge/requirements.in
 # make clean                  removes everything the others made
 #
-# Each does its own set-up. Only HAProxy is installed outside this directory.
+# Each does its own set-up. Only HAProxy, and for pictures Chromium, is installed outside this
+# directory.
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: demo test lint lock clean environment haproxy
+.PHONY: demo test screens lint lock clean environment haproxy chromium mermaid
 
 # Where Debian keeps haproxy, and where uv is put on a machine that has none.
 export PATH := $(PATH):/usr/sbin:/usr/local/sbin:$(CURDIR)/.cache/uv/bin
@@ -21,6 +23,10 @@ demo: environment haproxy
 
 test: environment haproxy
 	$(bin)/python -m pytest -n 2
+
+screens: environment chromium mermaid
+	@PYTHONPATH=scripts exec $(bin)/python -m sandbox.screens out/screens \
+	  $(wildcard .cache/mermaid/node_modules/mermaid/dist/mermaid.min.js)
 
 lint: environment
 	$(bin)/ruff check .
@@ -43,5 +49,5 @@ clean:
 environment:
 	@tools/development environment
 
-haproxy:
-	@tools/development haproxy
+haproxy chromium mermaid:
+	@tools/development $@

@@ -21,6 +21,9 @@ _TEMPLATE = Environment(autoescape=True).from_string(
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 .comment { border: 1px solid #8886; border-radius: 8px; padding: 0 1rem; overflow-wrap: anywhere }
 .comment td, .comment th { border: 1px solid #8884; padding: .3rem .6rem }
+pre[lang=mermaid] { max-height: 6rem; overflow: auto; font-size: .75rem; opacity: .7 }
+pre[lang=mermaid]::before { content: "GitHub draws this as a chart; so does `make screens`.";
+  display: block }
 table { border-collapse: collapse }
 summary { cursor: pointer; margin: 1rem 0 }
 td, th { text-align: left; vertical-align: top; padding: .2rem 1rem .2rem 0 }

@@ -8,7 +8,7 @@ documented, and never returns a guess.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -363,8 +363,21 @@ class Forge(Protocol):
         """Return the number of the pull request that brought ``commit``, if any."""
         ...
 
-    def comment(self, pull_request: int, marker: str, body: str) -> None:
-        """Create or update the one comment that carries ``marker``."""
+    def comment(
+        self,
+        pull_request: int,
+        marker: str,
+        merge: Callable[[Sequence[str]], str],
+        *,
+        certain: bool,
+    ) -> None:
+        """Keep one comment of ours that begins with ``marker``, among others who write it too.
+
+        ``merge`` gets what our comments say, the oldest first (there are several only where two
+        jobs created one at the same time), and returns what the one should say. Where nothing is
+        left to do it returns what it was given. ``certain``: wait, read back, and write again where
+        another job has overwritten it.
+        """
         ...
 
 

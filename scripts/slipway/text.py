@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_MENTION = re.compile(r"@(?=\w)")
+_MENTION = re.compile(r"([@#])(?=\w)")
 
 
 def one_line(text: str, limit: int = 500) -> str:
@@ -18,11 +18,11 @@ def one_line(text: str, limit: int = 500) -> str:
 def escape(text: str, limit: int = 500) -> str:
     """Return ``text`` so that GitHub's markdown shows it as it is: no markup, HTML or mention.
 
-    CommonMark lets every ASCII punctuation mark be escaped by a backslash. Mentions are found
-    after that, so a zero-width space parts ``@`` from the name.
+    CommonMark lets every ASCII punctuation mark be escaped by a backslash. Mentions and
+    numbers of issues are found after that, so a zero-width space parts ``@`` and ``#`` from them.
     """
     escaped = _PUNCTUATION.sub(r"\\\1", one_line(text, limit))
-    return _MENTION.sub("@\N{ZERO WIDTH SPACE}", escaped)
+    return _MENTION.sub("\\1\N{ZERO WIDTH SPACE}", escaped)
 
 
 def code(text: str, limit: int = 200) -> str:

@@ -35,7 +35,8 @@ def test_a_release_goes_through_staging_to_everybody_and_can_be_taken_back(shop:
     assert "everybody is on the new build" in job.summary
     page = shop.pull_request(number)
     assert "everybody is on the new build" in page
-    assert page.count("canary-prod:production/bot") <= 1, "one comment, updated"
+    assert page.count("<article") == 1, "one comment, with a section for each environment"
+    assert page.index("Production · bot") < page.index("Staging · bot")
 
     again = shop.run("canary-prod", settings=FAST, image=image, commit=commit)
     assert again.outputs["result"] == "unchanged"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import github
@@ -13,6 +17,10 @@ from github.Repository import Repository
 from sandbox.github.app import GitHub
 from sandbox.github.store import Store
 from sandbox.serving import running
+from slipway.clients.github import GitHub as Forge
+from slipway.release.outcome import Outcome, Result
+from slipway.report.markdown import Report
+from slipway.report.sticky import MARKER, Section, merge, parse, section
 from tests.sandbox.openapi import document, problems
 
 SPEC = "github-openapi-trimmed.json"
@@ -238,6 +246,45 @@ def test_a_dispatch_is_recorded(base_url: str, repo: Repository) -> None:
     assert repo.create_repository_dispatch("rollback", {"reason": "test"})
     (kept,) = httpx.get(f"{base_url}/_sandbox/state", trust_env=False).json()["dispatches"]
     assert kept["event_type"] == "rollback"
+
+
+# Several jobs and one comment
+
+
+def jobs(base_url: str, environments: list[str], *, times: int = 1) -> list[str]:
+    """Have every environment's job write its section at the same moment; return the comments."""
+    together = threading.Barrier(len(environments))
+
+    def work(environment: str) -> None:
+        job = Forge("ghs_x", repository="acme/livestreamsell", base_url=base_url)
+        for number in range(times):
+            own = told(environment, number)
+            together.wait(10)
+            job.comment(7, MARKER, partial(merge, own=own), certain=number == times - 1)
+
+    with ThreadPoolExecutor(len(environments)) as pool:
+        for done in [pool.submit(work, environment) for environment in environments]:
+            done.result(60)
+    recorded = httpx.get(f"{base_url}/_sandbox/state", trust_env=False).json()["comments"]
+    return [comment["body"] for comment in recorded]
+
+
+def told(environment: str, number: int) -> Section:
+    at = datetime(2026, 1, 1, 12, number, tzinfo=UTC)
+    report = Report(verb="deploy-staging", service=environment, actor="ana")
+    report.outcome = Outcome(result=Result.DEPLOYED, reason=f"news {number}", finished_at=at)
+    return section(report, environment, at)
+
+
+@pytest.mark.parametrize("environments", [2, 4])
+def test_jobs_that_write_at_the_same_time_leave_one_comment_and_lose_no_section(
+    base_url: str, environments: int
+) -> None:
+    names = [f"staging/service-{n}" for n in range(environments)]
+    (body,) = jobs(base_url, names, times=2)
+    found = parse(body)
+    assert sorted(one.key for one in found) == names
+    assert all("news 1" in one.body for one in found), "the last news of every job"
 
 
 # Refusals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import unescape
 from typing import Any
 
@@ -18,6 +18,7 @@ from slipway.release.journal import Journal
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, description, headline, markdown
 from slipway.report.publisher import Publisher, Where
+from slipway.report.sticky import parse
 from slipway.text import code, escape, one_line
 from tests.unit.world import VirtualClock
 
@@ -37,14 +38,18 @@ def report(result: Result | None = None, reason: str = "because") -> Report:
 def test_the_first_line_says_what_is_live_and_for_whom() -> None:
     assert headline(report(Result.PROMOTED)) == "✅ bot: everybody is on the new build"
     rolled_back = headline(report(Result.ROLLED_BACK))
-    assert rolled_back == "❌ bot: rolled back, everybody is on the build before"
+    assert rolled_back == (
+        "❌ bot: the new build was bad and has been rolled back, everybody is on the build before"
+    )
 
 
 def test_while_it_is_under_way_the_first_line_is_the_phase() -> None:
     running = report()
     journal = Journal(VirtualClock(), running.entries.append)
     journal.phase(Phase.CANARY, "5 % of the sellers are on the candidate", 5)
-    assert "of the sellers are on the candidate" in headline(running)
+    assert headline(running) == (
+        "⏳ bot: 5 % of users are on the new build, and it is being watched"
+    )
 
 
 def test_every_result_has_a_headline_and_a_state() -> None:
@@ -73,7 +78,7 @@ def test_escaped_text_is_shown_by_github_as_it_is(text: str) -> None:
     assert set(re.findall(r"<[^>]*>", html)) == {"<p>", "</p>"}
     shown = unescape(re.sub(r"</?p>", "", html)).strip().replace("\u200b", "")
     assert shown == f"x {one_line(text)} x".replace("\u200b", "")
-    assert not re.search(r"@\w", unescape(html))
+    assert not re.search(r"[@#]\w", unescape(html))
 
 
 @given(st.text(), st.text())
@@ -107,7 +112,8 @@ class FakeForge:
     def __init__(self, fail: bool = False) -> None:
         self.fail = fail
         self.states: list[str] = []
-        self.comments: dict[tuple[int, str], str] = {}
+        self.comments: dict[int, str] = {}
+        self.certain: list[bool] = []
 
     def start_deployment(
         self, *, ref: str, environment: str, task: str, payload: Mapping[str, Any], production: bool
@@ -130,8 +136,16 @@ class FakeForge:
     def pull_request(self, commit: str) -> int | None:
         return 12
 
-    def comment(self, pull_request: int, marker: str, body: str) -> None:
-        self.comments[pull_request, marker] = body
+    def comment(
+        self,
+        pull_request: int,
+        marker: str,
+        merge: Callable[[Sequence[str]], str],
+        *,
+        certain: bool,
+    ) -> None:
+        self.comments[pull_request] = merge(list(self.comments.values()))
+        self.certain.append(certain)
 
 
 def publish(
@@ -159,14 +173,16 @@ def test_a_rolled_back_release_is_a_failed_deployment_and_one_comment() -> None:
     forge = FakeForge()
     publish(forge, [], Result.ROLLED_BACK, phases=True)
     assert forge.states[-1] == "failure"
-    assert list(forge.comments) == [(12, "canary-prod:production/bot")]
+    (one,) = parse(forge.comments[12])
+    assert one.key == "production/bot"
+    assert "rolled back" in one.headline
 
 
 def test_a_refused_release_leaves_no_deployment_but_says_why() -> None:
     forge = FakeForge()
     publish(forge, [], Result.REFUSED, phases=False)
     assert forge.states == []
-    assert "not released" in forge.comments[12, "canary-prod:production/bot"]
+    assert "not released" in forge.comments[12]
 
 
 def test_what_github_refuses_is_said_once_and_stops_nothing() -> None:
@@ -214,3 +230,22 @@ def test_an_update_that_is_overtaken_is_dropped() -> None:
     publishing.finish()
     assert forge.states[-1] == "success"
     assert len(forge.states) <= 3
+
+
+def test_only_the_end_is_waited_for_until_it_stands_and_not_when_the_job_is_being_killed() -> None:
+    forge = FakeForge()
+    publish(forge, [], Result.PROMOTED, phases=False)
+    assert forge.certain[-1] is True
+    for hurry in (True, False):
+        forge, running = FakeForge(), report(Result.ABORTED)
+        where = Where(
+            ref="a" * 40,
+            environment="production/bot",
+            production=True,
+            task="deploy",
+            pull_request=12,
+            comment=True,
+            payload={},
+        )
+        Publisher(forge, where, running, lambda text: None).finish(hurry=hurry)
+        assert forge.certain == [not hurry]

@@ -6,10 +6,10 @@ PyGithub is imported where it is used: it takes longer to load than a whole roll
 from __future__ import annotations
 
 import logging
-import re
+import random
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
@@ -24,6 +24,7 @@ from slipway.ports import Deployment, Forge
 if TYPE_CHECKING:
     from github import GithubException
     from github.Deployment import Deployment as GitHubDeployment
+    from github.Issue import Issue
     from github.IssueComment import IssueComment
     from github.PullRequest import PullRequest
     from github.Repository import Repository
@@ -34,6 +35,11 @@ MAX_DESCRIPTION: Final = 140
 MAX_COMMENT: Final = 65_536
 """Characters of a comment; GitHub refuses longer ones."""
 CUT: Final = "\n\n*Cut here: GitHub takes no longer comment. The job's summary has the rest.*"
+ROUNDS: Final = 6
+"""Times a comment is written and looked at again."""
+SETTLE: Final = 1.0
+"""Seconds, at least, from a write to the look at it: longer than another job takes from reading the
+comment to writing it."""
 PAGE: Final = 100
 MAX_OLDER: Final = 10
 """Earlier deployments looked at when a new one has succeeded."""
@@ -73,6 +79,7 @@ class GitHub(Forge):
         self._notice = notice
         self._sleep = sleep
         self._loaded: Repository | None = None
+        self._made: dict[int, int] = {}
 
     def start_deployment(
         self, *, ref: str, environment: str, task: str, payload: Mapping[str, Any], production: bool
@@ -138,18 +145,69 @@ class GitHub(Forge):
             return int(latest.number)
         return next((int(pull.number) for pull in answer if pull.state == "open"), None)
 
-    def comment(self, pull_request: int, marker: str, body: str) -> None:
-        """Create or update the one comment that carries ``marker`` and was written by us."""
-        hidden = f"<!-- slipway:{re.sub(r'[^A-Za-z0-9._:/]+', '-', marker)} -->"
-        text = _cut(f"{hidden}\n{body}")
+    def comment(
+        self,
+        pull_request: int,
+        marker: str,
+        merge: Callable[[Sequence[str]], str],
+        *,
+        certain: bool,
+    ) -> None:
+        """Keep the one comment that begins with ``marker`` and was written by us.
+
+        GitHub has no conditional write: of two jobs that read, merge and write at the same time,
+        the later overwrites the earlier. So a writer looks again when the other has surely
+        written, and repeats until its part stands. The oldest comment is kept; others that two
+        jobs created at the same time are merged into it and deleted.
+        """
         with self._asking("comment on the pull request", "pull-requests: write"):
             issue = self._repo().get_issue(pull_request)
-            for comment in issue.get_comments():
-                if (comment.body or "").lstrip().startswith(hidden) and self._is_ours(comment):
-                    if _normal(comment.body) != _normal(text):
-                        comment.edit(text)
+            for attempt in range(ROUNDS):
+                if self._written(issue, pull_request, marker, merge) or not certain:
                     return
-            issue.create_comment(text)
+                # Two that collided must not collide again: the pauses differ, and grow apart.
+                self._sleep(SETTLE * (1 + attempt / 2) * random.uniform(1, 2))  # noqa: S311
+        self._notice(
+            "The comment on the pull request was overwritten by other jobs again and again."
+        )
+
+    def _written(
+        self,
+        issue: Issue,
+        pull_request: int,
+        marker: str,
+        merge: Callable[[Sequence[str]], str],
+    ) -> bool:
+        """Write once what is not written yet; return whether there was nothing to write."""
+        ours = [
+            comment
+            for comment in issue.get_comments()
+            if (comment.body or "").lstrip().startswith(marker) and self._is_ours(comment)
+        ]
+        made = self._made.get(pull_request)
+        if made is not None and made not in [comment.id for comment in ours]:
+            # A list may be older than our own write; creating a second comment would be worse.
+            with _gone_is_fine():
+                kept = issue.get_comment(made)
+                if kept.body is not None:
+                    ours.append(kept)
+        ours.sort(key=lambda comment: comment.id)
+        said = [_normal(comment.body or "") for comment in ours]
+        text = _cut(merge(said))
+        if not ours:
+            self._made[pull_request] = issue.create_comment(text).id
+            return False
+        oldest, *doubled = ours
+        stands = said[0] == _normal(text)
+        with _gone_is_fine():
+            if not stands:
+                oldest.edit(text)
+            # Only what has been merged into the oldest is deleted.
+            self._made[pull_request] = oldest.id
+            for comment in doubled:
+                with _gone_is_fine():
+                    comment.delete()
+        return stands and not doubled
 
     def _repo(self) -> Repository:
         """Return the repository; nothing is asked until something of it is."""
@@ -269,6 +327,15 @@ class GitHub(Forge):
                 f"`{permission}` under `permissions:`.",
             )
         return OutsideError(found, remedy="Correct what GitHub names, or see githubstatus.com.")
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    """Pass over a comment that another job or a person has deleted meanwhile."""
+    from github import UnknownObjectException  # noqa: PLC0415
+
+    with suppress(UnknownObjectException):
+        yield
 
 
 def _cut(text: str) -> str:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from slipway.ports import Phase
 from slipway.release.journal import Entry, Kind
 from slipway.release.outcome import Outcome, Result
+from slipway.report.charts import charts
 from slipway.text import code, escape, one_line, short
 
 DESCRIPTION_LIMIT = 140
 """Characters GitHub keeps of a deployment status' description."""
 LOOKS_SHOWN = 12
+LINES_SHOWN = 40
+"""Lines of the timeline and of the checks; the log has all."""
+_ADDRESS = re.compile(r"https?://[^\s<>()\[\]|`\\\"]+")
+"""What may stand in a link as it is."""
+_SIGNS = {Kind.GATE: "✔️ ", Kind.TROUBLE: "⚠️ "}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,27 +39,63 @@ class Report:
     outcome: Outcome | None = None
 
 
-_HEADLINES = {
-    Result.DEPLOYED: "✅ {service}: staging runs the new build",
-    Result.PROMOTED: "✅ {service}: everybody is on the new build",
-    Result.ROLLED_BACK: "❌ {service}: rolled back, everybody is on the build before",
-    Result.PROMOTED_PREVIOUS: "↩️ {service}: everybody is on an earlier build",
-    Result.UNCHANGED: "✅ {service}: nothing to do, this build is live",
-    Result.FAILED: "❌ {service}: staging does not run the new build as it should",
-    Result.REFUSED: "⛔ {service}: not released, nothing was changed",
-    Result.ABORTED: "⚠️ {service}: stopped before it was judged; the build is not blamed",
-    Result.FROZEN: "🚨 {service}: a human is needed now",
+_TEXTS = {
+    Result.DEPLOYED: ("✅", "staging runs the new build, for the team only; users see no change"),
+    Result.PROMOTED: ("✅", "everybody is on the new build"),
+    Result.ROLLED_BACK: (
+        "❌",
+        "the new build was bad and has been rolled back, everybody is on the build before",
+    ),
+    Result.PROMOTED_PREVIOUS: ("↩️", "everybody is on an earlier build"),
+    Result.UNCHANGED: ("✅", "nothing to do, everybody is on this build already"),
+    Result.FAILED: ("❌", "staging does not run the new build as it should; users see no change"),
+    Result.REFUSED: ("⛔", "not released, users keep the build they have"),
+    Result.ABORTED: ("⚠️", "stopped before it was judged, users are on a build that passed"),
+    Result.FROZEN: ("🚨", "it is not certain what users get, a human is needed now"),
 }
+_STAGING_TEXTS = {
+    Result.UNCHANGED: ("✅", "staging runs this build already, for the team only"),
+    Result.REFUSED: ("⛔", "staging was not changed; users see no change"),
+    Result.ABORTED: ("⚠️", "staging was stopped half-way; users see no change"),
+    Result.FROZEN: ("🚨", "it is not certain what staging runs; users see no change"),
+}
+_ROLLBACK_TEXTS = {
+    Result.REFUSED: ("⛔", "not taken back, users keep the build they have"),
+    Result.ABORTED: ("⚠️", "stopped on the way back, users are on a build that passed"),
+}
+_BEGINNINGS = {
+    "deploy-staging": "the new build is on its way to staging; users see no change",
+    "rollback": "an earlier build is being brought back",
+}
+_WATCHED = "{share:g} % of users are on the new build, and it is being watched"
+_PHASES = {
+    Phase.DEPLOYING: "the new build is being deployed, nobody has it yet",
+    Phase.CANARY: _WATCHED,
+    Phase.BAKING: _WATCHED,
+    Phase.SETTLING: "{share:g} % of users are on the new build, the others are about to follow",
+    Phase.ROLLING_BACK: "everybody is on the build before again, and what is left is cleared up",
+    Phase.STABLE: "everybody is on the new build, and what is left is cleared up",
+}
+_BEGINNING = "the release is beginning, nobody has the new build yet"
+
+
+def verdict(report: Report) -> tuple[str, str]:
+    """Return a sign, and what is live and for whom as markdown, without the service's name."""
+    if report.outcome is not None:
+        result = report.outcome.result
+        special = {"deploy-staging": _STAGING_TEXTS, "rollback": _ROLLBACK_TEXTS}
+        return special.get(report.verb, {}).get(result) or _TEXTS[result]
+    latest = _latest_phase(report.entries)
+    if latest is None:
+        return "⏳", _BEGINNINGS.get(report.verb, _BEGINNING)
+    text = _PHASES.get(latest.phase) if latest.phase else None
+    return "⏳", text.format(share=latest.share or 0) if text else escape(latest.text)
 
 
 def headline(report: Report) -> str:
     """Return one line that a person who knows nothing of releases understands."""
-    service = escape(report.service)
-    if report.outcome is not None:
-        return _HEADLINES[report.outcome.result].format(service=service)
-    latest = _latest_phase(report.entries)
-    now = escape(latest.text) if latest else "the release is beginning"
-    return f"⏳ {service}: {now}"
+    sign, text = verdict(report)
+    return f"{sign} {escape(report.service)}: {text}"
 
 
 def description(report: Report) -> str:
@@ -65,14 +109,24 @@ def description(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    """Return the whole report, for the comment and for the step summary."""
-    parts = [f"### {headline(report)}", _facts(report)]
-    outcome = report.outcome
-    if outcome is not None and outcome.remedy:
-        parts.append(f"**What to do next.** {escape(outcome.remedy, 1000)}")
-    parts.append(_timeline(report.entries))
-    parts.append(_looks(report.entries))
+    """Return the whole report, for the step summary."""
+    parts = (f"### {headline(report)}", essentials(report), details(report))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def essentials(report: Report) -> str:
+    """Return what to do next and the facts."""
+    outcome = report.outcome
+    if outcome is None or not outcome.remedy:
+        return _facts(report)
+    return f"**What to do next.** {escape(outcome.remedy, 1000)}\n\n{_facts(report)}"
+
+
+def details(report: Report) -> str:
+    """Return how it came to it: charts, checks, timeline, looks."""
+    entries = report.entries
+    parts = (charts(entries), _gates(entries), _timeline(entries), _looks(entries))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _latest_phase(entries: Sequence[Entry]) -> Entry | None:
@@ -81,49 +135,55 @@ def _latest_phase(entries: Sequence[Entry]) -> Entry | None:
 
 def _facts(report: Report) -> str:
     outcome = report.outcome
-    rows = [("Asked for by", code(report.actor))]
+    rows: list[tuple[str, str]] = []
+    if outcome is not None:
+        rows.append(("Result", f"{code(outcome.result)} {escape(outcome.reason, 1000)}"))
+    rows.append(("Asked for by", code(report.actor)))
     if report.reason:
         rows.append(("Because", escape(report.reason)))
     if report.candidate:
-        rows.append(("Candidate", code(short(report.candidate))))
+        name = "Asked for" if report.verb == "rollback" else "New build"
+        rows.append((name, code(short(report.candidate))))
     if outcome is not None:
-        rows.append(("Result", f"{code(outcome.result)} {escape(outcome.reason, 1000)}"))
         if outcome.build:
             rows.append(("Serving now", code(short(outcome.build))))
         if outcome.previous_build and outcome.previous_build != outcome.build:
             rows.append(("Served before", code(short(outcome.previous_build))))
-        if outcome.share is not None:
-            rows.append(("Share on the canary track", f"{outcome.share:g} %"))
+        if outcome.share or (outcome.share == 0 and outcome.result is Result.ROLLED_BACK):
+            rows.append(("Users still on the new build", f"{outcome.share:g} %"))
         if outcome.seconds_to_zero is not None:
-            rows.append(("From trip to share 0", f"{outcome.seconds_to_zero:.2f} s"))
-    links = [
-        f"[{label}]({url})"
-        for label, url in (("log of this run", report.run_url), ("open", report.url))
-        if url
-    ]
+            rows.append(("From the verdict to 0 %", f"{outcome.seconds_to_zero:.2f} s"))
+    addresses = (("log of this run", report.run_url), ("open", report.url))
+    links = [f"[{label}]({url})" for label, url in addresses if url and _ADDRESS.fullmatch(url)]
     if links:
         rows.append(("Links", " · ".join(links)))
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+    first, *others = [f"| {name} | {value} |" for name, value in rows]
+    return "\n".join([first, "| :-- | :-- |", *others])
+
+
+def _gates(entries: Sequence[Entry]) -> str:
+    passed = [f"- ✔️ {escape(e.text)}" for e in entries if e.kind is Kind.GATE]
+    if not passed:
+        return ""
+    return _folded(f"Checks that passed: {len(passed)}", passed[:LINES_SHOWN])
 
 
 def _timeline(entries: Sequence[Entry]) -> str:
     lines = [
-        f"| {e.at:%H:%M:%S} | {'' if e.share is None else f'{e.share:g} %'} | {escape(e.text)} |"
+        f"| {e.at:%H:%M:%S} | {'' if e.share is None else f'{e.share:g} %'} "
+        f"| {_SIGNS.get(e.kind, '')}{escape(e.text)} |"
         for e in entries
         if e.kind is not Kind.TICK
     ]
     if not lines:
         return ""
-    return "\n".join(
-        [
-            "<details><summary>What happened, and when (UTC)</summary>",
-            "",
-            "| time | share | |",
-            "| --- | --- | --- |",
-            *lines,
-            "",
-            "</details>",
-        ]
+    left_out = len(lines) - LINES_SHOWN
+    if left_out > 0:
+        # The beginning and, above all, the end are what people look for.
+        half = LINES_SHOWN // 2
+        lines[half:-half] = [f"| | | … {left_out} lines are only in the log |"]
+    return _folded(
+        "What happened, and when (UTC)", ["| time | share | |", "| --- | --- | --- |", *lines]
     )
 
 
@@ -137,14 +197,15 @@ def _looks(entries: Sequence[Entry]) -> str:
         for e in ticks[-LOOKS_SHOWN:]
         if e.canary and e.stable and e.share is not None
     ]
-    return "\n".join(
+    return _folded(
+        f"The judge's last {len(rows)} of {len(ticks)} looks",
         [
-            f"<details><summary>The judge's last {len(rows)} of {len(ticks)} looks</summary>",
-            "",
-            "| time | share | candidate: errors / requests | stable | |",
+            "| time | share | new build: errors / requests | build before | |",
             "| --- | --- | --- | --- | --- |",
             *rows,
-            "",
-            "</details>",
-        ]
+        ],
     )
+
+
+def _folded(summary: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"<details><summary>{summary}</summary>", "", *lines, "", "</details>"])

@@ -1,4 +1,4 @@
-"""Telling GitHub: one Deployment with its statuses, and one comment on the pull request.
+"""Telling GitHub: one Deployment with its statuses, and our part of the pull request's comment.
 
 What GitHub does never stops or delays a release: calls are made one after another on a thread of
 their own, an update that is overtaken is dropped, and a failure is said once.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from slipway.errors import SlipwayError
 from slipway.ports import Deployment, Forge
 from slipway.release.journal import Entry, Kind
 from slipway.release.outcome import Result
-from slipway.report.markdown import Report, description, markdown
+from slipway.report.markdown import Report, description
+from slipway.report.sticky import MARKER, merge, section
 
 FINISH_DEADLINE = 30.0
 """Seconds the last update gets before the job ends without it."""
@@ -69,6 +71,7 @@ class Publisher:
         self._wanted: str | None = None
         self._began = False
         self._ended = False
+        self._hurried = False
         self._turn = threading.Condition()
         # A daemon: a call that GitHub never answers must not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
@@ -91,6 +94,7 @@ class Publisher:
         outcome = self._report.outcome
         if outcome is None:
             return
+        self._hurried = hurry
         nothing_changed = outcome.result in (Result.UNCHANGED, Result.REFUSED)
         self._ask("" if nothing_changed and not self._began else _STATES[outcome.result], end=True)
         deadline = min(HURRIED_DEADLINE, self._patience) if hurry else self._patience
@@ -114,14 +118,18 @@ class Publisher:
                 self._turn.wait_for(lambda: self._wanted is not None)
                 state, ended = self._wanted or "", self._ended
                 self._wanted = None
-            self._publish(state)
+            self._publish(state, certain=ended and not self._hurried)
 
-    def _publish(self, state: str) -> None:
-        """Set the Deployment's state (none where it is empty) and update the comment."""
+    def _publish(self, state: str, *, certain: bool) -> None:
+        """Set the Deployment's state (none where it is empty) and update the comment.
+
+        Only the end is worth the wait to be ``certain`` that it stands in the comment.
+        """
         if state:
             self._attempt("the Deployment", lambda: self._set_state(state))
         if self._where.comment:
-            self._attempt("the comment on the pull request", self._comment)
+            what = "the comment on the pull request"
+            self._attempt(what, lambda: self._comment(certain=certain))
 
     def _set_state(self, state: str) -> None:
         where = self._where
@@ -141,13 +149,15 @@ class Publisher:
             environment_url=self._report.url,
         )
 
-    def _comment(self) -> None:
+    def _comment(self, *, certain: bool) -> None:
         if not self._looked:
             self._pull_request = self._forge.pull_request(self._where.ref)
             self._looked = True
         if self._pull_request is not None:
-            marker = f"{self._report.verb}:{self._where.environment}"
-            self._forge.comment(self._pull_request, marker, markdown(self._report))
+            own = section(self._report, self._where.environment, datetime.now(UTC))
+            self._forge.comment(
+                self._pull_request, MARKER, lambda bodies: merge(bodies, own), certain=certain
+            )
 
     def _attempt(self, what: str, act: Callable[[], None]) -> None:
         try:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ import requests
 import responses
 from responses import matchers
 
-from slipway.clients.github import CUT, MAX_COMMENT, GitHub
+from slipway.clients.github import CUT, MAX_COMMENT, ROUNDS, SETTLE, GitHub
 from slipway.clients.retries import Patience
 from slipway.errors import NotFound, OutsideError, Unauthorized, Unreachable, UsageError
 from slipway.ports import Deployment
@@ -24,7 +24,7 @@ API = "https://api.github.com:443"  # PyGithub asks with the port, GitHub answer
 REPO = f"{API}/repos/acme/bot"
 ANSWERED = "https://api.github.com/repos/acme/bot"
 COMMENTS = f"{REPO}/issues/12/comments"
-MARK = "<!-- slipway:production/bot -->"
+MARK = "<!-- mark -->"
 BOT = "github-actions[bot]"
 TOKEN = "ghs_s3cret"
 READ_ONLY = {"message": "Resource not accessible by integration"}
@@ -225,11 +225,15 @@ def written(number: int, body: str | None, login: str = BOT, kind: str = "Bot") 
     }
 
 
+def say(github: GitHub, text: str, *, certain: bool = False) -> None:
+    github.comment(12, MARK, lambda _bodies: f"{MARK}\n{text}", certain=certain)
+
+
 def test_without_a_comment_of_ours_one_is_made(mock: responses.RequestsMock) -> None:
     others = [written(1, "hello"), written(2, None), written(3, f"see {MARK}")]
     mock.get(COMMENTS, json=others)
     mock.post(COMMENTS, json=written(4, ""), status=201)
-    forge().comment(12, "production/bot", "5 %")
+    say(forge(), "5 %")
     assert sent(mock) == {"body": f"{MARK}\n5 %"}
 
 
@@ -238,19 +242,19 @@ def test_our_comment_is_found_on_a_later_page_and_changed(mock: responses.Reques
     mock.get(COMMENTS, json=[written(n, "x") for n in range(100)], headers=follow)
     mock.get(f"{COMMENTS}?page=2", json=[written(200, f"{MARK}\nold")])
     mock.patch(f"{REPO}/issues/comments/200", json=written(200, "new"))
-    forge().comment(12, "production/bot", "new")
+    say(forge(), "new")
     assert sent(mock) == {"body": f"{MARK}\nnew"}
 
 
 def test_a_comment_that_already_says_it_is_left_alone(mock: responses.RequestsMock) -> None:
     mock.get(COMMENTS, json=[written(1, f"{MARK}\r\nsame\r\n")])
-    forge().comment(12, "production/bot", "same\n")
+    say(forge(), "same\n")
 
 
 def test_a_marker_somebody_else_wrote_is_not_ours(mock: responses.RequestsMock) -> None:
     mock.get(COMMENTS, json=[written(1, f"{MARK}\nfake", "mallory", "User")])
     mock.post(COMMENTS, json=written(2, ""), status=201)
-    forge().comment(12, "production/bot", "5 %")
+    say(forge(), "5 %")
 
 
 @pytest.mark.parametrize(
@@ -271,13 +275,13 @@ def test_who_we_are_is_asked_when_it_is_not_said(
         mock.patch(f"{REPO}/issues/comments/1", json=comment)
     else:
         mock.post(COMMENTS, json=comment, status=201)
-    forge(author=None).comment(12, "production/bot", "5 %")
+    say(forge(author=None), "5 %")
 
 
 def test_a_comment_too_long_for_github_is_cut_and_says_so(mock: responses.RequestsMock) -> None:
     mock.get(COMMENTS, json=[])
     mock.post(COMMENTS, json=written(1, ""), status=201)
-    forge().comment(12, "production/bot", "x" * 70_000)
+    say(forge(), "x" * 70_000)
     body = sent(mock)["body"]
     assert len(body) == MAX_COMMENT
     assert body.startswith(MARK)
@@ -288,15 +292,63 @@ def test_a_next_page_on_another_host_is_not_asked_for(mock: responses.RequestsMo
     away = {"Link": '<https://elsewhere.test/repos/acme/bot?page=2>; rel="next"'}
     mock.get(COMMENTS, json=[written(1, "x")], headers=away)
     with pytest.raises(OutsideError):
-        forge().comment(12, "production/bot", "new")
+        say(forge(), "new")
     assert len(mock.calls) == 1
 
 
-def test_a_marker_cannot_end_the_hidden_line(mock: responses.RequestsMock) -> None:
+def test_comments_made_at_the_same_time_become_the_oldest_one(mock: responses.RequestsMock) -> None:
+    mock.get(COMMENTS, json=[written(2, f"{MARK}\nb"), written(1, f"{MARK}\na")])
+    mock.patch(f"{REPO}/issues/comments/1", json=written(1, ""))
+    mock.delete(f"{REPO}/issues/comments/2", json={"message": "Not Found"}, status=404)
+    seen: list[str] = []
+
+    def merge(bodies: Sequence[str]) -> str:
+        seen.extend(bodies)
+        return f"{MARK}\nab"
+
+    forge().comment(12, MARK, merge, certain=False)
+    assert seen == [f"{MARK}\na", f"{MARK}\nb"]
+    assert sent(mock, 1) == {"body": f"{MARK}\nab"}
+
+
+def test_a_section_another_job_overwrote_is_written_again(mock: responses.RequestsMock) -> None:
+    mock.get(COMMENTS, json=[written(1, f"{MARK}\nold")])
+    mock.get(COMMENTS, json=[written(1, f"{MARK}\nsomebody else")])
+    mock.get(COMMENTS, json=[written(1, f"{MARK}\nmine")])
+    for _ in range(2):
+        mock.patch(f"{REPO}/issues/comments/1", json=written(1, ""))
+    pauses: list[float] = []
+    say(forge(sleep=pauses.append), "mine", certain=True)
+    assert len(pauses) == 2
+    assert all(pause >= SETTLE for pause in pauses)
+
+
+def test_a_list_older_than_our_write_makes_no_second_comment(mock: responses.RequestsMock) -> None:
     mock.get(COMMENTS, json=[])
-    mock.post(COMMENTS, json=written(1, ""), status=201)
-    forge().comment(12, "a--> <b>", "x")
-    assert sent(mock)["body"] == "<!-- slipway:a-b- -->\nx"
+    mock.post(COMMENTS, json=written(4, f"{MARK}\nmine"), status=201)
+    mock.get(f"{REPO}/issues/comments/4", json=written(4, f"{MARK}\nmine"))
+    say(forge(), "mine", certain=True)
+    assert [call.request.method for call in mock.calls].count("POST") == 1
+
+
+def test_a_comment_deleted_while_it_was_written_is_made_again(mock: responses.RequestsMock) -> None:
+    mock.get(COMMENTS, json=[written(1, f"{MARK}\nold")])
+    mock.patch(f"{REPO}/issues/comments/1", json={"message": "Not Found"}, status=404)
+    mock.get(COMMENTS, json=[])
+    mock.post(COMMENTS, json=written(4, ""), status=201)
+    mock.get(COMMENTS, json=[written(4, f"{MARK}\nmine")])
+    say(forge(), "mine", certain=True)
+
+
+def test_a_comment_that_is_always_overwritten_is_given_up_and_said(
+    mock: responses.RequestsMock,
+) -> None:
+    mock.get(COMMENTS, json=[written(1, f"{MARK}\nsomebody else")])
+    mock.patch(f"{REPO}/issues/comments/1", json=written(1, ""))
+    notices: list[str] = []
+    say(forge(notice=notices.append), "mine", certain=True)
+    assert len(mock.calls) == 2 * ROUNDS
+    assert "overwritten" in notices[0]
 
 
 # Errors
@@ -308,7 +360,7 @@ def test_a_marker_cannot_end_the_hidden_line(mock: responses.RequestsMock) -> No
         (start, "deployments: write"),
         (succeed, "deployments: write"),
         (lambda g: g.pull_request("abc"), "pull-requests: read"),
-        (lambda g: g.comment(12, "m", "x"), "pull-requests: write"),
+        (lambda g: say(g, "x"), "pull-requests: write"),
     ],
 )
 def test_a_token_that_may_not_gets_the_line_to_add(call: Any, permission: str) -> None:

@@ -1,0 +1,1 @@
+"""Pictures of what a release tells people, drawn as GitHub would."""

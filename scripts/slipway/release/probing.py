@@ -67,7 +67,7 @@ class Probes:
         """Say how many failed, and the longest time between good answers."""
         last = f" (the last: {describe(self._last_bad)})" if self._last_bad else ""
         return (
-            f"{self.failed} of {self.made} probes failed while instances were replaced{last}, "
+            f"{self.failed} of {self.made} probes failed during the change{last}, "
             f"longest gap between good answers {self.longest_gap:.2f} s"
         )
 

@@ -41,6 +41,7 @@ def test_both_ways_of_render_are_told_apart(looks: tuple[str, ...], word: str) -
         ("abcA", "bcA", "bcAB", "cAB"),  # not ended
         ("abcA", "bcA", "bcAB", "cAB", "abcAB", "abcABC", "ABC"),  # went back and came again
         ("abcA", "abcB", "bcB", "bcAB", "cAB", "cABC", "ABC"),  # a new one was lost
+        ("abcAB", "bABC", "ABC"),  # whether the first old one left before the last new one came
         ("abcABCD", "ABCD"),  # another count than before: autoscaling
         ("",),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from slipway.errors import Refused, SlipwayError, Unreachable
@@ -236,6 +238,28 @@ def test_a_build_replaced_while_it_is_watched_is_not_a_success() -> None:
     outcome = release(world, artifact, watch="10m")
     assert outcome.result is Result.ABORTED
     assert world.running(STABLE) == "v3"
+    assert f"render.cancel {STABLE}" not in world.calls
+
+
+def test_a_build_replaced_unseen_while_it_is_watched_is_not_a_success() -> None:
+    world = World()
+    # An image whose commit is not known: no answer tells it from another.
+    artifact = dataclasses.replace(world.build("v2"), commit=None)
+    somebody_deploys_at(world, f"render.instances {STABLE}", 40)
+    outcome = release(world, artifact, watch="10m")
+    assert outcome.result is Result.ABORTED
+    assert "was replaced by" in outcome.reason
+    assert world.running(STABLE) == "v3"
+
+
+def test_a_deploy_that_begins_at_the_same_moment_is_left_alone() -> None:
+    world = fleet(2)
+    artifact = world.build("v2")
+    somebody_deploys_at(world, f"render.deploys {STABLE}", 3)
+    outcome = release(world, artifact)
+    assert outcome.result is Result.ABORTED
+    assert "somebody else is deploying" in outcome.reason
+    assert starts(world) == 0
     assert f"render.cancel {STABLE}" not in world.calls
 
 

@@ -30,6 +30,8 @@ SNAPSHOT_INTERVAL = 0.25
 """Seconds between snapshots."""
 LATENCY_WINDOW = 1000
 """Latest answers the latencies are taken from."""
+GAPS_KEPT = 1200
+"""Seconds for which the longest gap of each second is kept."""
 PATHS = ("/", "/api/orders", "/api/chat")
 MOST_BEHIND = 1.0
 """Seconds the schedule may be late before it starts afresh instead of sending a burst."""
@@ -99,9 +101,24 @@ class Tally:
     by_track: dict[str, Count] = field(default_factory=dict)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCY_WINDOW))
 
+    gaps: deque[list[float]] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
+    """``[when, seconds]``: the longest time between two good answers that ended in each second."""
+    last_good: float | None = None
+
+    def _good(self) -> None:
+        now = time.time()
+        gap = 0.0 if self.last_good is None else now - self.last_good
+        self.last_good = now
+        if not self.gaps or int(self.gaps[-1][0]) != int(now):
+            self.gaps.append([now, gap])
+        elif gap > self.gaps[-1][1]:
+            self.gaps[-1] = [now, gap]
+
     def answered(self, status: int, headers: dict[str, str], seconds: float) -> None:
         """Count an answer; header names are lower case."""
         failed = status >= 500
+        if status < 400:
+            self._good()
         self.requests += 1
         self.server_errors += failed
         self.rejected += 400 <= status < 500
@@ -120,8 +137,12 @@ class Tally:
     def snapshot(self) -> dict[str, Any]:
         """Return what FILE holds. ``failed`` is no answer or 5xx; latencies in milliseconds."""
         ordered = sorted(self.latencies)
+        now = time.time()
+        lasting = [] if self.last_good is None else [[now, now - self.last_good]]
         return {
-            "time": time.time(),
+            "time": now,
+            # Seconds ago, and seconds between two good answers.
+            "gaps": [[round(now - when, 3), round(gap, 3)] for when, gap in [*self.gaps, *lasting]],
             "requests": self.requests,
             "failed": self.no_answer + self.server_errors,
             "no_answer": self.no_answer,

@@ -139,11 +139,13 @@ def release_entry(
     *,
     result: str,
     reason: str,
+    observed: str | None = None,
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return what was seen of ``begun``; its last sample was taken when it ended.
 
-    A number that could not be seen is ``None``.
+    A number that could not be seen is ``None``. ``observed`` is what the release says of how
+    instances were replaced.
     """
     last = samples[-1]
     served = by_build(samples, begun.load)
@@ -176,6 +178,8 @@ def release_entry(
         "served_builds": served,
         "client_requests": client_requests,
         "client_failures": client_failures,
+        "observed": observed,
+        "longest_gap": longest_gap(samples, begun),
         "started_at": begun.started_at,
         "from": begun.at,
         "to": last.at,
@@ -183,6 +187,18 @@ def release_entry(
         "samples": len(samples),
         "samples_missing": sum(bool(s.missing) for s in samples),
     }
+
+
+def longest_gap(samples: Sequence[Sample], begun: Begun) -> float | None:
+    """Return the longest time in seconds between two good answers to sellers since ``begun``.
+
+    The last look at their load knows all of it. ``None``: no look does.
+    """
+    read = [snapshot for s in samples if (snapshot := s.loads.get(begun.load))]
+    if not read or "gaps" not in read[-1]:
+        return None
+    looked = read[-1]["at"]
+    return max((gap for ago, gap in read[-1]["gaps"] if looked - ago >= begun.at), default=None)
 
 
 def _load(sample: Sample, load: str, name: str) -> tuple[str, int] | None:
@@ -204,12 +220,13 @@ def verify(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     """Return where what a release claims, what it should claim, and what was seen disagree.
 
     ``expected`` has ``result``; ``build``, the candidate's commit, where builds are to be compared;
-    ``peak``, the share that was never to be exceeded; and ``served: False`` where a rolled back
+    ``peak``, the share that was never to be exceeded; ``observed``, how instances were replaced;
+    ``failed``, how many requests may have failed; and ``served: False`` where a rolled back
     canary may have had no seller yet.
     """
     return [
         *_claim(entry, expected),
-        *_traffic(entry),
+        *_traffic(entry, expected),
         *_stable(entry, expected),
         *_candidate_served(entry, expected),
         *_way_back(entry, expected),
@@ -217,12 +234,14 @@ def verify(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
 
 
 def _claim(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
-    if entry["result"] == expected["result"]:
-        return []
-    return [f"result is {entry['result']!r}, expected {expected['result']!r}"]
+    return [
+        f"{name} is {entry[name]!r}, expected {expected[name]!r}"
+        for name in ("result", "observed")
+        if name in expected and entry[name] != expected[name]
+    ]
 
 
-def _traffic(entry: Mapping[str, Any]) -> list[str]:
+def _traffic(entry: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     wrong = []
     if entry["behind_edge"] and entry["share"] is None:
         wrong.append("the edge did not say its share at the end")
@@ -232,6 +251,8 @@ def _traffic(entry: Mapping[str, Any]) -> list[str]:
         wrong.append("the requests could not be counted")
     elif entry["requests"] <= 0:
         wrong.append("there was no request: nothing was tested")
+    if "failed" in expected and entry["failed_requests"] not in range(expected["failed"] + 1):
+        wrong.append(f"{entry['failed_requests']} requests failed, {expected['failed']} may")
     return wrong
 
 

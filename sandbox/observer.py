@@ -114,7 +114,7 @@ class Observer:
             canary_before=build_of(sample.instances, canary_service) if canary_service else None,
         )
 
-    def end(self, result: str, reason: str) -> dict[str, Any]:
+    def end(self, result: str, reason: str, observed: str | None = None) -> dict[str, Any]:
         """The release has ended and claims ``result``. Return what was seen of it."""
         begun = self._begun
         if begun is None:
@@ -122,7 +122,14 @@ class Observer:
         last = self._look_well(need_edge=begun.behind_edge)
         with self._looking:
             seen = [sample for sample in self.samples if begun.at <= sample.at <= last.at]
-        entry = release_entry(begun, seen, result=result, reason=reason, versions=self.versions)
+        entry = release_entry(
+            begun,
+            seen,
+            result=result,
+            reason=reason,
+            observed=observed,
+            versions=self.versions,
+        )
         self.releases.append(entry)
         self._begun = None
         return entry

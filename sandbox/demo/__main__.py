@@ -22,7 +22,7 @@ from typing import Any
 from sandbox import act
 from sandbox.demo.processes import NotReady, adopt_orphans, descendants, end_descendants
 from sandbox.demo.scenarios import SCENARIOS, Press
-from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, fresh
+from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, fresh, post
 from sandbox.observation import Sample
 from sandbox.observer import Observer, verify
 
@@ -53,7 +53,9 @@ def main() -> int:
 
 def _in_world(scenario: str) -> int:
     """Make the world, play in it, and leave nothing of it running."""
-    world = World(fresh(OUT))
+    rolling = any(press.rollout for press in SCENARIOS[scenario])
+    # Its sellers share the machine with those of the dashboard.
+    world = World(fresh(OUT), rolling=True, rate=30) if rolling else World(fresh(OUT))
     try:
         return _play(world, SCENARIOS[scenario])
     except KeyboardInterrupt:
@@ -92,6 +94,7 @@ def _play(world: World, presses: tuple[Press, ...]) -> int:
         edge_token=world.keys.edge,
         render_url=world.url("render"),
         load_file=world.load_file,
+        more_loads={"dashboard": world.dashboard_load_file} if world.rolling else None,
     )
     observer.start()
     problems: list[str] = []
@@ -121,7 +124,7 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
     if press.rollback:
         inputs = {"service": "bot", "target": "previous", "reason": "sellers report lost orders"}
     else:
-        commit = world.repository.commit(press.version, press.behaviour)
+        commit = world.repository.commit(press.version, press.behaviour, press.app)
         world.open_pull_request(commit, f"Version {press.version}: {press.name}")
         expected["build"] = commit
         payload |= {"ref": "refs/heads/main", "after": commit}
@@ -150,17 +153,33 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
         },
         replacements=act.replacements(suite, workflows.glob("*.yml")),
     )
-    observer.begin(
-        press.name,
-        press.strategy,
-        stable_service=world.service_id("bot"),
-        canary_service=world.service_id("canary"),
-    )
+    if press.rollout:
+        how = {"service": world.service_id("ui"), "rollout": press.rollout}
+        post(f"{world.url('render')}/_sandbox/rollout", how)
+        expected |= {"observed": press.observed, "failed": 0}
+        observer.begin(
+            press.name,
+            press.strategy,
+            stable_service=world.service_id("ui"),
+            behind_edge=False,
+            load="dashboard",
+        )
+    else:
+        observer.begin(
+            press.name,
+            press.strategy,
+            stable_service=world.service_id("bot"),
+            canary_service=world.service_id("canary"),
+        )
     with _status_lines(observer):
         run = act.Act(world.plain / "act").run(request, timeout=RUN_TIMEOUT, on_line=_show)
     (world.directory / "logs" / f"run-{number}.log").write_text(run.log)
     claimed = next((o for o in reversed(list(run.outputs.values())) if "result" in o), {})
-    entry = observer.end(claimed.get("result", "none"), claimed.get("reason", "no result"))
+    entry = observer.end(
+        claimed.get("result", "none"),
+        claimed.get("reason", "no result"),
+        claimed.get("observed"),
+    )
     contradictions = verify(entry, expected)
     _keep_pull_request(world)
     red = press.result == "rolled-back"
@@ -173,6 +192,8 @@ def _press(world: World, suite: Path, observer: Observer, press: Press, number: 
         f"{entry['failed_requests']} failed · {json.dumps(entry['served_by'])} · "
         f"{entry['seconds']:.0f} s"
     )
+    if press.rollout:
+        say(f"observed {entry['observed'] or 'nothing'}, longest gap {entry['longest_gap']} s")
     return [f"{press.name}: {text}" for text in contradictions]
 
 

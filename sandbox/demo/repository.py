@@ -40,12 +40,12 @@ class Repository:
         settings = _merged(yaml.safe_load(self.slipway.read_text()), changes)
         self.slipway.write_text(yaml.safe_dump(settings, sort_keys=False))
 
-    def commit(self, version: str, behaviour: Mapping[str, Any]) -> str:
-        """Commit a version of both applications; return the commit."""
-        for app in APPS:
-            directory = self.path / app
+    def commit(self, version: str, behaviour: Mapping[str, Any], app: str = "bot") -> str:
+        """Commit a version of both applications; ``app`` has ``behaviour``. Return the commit."""
+        for each in APPS:
+            directory = self.path / each
             directory.mkdir(exist_ok=True)
-            known = behaviour if app == "bot" else {}
+            known = behaviour if each == app else {}
             build = {"version": version, "behaviour": dict(known)}
             (directory / "build.json").write_text(json.dumps(build, indent=2) + "\n")
         self._git("add", "--all")

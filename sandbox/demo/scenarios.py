@@ -20,15 +20,28 @@ class Press:
     version: str = ""
     """Of the build that is pushed."""
     behaviour: Mapping[str, Any] = field(default_factory=dict)
+    rollout: str | None = None
+    """A rolling release of the dashboard: how the sandbox's Render replaces instances."""
+    observed: str = ""
+    """What a rolling release must say of how they were replaced."""
+
+    @property
+    def app(self) -> str:
+        """Whose build is released."""
+        return "dashboard" if self.rollout else "bot"
 
     @property
     def strategy(self) -> str:
         """The strategy that is tried."""
+        if self.rollout:
+            return "rolling-ui"
         return "rollback" if self.rollback else "canary-prod"
 
     @property
     def workflow(self) -> str:
         """The user's workflow that is run."""
+        if self.rollout:
+            return "release-dashboard.yml"
         return "promote-previous-build.yml" if self.rollback else "release.yml"
 
 
@@ -49,10 +62,38 @@ CRASHING = Press(
 )
 PREVIOUS = Press(name="Promote Previous Build", rollback=True, result="promoted-previous")
 
+
+def _rolling(number: int, rollout: str) -> Press:
+    return Press(
+        name=f"four dashboards, {rollout}",
+        version=f"v{number}",
+        result="promoted",
+        rollout=rollout,
+        observed=rollout,
+    )
+
+
+def _rolling_bad(number: int, rollout: str) -> Press:
+    return Press(
+        name=f"a dashboard that never becomes healthy, {rollout}",
+        version=f"v{number}",
+        # Set on staging and forgotten in production.
+        behaviour={"needs": "STAGING_ONLY"},
+        result="rolled-back",
+        rollout=rollout,
+    )
+
+
+ONE_BY_ONE, ALL_AT_ONCE = "one-by-one", "all-at-once"
+
 SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "all": (GOOD, ERRORS, PREVIOUS),
     "good": (GOOD,),
     "errors": (ERRORS,),
     "crashing": (CRASHING,),
     "previous": (PREVIOUS,),
+    "rolling": (_rolling(2, ONE_BY_ONE), _rolling(3, ALL_AT_ONCE)),
+    "rolling-one-by-one": (_rolling(2, ONE_BY_ONE),),
+    "rolling-all-at-once": (_rolling(2, ALL_AT_ONCE),),
+    "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),
 }

@@ -39,6 +39,9 @@ FAST: Mapping[str, Any] = {
     "edge": {"lease": "30s"},
 }
 """What is different from the example: durations. Ten minutes become ten seconds."""
+DASHBOARDS = 4
+"""Instances of the dashboard in production, where it is released."""
+DASHBOARD_RATE = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +59,33 @@ class Keys:
 class World:
     """Everything outside the suite, running on this machine."""
 
-    def __init__(self, directory: Path, *, lag: float = 2.0, rate: float = RATE) -> None:
+    def __init__(
+        self, directory: Path, *, lag: float = 2.0, rate: float = RATE, rolling: bool = False
+    ) -> None:
         self.keys = Keys()
         self.directory = directory
         self.load_file = directory / "load.json"
+        self.dashboard_load_file = directory / "load-dashboard.json"
         self.children = Children(directory / "logs")
         self._lag = lag
         self._rate = rate
+        self.rolling = rolling
+        """Whether the dashboard is in production too, with sellers of its own."""
         # Short and plain, wherever the clone is: paths of Unix sockets may have 108 characters,
         # and act writes paths into shell commands without quoting them.
         self._plain = tempfile.TemporaryDirectory(prefix="slipway-demo-", dir="/tmp")
         self.plain = Path(self._plain.name)
-        names = ("render", "posthog", "github", "edge", "bot", "canary", "staging", "dashboard")
+        names = (
+            "render",
+            "posthog",
+            "github",
+            "edge",
+            "bot",
+            "canary",
+            "staging",
+            "dashboard",
+            "ui",
+        )
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
         self.pull_requests = 0
@@ -93,7 +111,11 @@ class World:
         run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/.slipway/healthz"))
         run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/healthz"))
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
-        run.wait_ready(load, self._sellers_are_served)
+        run.wait_ready(load, lambda: _are_served(self.load_file))
+        if self.rolling:
+            run.wait_ready(edge, lambda: answers(f"{self.url('ui')}/healthz"))
+            load = run.start("load-dashboard", "sandbox.load", *self._ui_load_args(), env=here)
+            run.wait_ready(load, lambda: _are_served(self.dashboard_load_file))
 
     def stop(self) -> None:
         """End everything."""
@@ -114,8 +136,8 @@ class World:
 
     def service_id(self, track: str) -> str:
         """Render's id of one of the services, from the example."""
-        service = "dashboard" if track == "dashboard" else "bot"
-        name = {"bot": "stable", "dashboard": "staging"}.get(track, track)
+        service = "dashboard" if track in ("dashboard", "ui") else "bot"
+        name = {"bot": "stable", "dashboard": "staging", "ui": "stable"}.get(track, track)
         return str(self._example()["services"][service][name]["service"])
 
     def _example(self) -> Any:
@@ -135,7 +157,9 @@ class World:
                         "edge": {"url": edge, **FAST["edge"]},
                         "strategy": FAST["strategy"],
                     },
-                    "dashboard": {"strategy": {"deploy-deadline": "60s"}},
+                    "dashboard": {
+                        "strategy": {"deploy-deadline": "60s", "rolling": {"watch": "5s"}}
+                    },
                 },
             }
         )
@@ -161,18 +185,29 @@ class World:
             }
             for track, instances, past in tracks
         ]
-        services.append(
-            {
-                "app": "dashboard",
-                "runtime": "python",
-                "repo": str(self.repository.path),
-                "rootDir": "dashboard",
-                "id": self.service_id("dashboard"),
-                "name": "dashboard-staging",
-                "port": self.ports["dashboard"],
-                "history": list(versions),
-            }
-        )
+        dashboard = {
+            "app": "dashboard",
+            "runtime": "python",
+            "repo": str(self.repository.path),
+            "rootDir": "dashboard",
+            "id": self.service_id("dashboard"),
+            "name": "dashboard-staging",
+            "port": self.ports["dashboard"],
+            "history": list(versions),
+            "env": {"STAGING_ONLY": "set"},
+        }
+        services.append(dashboard)
+        if self.rolling:
+            services.append(
+                {
+                    **dashboard,
+                    "id": self.service_id("ui"),
+                    "name": "dashboard",
+                    "port": self.ports["ui"],
+                    "num_instances": DASHBOARDS,
+                    "env": {},
+                }
+            )
         return {
             "port": self.ports["render"],
             "api_key": self.keys.render,
@@ -204,6 +239,13 @@ class World:
             *("--seconds", "900", "--out", str(self.load_file), "--app-secret", APP_SECRET),
         ]
 
+    def _ui_load_args(self) -> list[str]:
+        return [
+            *("--url", self.url("ui"), "--sellers", str(SELLERS), "--rate", str(DASHBOARD_RATE)),
+            *("--seconds", "900", "--out", str(self.dashboard_load_file)),
+            *("--webhooks", "0", "--path", "/"),
+        ]
+
     def _edge_environment(self) -> dict[str, str]:
         flag = self._example()["services"]["bot"]["edge"]["flag"]
         return {
@@ -220,12 +262,13 @@ class World:
             "STATE_DIR": str(self.plain / "edge"),
         }
 
-    def _sellers_are_served(self) -> bool:
-        try:
-            load = json.loads(self.load_file.read_text())
-        except (OSError, ValueError):
-            return False
-        return bool(load["requests"] > 0)
+
+def _are_served(load_file: Path) -> bool:
+    try:
+        load = json.loads(load_file.read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(load["requests"] > 0)
 
 
 def fresh(directory: Path) -> Path:

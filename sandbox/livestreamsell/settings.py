@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -20,6 +20,8 @@ class Behaviour:
     """``/healthz`` answers 503."""
     unhealthy_after: float | None = None
     """``/healthz`` answers 503 from then on."""
+    needs: str | None = None
+    """A variable of the environment without which ``/healthz`` answers 503."""
     slow_start: float = 0.0
     """Nothing listens before then."""
     crash_after: float | None = None
@@ -49,11 +51,14 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read the settings. Raises ``KeyError`` without BUILD, ``ValueError`` for a bad number."""
+        behaviour = Behaviour.parse(json.loads(environment.get("BEHAVIOUR") or "{}"))
+        if behaviour.needs is not None and behaviour.needs not in environment:
+            behaviour = replace(behaviour, unhealthy=True)
         return cls(
             build=environment["BUILD"],
             version=environment.get("VERSION", "dev"),
             instance=environment.get("INSTANCE", "local"),
-            behaviour=Behaviour.parse(json.loads(environment.get("BEHAVIOUR") or "{}")),
+            behaviour=behaviour,
             app_secret=environment.get("META_APP_SECRET", ""),
             verify_token=environment.get("META_VERIFY_TOKEN", ""),
             ai_seconds=float(environment.get("AI_SECONDS") or 0.05),

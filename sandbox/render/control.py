@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import get_args
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,7 +16,7 @@ from sandbox.render.deploys import Refusal
 from sandbox.render.faults import Fault
 from sandbox.render.model import Deploy
 from sandbox.render.processes import Instance
-from sandbox.render.settings import ImageSettings
+from sandbox.render.settings import ImageSettings, Rollout
 from sandbox.render.state import Render
 
 
@@ -31,6 +32,7 @@ class Control:
             Route("/_sandbox/images", self.push_image, methods=["POST"]),
             Route("/_sandbox/instances", self.instances, methods=["GET"]),
             Route("/_sandbox/instances/{instance}/kill", self.kill, methods=["POST"]),
+            Route("/_sandbox/rollout", self.rollout, methods=["POST"]),
             Route("/_sandbox/push", self.push_commit, methods=["POST"]),
             Route("/_sandbox/fault", self.fault, methods=["POST"]),
             Route("/_sandbox/fault", self.behave, methods=["DELETE"]),
@@ -43,6 +45,17 @@ class Control:
         except (TypeError, ValueError) as error:
             raise Refusal(400, str(error)) from None
         return JSONResponse({}, 201)
+
+    async def rollout(self, request: Request) -> Response:
+        """``POST /_sandbox/rollout {service, rollout}``: how its instances are replaced next."""
+        body = await body_of(request)
+        runner = self._render.runners.get(str(body.get("service")))
+        if runner is None:
+            raise Refusal(404, "no such service")
+        if body.get("rollout") not in get_args(Rollout):
+            raise Refusal(400, f"rollout is one of {', '.join(get_args(Rollout))}")
+        runner.service.rollout = body["rollout"]
+        return Response(status_code=204)
 
     async def push_commit(self, request: Request) -> Response:
         """``POST /_sandbox/push {service}``: somebody pushed to its branch.

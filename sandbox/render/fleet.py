@@ -65,7 +65,7 @@ class Fleet:
         Traffic never falls below what it was: a new instance is healthy and routed before an old
         one is drained. Raises :class:`NotHealthy`; the old ones not yet replaced go on serving.
         """
-        one_by_one = self._world.settings.rollout == "one-by-one"
+        one_by_one = self._service.rollout == "one-by-one"
         for instance in self.instances:
             if instance.state is InstanceState.STARTING:  # of a deploy that was cancelled
                 self._abolish(instance)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from sandbox.render.settings import Rollout
+
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 
 
@@ -153,6 +155,7 @@ class Service:
     env: dict[str, str]
     shutdown_delay: int = 30
     suspended: bool = False
+    rollout: Rollout = "one-by-one"
     autoscaling: Mapping[str, Any] | None = None
     created: datetime = field(default_factory=now)
     updated: datetime = field(default_factory=now)

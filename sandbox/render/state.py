@@ -13,7 +13,7 @@ from sandbox.render.processes import HealthChecks
 from sandbox.render.registry import Registry
 from sandbox.render.router import Router
 from sandbox.render.runner import Runner
-from sandbox.render.settings import ServiceSettings, Settings
+from sandbox.render.settings import Rollout, ServiceSettings, Settings
 
 _READY_MARGIN = 15.0
 """Seconds beyond an instance's own deadline: at boot everything starts at once."""
@@ -23,7 +23,7 @@ class NotReady(RuntimeError):
     """A live build did not become healthy at boot."""
 
 
-def _service(settings: ServiceSettings) -> Service:
+def _service(settings: ServiceSettings, rollout: Rollout) -> Service:
     return Service(
         id=settings.id,
         name=settings.name,
@@ -39,6 +39,7 @@ def _service(settings: ServiceSettings) -> Service:
         health_path=settings.health_path,
         auto_deploy=settings.auto_deploy,
         env=dict(settings.env),
+        rollout=rollout,
     )
 
 
@@ -52,7 +53,7 @@ class Render:
         """What has to go on for as long as the sandbox runs."""
         logs = settings.state_dir / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        services = [_service(each) for each in settings.services]
+        services = [_service(each, settings.rollout) for each in settings.services]
         self.world = World(
             settings=settings,
             registry=Registry(settings.images),

@@ -109,6 +109,7 @@ def _outputs(outcome: Outcome) -> dict[str, str]:
         "build": outcome.build,
         "previous-build": outcome.previous_build,
         "share": "" if outcome.share is None else f"{outcome.share:g}",
+        "observed": outcome.observed,
         "started-at": moment(started),
         "finished-at": moment(finished),
         "seconds": "" if seconds is None else f"{seconds:.1f}",

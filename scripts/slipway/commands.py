@@ -12,7 +12,7 @@ from slipway.errors import Refused, SlipwayError, UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs
 from slipway.ports import Artifact
-from slipway.release import canary, preflight, rollback, staging
+from slipway.release import canary, preflight, rollback, rolling, staging
 from slipway.release.deploys import Ports
 from slipway.release.journal import Entry, Journal, Kind
 from slipway.release.outcome import Outcome, Result
@@ -52,6 +52,7 @@ def run(
     steps: dict[str, list[Callable[[Desk], Report]]] = {
         "deploy-staging": [deploy_staging],
         "canary-prod": [canary_prod],
+        "rolling-ui": [rolling_ui],
         "rollback": [roll_back],
         "release": [deploy_staging, canary_prod] if service.staging else [canary_prod],
     }
@@ -119,6 +120,25 @@ def canary_prod(desk: Desk) -> Report:
         )
 
     return _perform(desk, act, verb="canary-prod", environment="production", artifact=artifact)
+
+
+def rolling_ui(desk: Desk) -> Report:
+    """Render replaces the instances; it is watched, and gone back from where it is bad."""
+    stable = require_stable(desk)
+    artifact = artifact_of(desk, render(desk), stable.service)
+
+    def act(ports: Ports, release: str) -> Outcome:
+        return rolling.run(
+            rolling.Plan(
+                release=release,
+                settings=desk.service,
+                stable=stable.service,
+                artifact=artifact,
+            ),
+            ports,
+        )
+
+    return _perform(desk, act, verb="rolling-ui", environment="production", artifact=artifact)
 
 
 def roll_back(desk: Desk) -> Report:

@@ -138,12 +138,24 @@ class Judge(_Model):
     min_requests: int = Field(default=20, ge=0)
 
 
+class Rolling(_Model):
+    """How instances are replaced: Render does it, this says how closely it is watched."""
+
+    watch: Seconds = 120.0
+    """For how long the new build is watched once it alone serves."""
+    probe_every: Annotated[Seconds, Field(ge=0.05, le=10)] = 0.1
+    """Between two probes while instances are replaced."""
+    max_failed_probes: Annotated[int, Field(strict=True, ge=0, le=1000)] = 0
+    """More failed probes than this while instances are replaced: the build goes back."""
+
+
 class Strategy(_Model):
-    """How a canary goes. The defaults are 5 % for ten minutes, then a bake of ten at 95 %."""
+    """How a release goes. A canary's defaults: 5 % for ten minutes, then a bake of ten at 95 %."""
 
     steps: tuple[Step, ...] = (Step.model_validate({"share": 5, "for": "10m"}),)
     bake: Step = Step.model_validate({"share": 95, "for": "10m"})
     judge: Judge = Judge()
+    rolling: Rolling = Rolling()
     deploy_deadline: Seconds = 1200.0
     """Render itself gives a build up to 15 minutes to become healthy, after building it."""
 

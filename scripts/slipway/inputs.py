@@ -16,8 +16,8 @@ from typing import Any, Literal
 from slipway.errors import UsageError
 from slipway.ports import Artifact, Holder
 
-Verb = Literal["canary-prod", "rollback", "deploy-staging", "release"]
-VERBS: tuple[Verb, ...] = ("canary-prod", "rollback", "deploy-staging", "release")
+Verb = Literal["canary-prod", "rolling-ui", "rollback", "deploy-staging", "release"]
+VERBS: tuple[Verb, ...] = ("canary-prod", "rolling-ui", "rollback", "deploy-staging", "release")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")

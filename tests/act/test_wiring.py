@@ -77,6 +77,26 @@ def test_a_push_to_main_stages_both_services_and_then_canaries_the_same_image(
     }
 
 
+def test_the_dashboard_is_staged_and_then_rolled_out_with_one_secret(shop: Shop) -> None:
+    shop.probe()
+    run = shop.run("release-dashboard.yml", "push")
+
+    assert run.exit_code == 0, run.log
+    assert [s["verb"] for s in shop.seen()] == ["deploy-staging", "rolling-ui"]
+    production = shop.seen()[-1]["inputs"]
+    production.pop("SLIPWAY_CACHE")
+    assert production == {
+        "SLIPWAY_SERVICE": "dashboard",
+        "SLIPWAY_IMAGE": "",
+        "SLIPWAY_COMMIT": shop.commit,
+        "SLIPWAY_CONFIG": "slipway.yml",
+        "SLIPWAY_RENDER_API_KEY": SECRETS["RENDER_API_KEY"],
+        "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
+        "SLIPWAY_COMMENT": "true",
+        "SLIPWAY_SUMMARY": "true",
+    }
+
+
 def test_staging_is_not_given_the_keys_of_production(shop: Shop) -> None:
     shop.probe()
     shop.run("release.yml", "push")

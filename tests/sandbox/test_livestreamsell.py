@@ -164,6 +164,12 @@ def test_a_broken_build_fails_requests_but_not_its_health_check() -> None:
         assert {client.get("/healthz").status_code for _ in range(10)} == {200}
 
 
+@pytest.mark.parametrize(("needed", "status"), [("BUILD", 200), ("NOWHERE", 503)])
+def test_a_build_can_need_a_setting_that_an_environment_lacks(needed: str, status: int) -> None:
+    with instance("dashboard", **misbehaving(needs=needed)) as (client, _):
+        assert client.get("/healthz").status_code == status
+
+
 def test_a_build_can_be_unhealthy_and_can_crash() -> None:
     with instance("bot", **misbehaving(unhealthy=True, crash_after=0.6)) as (client, process):
         answer = client.get("/healthz")

@@ -167,6 +167,19 @@ def test_an_answer_without_a_build_is_counted_as_nobodys() -> None:
     assert (read["failed"], read["rejected"], read["by_track"]) == (1, 1, {})
 
 
+def test_the_longest_time_between_good_answers_is_kept_second_by_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("sandbox.load.time.time", lambda: now[0])
+    tally = Tally()
+    for status, later in ((200, 0.0), (200, 0.1), (200, 0.4), (503, 1.0), (404, 0.5), (200, 0.5)):
+        now[0] += later
+        tally.answered(status, {}, 0.01)
+    now[0] += 3
+    assert tally.snapshot()["gaps"] == [[5.0, 0.4], [3.0, 2.0], [0.0, 3.0]]
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly_with_a_last_snapshot(
     shop: Shop, url: str, tmp_path: Path, sent: signal.Signals

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox import observer as observer_module
-from sandbox.observation import Instance, build_of, by_build, increase, label, verify
+from sandbox.observation import (
+    Begun,
+    Instance,
+    build_of,
+    by_build,
+    increase,
+    label,
+    longest_gap,
+    verify,
+)
 from sandbox.observer import Observer
 from sandbox.observer_charts import served_chart, share_chart
 from sandbox.observer_report import render
@@ -153,12 +163,36 @@ def test_a_truthful_release_is_not_contradicted(result: str) -> None:
         (entry("promoted-previous", killed=None), {"result": "promoted-previous"}),
         (entry("rolled-back", peak_share=95.0), {"result": "rolled-back", "peak": 5}),
         (entry("rolled-back", canary_after=V2), {"result": "rolled-back", "build": V2}),
+        (entry("promoted", observed="unclear"), {"result": "promoted", "observed": "one-by-one"}),
+        (entry("promoted", failed_requests=1), {"result": "promoted", "failed": 0}),
+        (entry("promoted", failed_requests=None), {"result": "promoted", "failed": 0}),
     ],
 )
 def test_a_claim_that_was_not_seen_is_contradicted(
     seen: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     assert len(verify(seen, expected)) == 1
+
+
+def test_the_longest_gap_is_of_this_release_and_of_its_sellers() -> None:
+    begun = Begun(
+        name="v2",
+        strategy="rolling-ui",
+        stable_service=STABLE,
+        canary_service=None,
+        behind_edge=False,
+        load="ui",
+        at=100.0,
+        started_at="",
+        stable_before=V1,
+    )
+    world = World()
+    # Looked at 110.2: one gap ended before the release, two within it.
+    load = {"at": 110.2, "gaps": [[10.5, 9.0], [8.0, 0.02], [3.0, 0.4]]}
+    sample = replace(world.sample(), loads={"main": None, "ui": load})
+    silent = replace(sample, loads={"main": None, "ui": None})
+    assert longest_gap([sample, silent], begun) == 0.4
+    assert longest_gap([silent], begun) is None
 
 
 def test_a_canary_that_fails_before_anybody_came_need_not_have_served() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.sandbox.render_support import (
@@ -44,6 +45,24 @@ def test_no_request_is_lost_while_a_service_is_redeployed_and_rolled_back(
         assert max(counts) == (3 if rollout == "one-by-one" else 4)
         serving = commit(1) if rollout == "one-by-one" else commit(2)
         assert sandbox.serving() == [serving] * 2
+
+
+def test_how_instances_are_replaced_can_be_changed_between_two_deploys(tmp_path: Path) -> None:
+    with running(tmp_path, bot={"num_instances": 2}) as sandbox:
+        url = f"{sandbox.url}/_sandbox/rollout"
+        asked = {"service": BOT, "rollout": "all-at-once"}
+        assert httpx.post(url, json={**asked, "rollout": "sometimes"}).status_code == 400
+        assert httpx.post(url, json={**asked, "service": "srv-none"}).status_code == 404
+        assert httpx.post(url, json=asked).status_code == 204
+        counts: set[int] = set()
+        deploy = sandbox.deploy(2)
+
+        def live() -> bool:
+            counts.add(len([each for each in sandbox.instances() if each["state"] != "ending"]))
+            return sandbox.status(deploy) == "live"
+
+        eventually(live)
+        assert max(counts) == 4
 
 
 @pytest.fixture(scope="module")

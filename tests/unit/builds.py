@@ -40,3 +40,5 @@ class Build:
     """Ends in this status instead of live."""
     sick_after: float | None = None
     """Seconds after it went live."""
+    drops: int = 0
+    """Probes that get 502 once the first of its instances has come."""

@@ -12,6 +12,7 @@ import yaml
 
 from slipway.config import load
 from slipway.inputs import Verb
+from slipway.release.rolling import OLD_GONE
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = {
@@ -98,9 +99,10 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
     assert {n: o["value"] for n, o in outputs.items()} == {
         n: f"${{{{ steps.run.outputs.{n} }}}}" for n in outputs
     }
-    # Staging has no share that could go to 0.
-    absent = {"seconds-to-zero"} if verb == "deploy-staging" else set()
-    assert set(outputs) == set(common) - absent
+    # Without an edge there is no share that could go to 0.
+    no_share = {"seconds-to-zero"} if verb in ("deploy-staging", "rolling-ui") else set()
+    extra = {"observed"} if verb == "rolling-ui" else set()
+    assert set(outputs) == set(common) - no_share | extra
 
 
 @each_action
@@ -194,6 +196,17 @@ def test_github_ends_a_job_only_long_after_the_deadlines_of_the_default_strategy
     minutes = read(REUSABLE["canary-prod"])["on"]["workflow_call"]["inputs"]["timeout-minutes"]
 
     assert minutes["default"] * 60 >= 1.25 * (watched + deploys)
+
+
+def test_github_ends_a_rolling_job_only_long_after_its_deadlines() -> None:
+    service = load(EXAMPLE / "slipway.yml").services["dashboard"]
+    strategy = service.strategy
+    # There, and back where it fails: each deploy is then seen to answer.
+    there = strategy.deploy_deadline + OLD_GONE + service.health.deadline + strategy.rolling.watch
+    back = strategy.deploy_deadline + service.health.deadline
+    minutes = read(REUSABLE["rolling-ui"])["on"]["workflow_call"]["inputs"]["timeout-minutes"]
+
+    assert minutes["default"] * 60 >= 1.25 * (there + back)
 
 
 def test_the_button_is_named_and_asks_for_a_reason() -> None:

@@ -27,6 +27,8 @@ def test_the_defaults_are_the_plan_of_the_first_user() -> None:
     assert [(s.share, s.for_) for s in strategy.steps] == [(5, 600)]
     assert (strategy.bake.share, strategy.bake.for_) == (95, 600)
     assert strategy.judge.every == 10
+    rolling = strategy.rolling
+    assert (rolling.watch, rolling.probe_every, rolling.max_failed_probes) == (120, 0.1, 0)
 
 
 def test_the_example_is_valid() -> None:
@@ -64,6 +66,12 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         (SMALLEST + "    canary: {service: srv-a}\n", "must be different Render services"),
         (SMALLEST + "    strategy: {steps: []}\n", "at least one step"),
         (SMALLEST + "    strategy: {bake: {share: 1, for: 1m}}\n", "shares must not fall"),
+        (
+            SMALLEST + "    strategy: {rolling: {probe-every: 1ms}}\n",
+            "strategy.rolling.probe-every",
+        ),
+        (SMALLEST + "    strategy: {rolling: {max-failed-probes: -1}}\n", "max-failed-probes"),
+        (SMALLEST + "    strategy: {rolling: {wach: 1m}}\n", "did you mean watch?"),
         (SMALLEST + "    edge: {url: 'https://user:pw@x.example'}\n", "without credentials"),
         (SMALLEST + "    edge: {url: 'https://x.example', lease: 1s}\n", "edge.lease"),
     ],

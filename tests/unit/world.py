@@ -91,6 +91,8 @@ class World:
 
     deploy_seconds = 40.0
     requests_per_second = 100.0
+    rollout = "one-by-one"
+    """Or ``all-at-once``, or ``in-pairs``: how Render replaces instances within a deploy."""
 
     def __init__(self, *, git: bool = False) -> None:
         self.clock = VirtualClock()
@@ -110,6 +112,8 @@ class World:
         self.silent_while_running = False
         """Render does not say the build of a deploy before it is live."""
         self.no_canary_traffic = False
+        self.static = False
+        self.probes = 0
         self.flag: Flag | None = Flag(
             id=9, key="release-canary", version=1, active=False, filters={}, share=0, record=None
         )
@@ -219,6 +223,41 @@ class World:
                     deploy.live_at = deploy.created + self.deploy_seconds
         served = [d for d in service.deploys if d.live_at is not None and d.live_at <= self.clock.t]
         return max(served, key=lambda d: d.live_at or 0, default=None)
+
+    def instances(self, service: PlacedService) -> list[tuple[str, PlacedDeploy, bool]]:
+        """Return what Render lists: ids, their deploys, and whether they serve.
+
+        A deploy replaces instances in its last 30 s. All at once, old ones stay 60 s unrouted.
+        """
+        live = self.live(service)
+        if live is None:
+            return []
+        count = service.instances if self.clock.t - service.scaled_at >= 30 else 1
+        fleet = [(f"{service.id}-{live.id}-{n}", live, True) for n in range(count)]
+        coming = self.coming(service)
+        if coming is not None:
+            fresh = [(f"{service.id}-{coming.id}-{n}", coming, True) for n in range(count)]
+            if self.rollout == "all-at-once":
+                return fleet + [(name, deploy, False) for name, deploy, _ in fresh]
+            each = (self.deploy_seconds - 10) / count
+            step = 2 if self.rollout == "in-pairs" else 1
+            done = int((self.clock.t - coming.created - 10) / each / step) * step
+            starting = [(name, deploy, False) for name, deploy, _ in fresh[done : done + step]]
+            return fresh[:done] + starting + fleet[done:]
+        before = [d for d in service.deploys if d.live_at is not None and d is not live]
+        last = max(before, key=lambda d: d.live_at or 0, default=None)
+        lately = live.live_at is not None and self.clock.t - live.live_at < 60
+        if self.rollout == "all-at-once" and last is not None and lately:
+            fleet += [(f"{service.id}-{last.id}-{n}", last, False) for n in range(count)]
+        return fleet
+
+    def coming(self, service: PlacedService) -> PlacedDeploy | None:
+        """Return the deploy whose instances are taking over."""
+        for deploy in service.deploys:
+            good = deploy.build.becomes_live and not deploy.build.status and not deploy.ends
+            if good and deploy.live_at is None and self.clock.t - deploy.created >= 10:
+                return deploy
+        return None
 
     def effective_share(self) -> float:
         flag = self.flag

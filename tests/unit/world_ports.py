@@ -63,7 +63,7 @@ class MemoryRender:
             return Service(
                 id=s.id,
                 name=s.id,
-                type="web_service",
+                type="static_site" if self.w.static else "web_service",
                 image_backed=not self.w.git,
                 suspended=s.suspended,
                 auto_deploy=s.auto_deploy,
@@ -110,8 +110,7 @@ class MemoryRender:
     def instances(self, service_id: str) -> Sequence[Instance]:
         with self.w.call(f"render.instances {service_id}"):
             s = self._service(service_id)
-            ready = s.instances if self.w.clock.t - s.scaled_at >= 30 else 1
-            return [Instance(id=f"{s.id}-{n}", created_at=START) for n in range(ready)]
+            return [Instance(id=each[0], created_at=START) for each in self.w.instances(s)]
 
     def scale(self, service_id: str, instances: int) -> None:
         with self.w.call(f"render.scale {service_id}"):
@@ -233,11 +232,17 @@ class MemoryProber:
     def probe(self, url: str, *, timeout: float) -> Answer:
         self.w.flow()
         service = self.w.services[url.split("//")[1].split(".", maxsplit=1)[0]]
-        live = self.w.live(service)
-        if live is None:
+        serving = [deploy for _, deploy, serves in self.w.instances(service) if serves]
+        if not serving:
+            return Answer(url=url, status=502, seconds=0.1, build=None)
+        self.w.probes += 1
+        live = serving[self.w.probes % len(serving)]
+        coming = self.w.coming(service) or live
+        if coming.build.drops:
+            coming.build.drops -= 1
             return Answer(url=url, status=502, seconds=0.1, build=None)
         sick = live.build.sick_after is not None and (
-            self.w.clock.t - (live.live_at or 0) > live.build.sick_after
+            live.live_at is not None and self.w.clock.t - live.live_at > live.build.sick_after
         )
         status = 200 if live.build.healthy and not sick else 503
         return Answer(url=url, status=status, seconds=0.1, build=commit_of(live.build.name))

@@ -115,6 +115,6 @@ class HealthGuard:
         if self._other >= OTHER_BUILD:
             raise Aborted(
                 f"{self._url} answers as build {answer.build}, and {self._build} is being judged",
-                remedy="Somebody or something deployed the canary service during the release. "
+                remedy="Somebody or something deployed this service during the release. "
                 "Find out who, then release again.",
             )

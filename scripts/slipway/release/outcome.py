@@ -70,6 +70,8 @@ class Outcome:
     """Percent at the edge at the end; ``None``: no edge, or not confirmed."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    observed: str = ""
+    """How instances were seen to be replaced; empty where nobody looked."""
     seconds_to_zero: float | None = None
     """From the trip to share 0 confirmed at the edge."""
     failure: SlipwayError | None = None

@@ -1,4 +1,4 @@
-"""What is checked before a canary release changes anything, and what there is to go back to."""
+"""What is checked before a release changes production, and what there is to go back to."""
 
 from __future__ import annotations
 
@@ -50,17 +50,11 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
                 f"the build to release is a {plan.artifact.kind}",
                 remedy="Stable and canary must be services of the same kind.",
             )
-        _refuse_other_deployers(service, plan.artifact)
+        refuse_other_deployers(service, plan.artifact)
     url_of(canary, plan.settings.health)
     latest = ports.platform.deploys(stable.id, limit=100)
-    live = deploys.live(latest)
-    if live is None or live.identity is None:
-        raise Refused(
-            f"{stable.name} ({stable.id}) has no live deploy whose build Render names",
-            remedy="There must be a build to go back to. Deploy the stable service once "
-            "(images by digest), then release with a canary.",
-        )
-    _refuse_the_past(plan.artifact, live, latest)
+    live = build_to_go_back_to(stable, latest)
+    refuse_the_past(plan.artifact, live, latest)
     running = [deploy.id for deploy in latest if deploy.status.running]
     if running:
         raise Refused(
@@ -75,7 +69,19 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
     )
 
 
-def _refuse_the_past(artifact: Artifact, live: Deploy, latest: Sequence[Deploy]) -> None:
+def build_to_go_back_to(service: Service, latest: Sequence[Deploy]) -> Deploy:
+    """Return the live deploy of ``latest``. Raises ``Refused`` where there is none."""
+    live = deploys.live(latest)
+    if live is None or live.identity is None:
+        raise Refused(
+            f"{service.name} ({service.id}) has no live deploy whose build Render names",
+            remedy="There must be a build to go back to. Deploy the stable service once "
+            "(images by digest), then release again.",
+        )
+    return live
+
+
+def refuse_the_past(artifact: Artifact, live: Deploy, latest: Sequence[Deploy]) -> None:
     """Refuse a build that production ran before the live one: a re-run weeks later, for example.
 
     A build that was gone back from may be released again: there the live one is the older.
@@ -91,7 +97,8 @@ def _refuse_the_past(artifact: Artifact, live: Deploy, latest: Sequence[Deploy])
         )
 
 
-def _refuse_other_deployers(service: Service, artifact: Artifact) -> None:
+def refuse_other_deployers(service: Service, artifact: Artifact) -> None:
+    """Refuse where Render deploys by itself, or cannot deploy this image."""
     if service.auto_deploy and not service.image_backed:
         raise Refused(
             f"auto-deploy is on for {service.name} ({service.id}): Render would deploy every "

@@ -1,0 +1,153 @@
+"""The way back of a rolling release. What other people deploy is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from slipway.config import Service as Settings
+from slipway.errors import SlipwayError
+from slipway.ports import Artifact, Deploy, Service
+from slipway.release import deploys
+from slipway.release.deploys import Ports
+from slipway.release.goback import go_back
+from slipway.release.health import await_build
+from slipway.release.outcome import Outcome, Result
+from slipway.text import short
+
+TRIES = 3
+"""Of a call that must not be lost: the deploy of a build that did not pass would go on."""
+_BETWEEN = 1.0
+
+T = TypeVar("T")
+
+
+class Retreat:
+    """Knows the build to go back to. Never raises for what the outside does."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        *,
+        service: Service,
+        url: str,
+        settings: Settings,
+        artifact: Artifact,
+        before: Deploy,
+    ) -> None:
+        self._ports = ports
+        self._service = service
+        self._url = url
+        self._settings = settings
+        self._candidate = artifact.identity
+        self._before = before
+
+    def go(self, result: Result, error: SlipwayError) -> Outcome:
+        """Bring the build before back, unless somebody else is deploying; see it answer."""
+        self._ports.journal.note(f"going back: {error.found}")
+        with self._ports.clock.shielded():
+            try:
+                others = self._others()
+                if others:
+                    return self._leave(error, verified=False, beside=others)
+                arrived = go_back(
+                    self._ports,
+                    self._service.id,
+                    self._before,
+                    image_backed=self._service.image_backed,
+                    deadline=self._settings.strategy.deploy_deadline,
+                )
+                await_build(
+                    self._ports,
+                    self._url,
+                    build=None if self._service.image_backed else self._before.identity,
+                    health=self._settings.health,
+                    instances=self._service.instances,
+                )
+            except SlipwayError as trouble:
+                return self._frozen(f"{error.found}; going back was not finished: {trouble.found}")
+        return Outcome(
+            result=result,
+            reason=f"{error.found}; {self._service.name} runs "
+            f"{short(arrived.identity or arrived.id)} as before",
+            remedy=error.remedy,
+            deploy_id=arrived.id,
+            build=arrived.identity or "",
+        )
+
+    def leave(self, error: SlipwayError, *, verified: bool, hurry: bool) -> Outcome:
+        """Cancel our own deploy and touch nothing else. ``hurry``: seconds are left."""
+        self._ports.journal.note(f"stopping: {error.found}")
+        with self._ports.clock.shielded():
+            try:
+                return self._leave(error, verified=verified, tries=1 + (not hurry) * (TRIES - 1))
+            except SlipwayError as trouble:
+                return self._frozen(f"{error.found}; what serves is not known: {trouble.found}")
+
+    def _leave(
+        self, error: SlipwayError, *, verified: bool, beside: str = "", tries: int = TRIES
+    ) -> Outcome:
+        self._persist(self._cancel_ours, tries)
+        latest = self._persist(lambda: self._ports.platform.deploys(self._service.id), tries)
+        live = deploys.live(latest)
+        reason = error.found
+        if beside:
+            reason = f"{reason}; not gone back, because {beside} is somebody else's"
+        if live is None or any(d.status.running and self._is_ours(d) for d in latest):
+            return self._frozen(f"{reason}; the deploy could not be cancelled")
+        ours = live.identity == self._candidate
+        if ours and not verified:
+            return self._frozen(f"{reason}; {short(self._candidate)} is live and was not verified")
+        if ours:
+            reason = (
+                f"{reason}; {short(self._candidate)} is live, verified, and not watched to the end"
+            )
+        return Outcome(
+            result=Result.ABORTED,
+            reason=reason,
+            remedy=error.remedy,
+            deploy_id=live.id,
+            build=live.identity or "",
+        )
+
+    def _cancel_ours(self) -> None:
+        for deploy in self._ports.platform.deploys(self._service.id):
+            if deploy.status.running and self._is_ours(deploy):
+                self._ports.platform.cancel_deploy(self._service.id, deploy.id)
+                self._ports.journal.note(f"cancelled our deploy {deploy.id}")
+
+    def _others(self) -> str:
+        """Return the deploy that is neither ours nor what was there before; empty if none is."""
+        latest = self._persist(lambda: self._ports.platform.deploys(self._service.id), TRIES)
+        live = deploys.live(latest)
+        known = (self._candidate, self._before.identity)
+        theirs = [
+            d
+            for d in latest
+            if d.status.running and not self._is_ours(d) and d.identity not in known
+        ]
+        if live and live.identity not in known:
+            theirs.append(live)
+        return theirs[0].id if theirs else ""
+
+    def _is_ours(self, deploy: Deploy) -> bool:
+        """Render may not say yet which build a new deploy brings; people's are not by the API."""
+        unnamed = deploy.identity is None and deploy.trigger == "api"
+        return unnamed or deploy.identity == self._candidate
+
+    def _persist(self, act: Callable[[], T], tries: int) -> T:
+        for _ in range(tries - 1):
+            try:
+                return act()
+            except SlipwayError as error:
+                self._ports.journal.trouble(error.found)
+                self._ports.clock.sleep(_BETWEEN)
+        return act()
+
+    def _frozen(self, reason: str) -> Outcome:
+        return Outcome(
+            result=Result.FROZEN,
+            reason=reason,
+            remedy=f"Now: press Rollback on deploy {self._before.id} of {self._service.name} at "
+            "Render, or Promote Previous Build; or release again, to have the build verified.",
+        )

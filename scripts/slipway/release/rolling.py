@@ -1,0 +1,275 @@
+"""rolling-ui: Render replaces the instances of one service; this watches how, and goes back.
+
+Needs one Render service and one secret: no edge, no record. While instances are replaced, the
+service is probed continuously and Render is asked which instances there are; what is reported is
+what was seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from slipway.config import Service as Settings
+from slipway.errors import (
+    Aborted,
+    Cancelled,
+    DeployFailed,
+    OutsideError,
+    Refused,
+    SlipwayError,
+    Unauthorized,
+)
+from slipway.ports import Artifact, Deploy, Service
+from slipway.release import deploys, preflight
+from slipway.release.deploys import Ports
+from slipway.release.health import (
+    GOOD_IN_A_ROW,
+    HealthGuard,
+    await_build,
+    describe,
+    healthy,
+    url_of,
+)
+from slipway.release.observed import Observed, of_instances, of_static_site
+from slipway.release.outcome import Outcome, Result
+from slipway.release.probing import Probes, ProbingClock
+from slipway.release.retreat import Retreat
+from slipway.release.watch import Tripped
+from slipway.text import short
+
+OLD_GONE = 420.0
+"""Seconds for the last old instance to be gone after the new build is live: Render ends them after
+60 s and kills them after a shutdown delay of 300 s at most."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks of the watch."""
+_STATIC = "static_site"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One rolling release, as asked for."""
+
+    release: str
+    settings: Settings
+    stable: str
+    """Render service id."""
+    artifact: Artifact
+
+
+def run(plan: Plan, ports: Ports) -> Outcome:
+    """Deploy, watch, and go back where it is bad. Raises only while nothing has been changed."""
+    service = deploys.usable(ports, plan.stable)
+    url = url_of(service, plan.settings.health)
+    preflight.refuse_other_deployers(service, plan.artifact)
+    latest = ports.platform.deploys(plan.stable)
+    live = preflight.build_to_go_back_to(service, latest)
+    preflight.refuse_the_past(plan.artifact, live, latest)
+    others = [d.id for d in latest if d.status.running and d.identity != plan.artifact.identity]
+    if others:
+        raise Refused(
+            f"another deploy is running on {service.name}: {', '.join(others)}",
+            remedy="Wait until it has ended, or cancel it at Render.",
+        )
+    if live.identity == plan.artifact.identity:
+        return _unchanged(plan, ports, service, url, live)
+    _refuse_what_is_down(plan, ports, url)
+    change = _Change(plan, ports, service, url, live)
+    retreat = Retreat(
+        ports,
+        service=service,
+        url=url,
+        settings=plan.settings,
+        artifact=plan.artifact,
+        before=live,
+    )
+    try:
+        deploy = change.replace_instances()
+        change.watch()
+        change.confirm(deploy)
+    except Aborted as error:  # and Cancelled
+        hurry = isinstance(error, Cancelled)
+        outcome = retreat.leave(error, verified=change.verified, hurry=hurry)
+    except (Tripped, DeployFailed) as error:
+        outcome = retreat.go(Result.ROLLED_BACK, error)
+    except SlipwayError as error:
+        outcome = retreat.go(Result.ABORTED, error)
+    else:
+        outcome = Outcome(
+            result=Result.PROMOTED,
+            reason=f"{service.name} runs {short(plan.artifact.identity)}: {change.sentence()}; "
+            f"healthy for {plan.settings.strategy.rolling.watch:g} s since",
+            deploy_id=deploy.id,
+            build=plan.artifact.identity,
+        )
+    said = outcome.result is Result.PROMOTED or change.probes.tripped
+    if change.probes.made and not said:
+        outcome = replace(outcome, reason=f"{outcome.reason} ({change.sentence()})")
+    return replace(
+        outcome,
+        release_id=plan.release,
+        previous_build=live.identity or "",
+        observed=change.observed() or "",
+    )
+
+
+def _unchanged(plan: Plan, ports: Ports, service: Service, url: str, live: Deploy) -> Outcome:
+    """The build is live already, perhaps since a run that died: see it answer before saying so."""
+    await_build(
+        ports,
+        url,
+        build=plan.artifact.commit,
+        health=plan.settings.health,
+        instances=service.instances,
+    )
+    return Outcome(
+        result=Result.UNCHANGED,
+        reason=f"{service.name} already runs {short(plan.artifact.identity)} and answers at {url}",
+        release_id=plan.release,
+        deploy_id=live.id,
+        build=plan.artifact.identity,
+        previous_build=plan.artifact.identity,
+    )
+
+
+def _refuse_what_is_down(plan: Plan, ports: Ports, url: str) -> None:
+    """Refuse to replace instances that do not answer now: nothing could be told from it."""
+    for _ in range(GOOD_IN_A_ROW):
+        answer = ports.prober.probe(url, timeout=plan.settings.health.timeout)
+        if not healthy(answer):
+            raise Refused(
+                f"{url} does not answer well before anything was changed: {describe(answer)}",
+                remedy="Mend it first: Promote Previous Build, or deploy at Render by hand. A "
+                "rolling release promises that no request fails, and goes back where one does.",
+            )
+        ports.clock.sleep(plan.settings.strategy.rolling.probe_every)
+
+
+class _Change:
+    """The replacement of the instances, and what was seen of it."""
+
+    def __init__(
+        self, plan: Plan, ports: Ports, service: Service, url: str, before: Deploy
+    ) -> None:
+        rolling, health = plan.settings.strategy.rolling, plan.settings.health
+        self.probes = Probes(
+            ports.prober, ports.clock, url, health, max_failed=rolling.max_failed_probes
+        )
+        self.verified = False
+        """Whether the new build was seen to be the only one that serves, with no failed probe."""
+        self._plan = plan
+        self._ports = ports
+        self._service = service
+        self._url = url
+        self._old_build = before.identity if before.identity == before.reference else None
+        self._static = service.type == _STATIC
+        self._before = frozenset() if self._static else self._listed()
+        self._looks: list[frozenset[str]] = []
+        self._troubled = False
+
+    def _listed(self) -> frozenset[str]:
+        return frozenset(i.id for i in self._ports.platform.instances(self._plan.stable))
+
+    def _look(self) -> bool:
+        """Ask which instances there are. Return whether all the old ones are known to be gone."""
+        if self._static:
+            return True
+        try:
+            listed = self._listed()
+        except Unauthorized:
+            raise
+        except OutsideError as error:
+            if not self._troubled:  # once: a look that is missing makes what is observed unclear
+                self._troubled = True
+                self._ports.journal.trouble(f"listing instances: {error.found}")
+            return False
+        if not self._looks or self._looks[-1] != listed:
+            old, new = len(listed & self._before), len(listed - self._before)
+            self._ports.journal.note(f"instances: {old} old, {new} new")
+        self._looks.append(listed)
+        return bool(listed) and not listed & self._before
+
+    def replace_instances(self) -> Deploy:
+        """Deploy and wait until no old instance is left and the new build answers alone."""
+        plan, settings = self._plan, self._plan.settings
+        every = settings.strategy.rolling.probe_every
+        clock = ProbingClock(self._ports.clock, self.probes, every=every)
+        ports = replace(self._ports, clock=clock)
+        self._ports.journal.note(
+            f"probing {self._url} every {every:g} s until all {len(self._before)} instances are "
+            "replaced"
+        )
+        try:
+            deploy = deploys.bring_live(
+                ports,
+                plan.stable,
+                plan.artifact,
+                deadline=settings.strategy.deploy_deadline,
+                shared=True,
+                pulse=self._pulse,
+            )
+            self._until_the_old_are_gone(ports)
+            await_build(
+                ports,
+                self._url,
+                build=plan.artifact.commit,
+                health=settings.health,
+                instances=self._service.instances,
+                pulse=self._pulse,
+            )
+        finally:
+            self.probes.end()
+        self.verified = True
+        self._ports.journal.gate(self.sentence())
+        return deploy
+
+    def _pulse(self) -> None:
+        self._look()
+
+    def _until_the_old_are_gone(self, ports: Ports) -> None:
+        until = ports.clock.monotonic() + OLD_GONE
+        while not self._look():
+            if ports.clock.monotonic() >= until:
+                raise OutsideError(
+                    f"Render did not list new instances alone within {OLD_GONE:.0f} s",
+                    remedy="Look at the service's instances at Render, then release again.",
+                )
+            ports.clock.sleep(ports.poll)
+
+    def watch(self) -> None:
+        """Look at the new build's health. Raises :class:`Tripped` where it fails in a row."""
+        settings = self._plan.settings
+        guard = HealthGuard(
+            self._ports.prober, self._url, settings.health, self._plan.artifact.commit
+        )
+        until = self._ports.clock.monotonic() + settings.strategy.rolling.watch
+        looks = 0
+        # A short watch has at least as many looks as can trip the guard.
+        while looks < settings.health.failures or self._ports.clock.monotonic() < until:
+            self._ports.clock.sleep(min(LOOK_EVERY, self._ports.poll))
+            why = guard.look()
+            looks += 1
+            if why:
+                raise Tripped(why)
+
+    def confirm(self, deploy: Deploy) -> None:
+        """See that what was watched is what Render runs still. Raises :class:`Aborted`."""
+        live = deploys.live(self._ports.platform.deploys(self._plan.stable))
+        if live is None or live.identity != self._plan.artifact.identity:
+            raise Aborted(
+                f"deploy {deploy.id} was replaced by {live.id if live else 'something'} while it "
+                "was watched",
+                remedy="Somebody else deployed this service. See its Events at Render.",
+            )
+
+    def observed(self) -> Observed | None:
+        """Return how instances were seen to be replaced; ``None``: none was."""
+        if self._static:
+            return of_static_site(self._old_build, self._plan.artifact.commit, self.probes.builds)
+        if all(look >= self._before for look in self._looks):
+            return None
+        return of_instances(self._before, self._looks)
+
+    def sentence(self) -> str:
+        """Say what was seen, with its numbers."""
+        observed = self.observed()
+        return (f"observed {observed}, " if observed else "") + self.probes.sentence()

@@ -1,0 +1,350 @@
+"""What rolling-ui promises."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from slipway.errors import Refused, SlipwayError, Unreachable
+from slipway.ports import Artifact
+from slipway.release import rolling
+from slipway.release.outcome import Outcome, Result
+from tests.unit.builds import STABLE, commit_of
+from tests.unit.world import World, fail_once, settings
+
+
+def release(world: World, artifact: Artifact, **rules: object) -> Outcome:
+    plan = rolling.Plan(
+        release="77.1-candidate",
+        # Nothing but the one service: no edge, no canary, no PostHog.
+        settings=settings(
+            canary=None, edge=None, strategy={"rolling": {"probe-every": "1s", **rules}}
+        ),
+        stable=STABLE,
+        artifact=artifact,
+    )
+    return rolling.run(plan, world.ports())
+
+
+def fleet(count: int, rollout: str = "one-by-one") -> World:
+    world = World(git=True)
+    world.services[STABLE].instances = count
+    world.rollout = rollout
+    return world
+
+
+def starts(world: World) -> int:
+    return world.calls.count(f"render.start {STABLE}")
+
+
+@pytest.mark.parametrize("rollout", ["one-by-one", "all-at-once"])
+def test_a_good_build_replaces_every_instance_and_how_is_said(rollout: str) -> None:
+    world = fleet(4, rollout)
+    outcome = release(world, world.build("v2"))
+    assert outcome.result is Result.PROMOTED
+    assert world.running(STABLE) == "v2"
+    assert outcome.build == commit_of("v2")
+    assert outcome.previous_build == commit_of("v1")
+    assert outcome.observed == rollout
+    assert f"observed {rollout}, 0 of" in outcome.reason
+    assert "longest gap between good answers 1.00 s" in outcome.reason
+
+
+def test_no_more_is_said_than_was_seen() -> None:
+    world = fleet(4, "in-pairs")
+    outcome = release(world, world.build("v2"))
+    assert (outcome.result, outcome.observed) == (Result.PROMOTED, "unclear")
+
+
+def test_it_is_probed_all_the_time_that_instances_are_replaced() -> None:
+    world = fleet(4, "all-at-once")
+    outcome = release(world, world.build("v2"), watch="1s", **{"probe-every": "100ms"})
+    made = int(outcome.reason.split("0 of ")[1].split()[0])
+    # 40 s of deploy, and 60 s until the last old instance is gone.
+    assert 1000 <= made <= 1200
+
+
+def test_it_is_not_done_before_the_last_old_instance_is_gone_and_the_watch_is_over() -> None:
+    world = fleet(2, "all-at-once")
+    release(world, world.build("v2"), watch="5m")
+    assert world.clock.t >= 40 + 60 + 300
+
+
+def test_a_build_that_loses_a_request_goes_back_and_the_numbers_are_said() -> None:
+    world = fleet(4)
+    outcome = release(world, world.build("v2", drops=1))
+    assert outcome.result is Result.ROLLED_BACK
+    assert world.running(STABLE) == "v1"
+    assert "1 of " in outcome.reason
+    assert "HTTP 502" in outcome.reason
+    assert "longest gap between good answers" in outcome.reason
+    # It was stopped at once, before its deploy was through.
+    assert f"render.cancel {STABLE}" in world.calls
+
+
+def test_as_many_failed_probes_as_allowed_are_said_and_do_not_turn_it_back() -> None:
+    world = fleet(4)
+    outcome = release(world, world.build("v2", drops=2), **{"max-failed-probes": 2})
+    assert outcome.result is Result.PROMOTED
+    assert "2 of " in outcome.reason
+
+
+def test_instances_that_never_become_healthy_leave_the_old_ones_serving() -> None:
+    world = fleet(4)
+    outcome = release(world, world.build("v2", status="update_failed"))
+    assert outcome.result is Result.ROLLED_BACK
+    assert "update_failed" in outcome.reason
+    assert outcome.build == commit_of("v1")
+    assert outcome.observed == ""
+    assert world.running(STABLE) == "v1"
+    assert starts(world) == 1
+
+
+def test_a_build_that_sickens_while_it_is_watched_goes_back() -> None:
+    world = fleet(2)
+    outcome = release(world, world.build("v2", sick_after=60))
+    assert outcome.result is Result.ROLLED_BACK
+    assert "failed 3 times in a row" in outcome.reason
+    assert world.running(STABLE) == "v1"
+
+
+def test_a_short_watch_still_sees_a_build_that_is_sick() -> None:
+    world = fleet(1)
+    assert (
+        release(world, world.build("v2", sick_after=2.5), watch="1s").result is Result.ROLLED_BACK
+    )
+
+
+def test_what_is_live_already_is_seen_to_answer_and_not_deployed_again() -> None:
+    world = World(git=True)
+    outcome = release(world, world.build("v1"))
+    assert outcome.result is Result.UNCHANGED
+    assert starts(world) == 0
+
+
+def test_what_is_live_already_and_sick_is_not_a_success() -> None:
+    world = World(git=True)
+    artifact = world.build("v1", healthy=False)
+    world.services[STABLE].deploys[-1].build = world.builds["v1"]
+    with pytest.raises(SlipwayError, match="did not answer"):
+        release(world, artifact)
+
+
+def test_an_image_goes_back_by_its_digest() -> None:
+    world = World()
+    outcome = release(world, world.build("v2", sick_after=60))
+    assert outcome.result is Result.ROLLED_BACK
+    assert world.running(STABLE) == "v1"
+    assert not [call for call in world.calls if call.startswith("render.roll_back")]
+
+
+def test_a_static_site_is_never_asked_for_instances() -> None:
+    world = World(git=True)
+    world.static = True
+    world.services[STABLE].instances = 1
+    outcome = release(world, world.build("v2"))
+    assert (outcome.result, outcome.observed) == (Result.PROMOTED, "atomic-static")
+    assert f"render.instances {STABLE}" not in world.calls
+
+
+# -- refused ----------------------------------------------------------------------------------
+
+
+def suspended(world: World) -> None:
+    world.services[STABLE].suspended = True
+
+
+def auto_deploying(world: World) -> None:
+    world.services[STABLE].auto_deploy = True
+
+
+def somebody_deploying(world: World) -> None:
+    world.build("v3")
+    world.deploy_by_somebody(STABLE, "v3")
+
+
+def nothing_live(world: World) -> None:
+    world.services[STABLE].deploys.clear()
+
+
+def down(world: World) -> None:
+    world.services[STABLE].deploys[-1].build.healthy = False
+
+
+@pytest.mark.parametrize(
+    ("arrange", "told"),
+    [
+        (suspended, "suspended"),
+        (auto_deploying, "auto-deploy is on"),
+        (somebody_deploying, "another deploy is running"),
+        (nothing_live, "no live deploy"),
+        (down, "does not answer well before anything was changed"),
+    ],
+)
+def test_it_is_refused_with_nothing_changed(arrange: object, told: str) -> None:
+    world = World(git=True)
+    artifact = world.build("v2")
+    assert callable(arrange)
+    arrange(world)
+    with pytest.raises(Refused, match=told):
+        release(world, artifact)
+    assert starts(world) == 0
+
+
+def test_a_build_older_than_the_live_one_is_refused() -> None:
+    world = World(git=True)
+    with pytest.raises(Refused, match="was released before"):
+        release(world, world.build("v0"))
+
+
+# -- other people -----------------------------------------------------------------------------
+
+
+def test_a_deploy_of_the_same_build_is_adopted_and_not_started_twice() -> None:
+    world = World(git=True)
+    artifact = world.build("v2")
+    world.deploy_by_somebody(STABLE, "v2", trigger="api")
+    assert release(world, artifact).result is Result.PROMOTED
+    assert starts(world) == 0
+
+
+def somebody_deploys_at(world: World, call: str, after: float) -> None:
+    world.build("v3")
+
+    def hook(name: str) -> None:
+        if name == call and world.clock.t >= after:
+            world.before = lambda call: None
+            world.deploy_by_somebody(STABLE, "v3", trigger="manual")
+
+    world.before = hook
+
+
+def test_a_deploy_of_somebody_else_meanwhile_is_left_alone_by_a_bad_build() -> None:
+    world = fleet(2)
+    artifact = world.build("v2", sick_after=15)
+    somebody_deploys_at(world, f"render.instances {STABLE}", 40)
+    outcome = release(world, artifact)
+    assert outcome.result is not Result.PROMOTED
+    assert not [c for c in world.calls if c.startswith(("render.cancel", "render.roll_back"))]
+    world.clock.t += 1000
+    assert world.running(STABLE) == "v3"
+
+
+def test_a_build_replaced_while_it_is_watched_is_not_a_success() -> None:
+    world = fleet(2)
+    artifact = world.build("v2")
+    somebody_deploys_at(world, f"render.instances {STABLE}", 40)
+    outcome = release(world, artifact, watch="10m")
+    assert outcome.result is Result.ABORTED
+    assert world.running(STABLE) == "v3"
+    assert f"render.cancel {STABLE}" not in world.calls
+
+
+def test_a_build_replaced_unseen_while_it_is_watched_is_not_a_success() -> None:
+    world = World()
+    # An image whose commit is not known: no answer tells it from another.
+    artifact = dataclasses.replace(world.build("v2"), commit=None)
+    somebody_deploys_at(world, f"render.instances {STABLE}", 40)
+    outcome = release(world, artifact, watch="10m")
+    assert outcome.result is Result.ABORTED
+    assert "was replaced by" in outcome.reason
+    assert world.running(STABLE) == "v3"
+
+
+def test_a_deploy_that_begins_at_the_same_moment_is_left_alone() -> None:
+    world = fleet(2)
+    artifact = world.build("v2")
+    somebody_deploys_at(world, f"render.deploys {STABLE}", 3)
+    outcome = release(world, artifact)
+    assert outcome.result is Result.ABORTED
+    assert "somebody else is deploying" in outcome.reason
+    assert starts(world) == 0
+    assert f"render.cancel {STABLE}" not in world.calls
+
+
+# -- interruptions ----------------------------------------------------------------------------
+
+
+def test_a_cancelled_job_cancels_its_own_deploy_and_touches_nothing_else() -> None:
+    world = fleet(4)
+    world.clock.cancel_at = 25
+    outcome = release(world, world.build("v2"))
+    assert outcome.result is Result.ABORTED
+    assert outcome.build == commit_of("v1")
+    assert not [c for c in world.calls if c.startswith("render.roll_back")]
+    world.clock.t += 1000
+    assert world.running(STABLE) == "v1"
+
+
+def test_a_job_cancelled_when_its_build_is_live_says_what_serves() -> None:
+    world = fleet(2, "all-at-once")
+    world.clock.cancel_at = 60  # old instances are still there: nothing is verified
+    outcome = release(world, world.build("v2"))
+    assert outcome.result is Result.FROZEN
+    assert "is live and was not verified" in outcome.reason
+    world = fleet(2)
+    world.clock.cancel_at = 100  # within the watch
+    outcome = release(world, world.build("v2"))
+    assert outcome.result is Result.ABORTED
+    assert "verified, and not watched to the end" in outcome.reason
+
+
+def test_a_way_back_that_fails_is_for_a_human() -> None:
+    world = fleet(2)
+    world.build("v2", sick_after=60)
+
+    def hook(call: str) -> None:
+        if call.startswith("render.roll_back"):
+            raise Unreachable("no answer", remedy="Try again.")
+
+    world.before = hook
+    outcome = release(world, world.build("v2", sick_after=60))
+    assert outcome.result is Result.FROZEN
+    assert "press Rollback on deploy dep-2" in (outcome.remedy or "")
+
+
+def test_instances_that_cannot_be_listed_are_never_a_success() -> None:
+    world = fleet(2)
+
+    def hook(call: str) -> None:
+        if call.startswith("render.instances") and world.clock.t > 10:
+            raise Unreachable("no answer", remedy="Try again.")
+
+    world.before = hook
+    outcome = release(world, world.build("v2"))
+    assert outcome.result is Result.ABORTED
+    assert world.running(STABLE) == "v1"
+
+
+@pytest.mark.parametrize("queued", [False, True])
+@pytest.mark.parametrize("lost", ["the call", "its answer"])
+@pytest.mark.parametrize("behaviour", [{}, {"sick_after": 20}, {"drops": 1}, {"healthy": False}])
+def test_whatever_call_is_lost_once_no_unverified_build_is_a_silent_success(
+    behaviour: dict[str, object],
+    lost: str,
+    queued: bool,
+) -> None:
+    def play(world: World) -> Result:
+        world.queue_deploys = queued
+        try:
+            artifact = world.build("v2", **behaviour)
+            return release(world, artifact, watch="30s", **{"probe-every": "5s"}).result
+        except (Unreachable, Refused):
+            return Result.REFUSED
+
+    whole = fleet(2)
+    play(whole)
+    assert len(whole.calls) >= 15
+    for at in range(len(whole.calls)):
+        world = fleet(2)
+        fail_once(at, after=lost == "its answer")(world)
+        result = play(world)
+        where = f"call {at} ({whole.calls[at]}) lost {lost}: {result}"
+        world.clock.t += 2000
+        if result is Result.PROMOTED:
+            assert not behaviour, where
+            assert world.running(STABLE) == "v2", where
+        else:
+            assert result in (Result.ROLLED_BACK, Result.ABORTED, Result.REFUSED), where
+            assert world.running(STABLE) == "v1", where

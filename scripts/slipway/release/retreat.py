@@ -10,7 +10,7 @@ from slipway.errors import SlipwayError
 from slipway.ports import Artifact, Deploy, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
-from slipway.release.goback import go_back
+from slipway.release.goback import Theirs, go_back
 from slipway.release.health import await_build
 from slipway.release.outcome import Outcome, Result
 from slipway.text import short
@@ -56,6 +56,7 @@ class Retreat:
                     self._before,
                     image_backed=self._service.image_backed,
                     deadline=self._settings.strategy.deploy_deadline,
+                    only={self._candidate, self._before.identity or ""},
                 )
                 await_build(
                     self._ports,
@@ -64,6 +65,9 @@ class Retreat:
                     health=self._settings.health,
                     instances=self._service.instances,
                 )
+            except Theirs as theirs:
+                self._ports.journal.trouble(theirs.found)
+                return self._leave(error, verified=False, beside="a running deploy")
             except SlipwayError as trouble:
                 return self._frozen(f"{error.found}; going back was not finished: {trouble.found}")
         return Outcome(

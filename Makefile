@@ -1,13 +1,14 @@
 # make demo [SCENARIO=name]   three releases on this machine, through the real actions
 # make test                   all tests
 # make lint                   style, types, workflows, actions
+# make docs                   the tables of docs/, from what is the case
 # make lock [UPGRADE=1]       the hash-locked lists, from requirements/*.in and edge/requirements.in
 # make clean                  removes everything the others made
 #
 # Each does its own set-up. Only HAProxy is installed outside this directory.
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: demo test lint lock clean environment haproxy
+.PHONY: demo test lint docs lock clean environment haproxy
 
 # Where Debian keeps haproxy, and where uv is put on a machine that has none.
 export PATH := $(PATH):/usr/sbin:/usr/local/sbin:$(CURDIR)/.cache/uv/bin
@@ -31,6 +32,9 @@ lint: environment
 	$(bin)/check-jsonschema --builtin-schema vendor.github-workflows $(workflows)
 	$(bin)/check-jsonschema --builtin-schema vendor.github-actions $(actions)
 	$(bin)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+
+docs: environment
+	@$(bin)/python -m tools.reference
 
 lock:
 	@tools/development lock

@@ -8,7 +8,7 @@ from dataclasses import replace
 from slipway import config
 from slipway.clients.clock import SystemClock
 from slipway.clients.probe import HttpProber
-from slipway.errors import SlipwayError, UsageError
+from slipway.errors import Refused, SlipwayError, UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs
 from slipway.ports import Artifact
@@ -82,6 +82,11 @@ def deploy_staging(desk: Desk) -> Report:
     artifact = artifact_of(desk, render(desk), track.service)
 
     def act(ports: Ports, release: str) -> Outcome:
+        if track.frozen:
+            raise Refused(
+                f"staging is frozen: {track.frozen}",
+                remedy="Take `frozen:` out of `staging:` in slipway.yml when it is over.",
+            )
         return staging.run(
             staging.Plan(
                 release=release,

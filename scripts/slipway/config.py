@@ -105,6 +105,13 @@ class Track(_Model):
     service: ServiceId
 
 
+class Staging(Track):
+    """The staging service."""
+
+    frozen: str | None = Field(default=None, min_length=1, max_length=200)
+    """Why nothing is deployed to staging now: Meta's App Review needs it as it is, for example."""
+
+
 class Edge(_Model):
     """The edge in front of the stable and the canary service."""
 
@@ -157,7 +164,7 @@ class Service(_Model):
     """What users open. Only shown."""
     build: BuildName = BuildName()
     health: Health = Health()
-    staging: Track | None = None
+    staging: Staging | None = None
     stable: Track | None = None
     canary: Track | None = None
     edge: Edge | None = None

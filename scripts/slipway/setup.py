@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from slipway import config
 from slipway.clients.clock import SystemClock
@@ -21,8 +22,11 @@ from slipway.release.stop import Stop
 from slipway.release.traffic import Traffic
 from slipway.report.markdown import Report
 
-PATIENT = Patience(attempts=3, read_timeout=10, rate_limit_cap=30)
-"""For Render: the slowest GET then takes about 50 s, well under half of a lease of 180 s."""
+T = TypeVar("T")
+
+PATIENT = Patience(attempts=3, connect_timeout=3, read_timeout=5, rate_limit_cap=30)
+"""For Render: the slowest GET then takes about 30 s, well under half of a lease of 180 s, and a
+cancelled job waits for one attempt at the most."""
 BRISK = Patience(attempts=2, connect_timeout=3, read_timeout=5, rate_limit_cap=15)
 """For PostHog: a raise that hangs keeps sellers unjudged for as long."""
 
@@ -118,9 +122,23 @@ def canary_setup(desk: Desk) -> CanarySetup:
 def stop_of(desk: Desk, ports: Ports) -> Stop:
     """Return the emergency brake, with whatever there is a key for: half of it is enough."""
     keys, edge, posthog = desk.inputs.keys, desk.service.edge, desk.settings.posthog
+
+    def usable(make: Callable[[], T]) -> T | None:
+        """A key that cannot be one must not keep the other half from being used."""
+        try:
+            return make()
+        except UsageError as error:
+            ports.journal.trouble(error.found)
+            return None
+
+    edge_key, flag_key = keys.edge, keys.posthog
     return Stop(
-        edge=_edge_client(desk, ports, edge, keys.edge) if edge and keys.edge else None,
-        flags=_flags(desk, ports, posthog, keys.posthog) if posthog and keys.posthog else None,
+        edge=usable(lambda: _edge_client(desk, ports, edge, edge_key))
+        if edge and edge_key
+        else None,
+        flags=usable(lambda: _flags(desk, ports, posthog, flag_key))
+        if posthog and flag_key
+        else None,
         key=edge.flag if edge else "",
         clock=desk.clock,
         journal=ports.journal,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +160,15 @@ def key_rows() -> dict[str, list[str]]:
     return {row[0].strip("`"): row[1:] for row in tables(SETTINGS_PAGE)["Keys", ""]}
 
 
+def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for below in model.__subclasses__():
+        yield below
+        yield from models_below(below)
+
+
 def test_every_key_of_the_models_is_in_the_reference_and_no_other() -> None:
     found: set[str] = set()
-    models: list[type[BaseModel]] = [config.Config, *config._Model.__subclasses__()]
-    for model in models:
+    for model in models_below(config._Model):
         found |= {info.alias or name for name, info in model.model_fields.items()}
 
     last = {path.rpartition(".")[2].removesuffix("[]") for path in key_rows()}

@@ -79,6 +79,13 @@ def test_a_staging_deploy_that_never_becomes_healthy_fails_and_is_cancelled(calm
     assert_one_error(job, 1, "Deploy failed", "after 6 s", "cancelled")
 
 
+def test_a_staging_that_is_frozen_for_a_review_is_left_alone(calm: Shop) -> None:
+    image, commit = calm.push_image("good", {})
+    frozen = {"services.bot.staging.frozen": "Meta's App Review until Friday"}
+    job = calm.run("deploy-staging", settings=frozen, image=image, commit=commit)
+    assert_one_error(job, 1, "Release refused", "Meta's App Review until Friday", "`frozen:`")
+
+
 def test_an_unknown_status_is_not_a_success(calm: Shop) -> None:
     image, commit = calm.push_image("good", {})
     calm.fault(kind="status", value="warming_up")

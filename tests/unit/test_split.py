@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import comb, fsum
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.judge.split import NOTHING, Decision, Rule, Window, judge
+from slipway.judge.split import NOTHING, Decision, Rule, Window, judge, tail
 from slipway.ports import Counts, EdgeCounts
 
 RULE = Rule(ratio=1.15, alpha=0.05, looks=60, min_errors=3, min_requests=20)
@@ -45,8 +48,10 @@ def test_too_few_requests_hold() -> None:
 
 
 @given(any_counts())
-def test_without_a_control_it_always_holds(candidate: Counts) -> None:
-    assert judge(candidate, NOTHING, RULE).decision is Decision.HOLD
+def test_without_a_control_only_an_outage_is_judged(candidate: Counts) -> None:
+    outage = candidate.requests >= 20 and 2 * candidate.errors >= candidate.requests
+    expected = Decision.ROLLBACK if outage else Decision.HOLD
+    assert judge(candidate, NOTHING, RULE).decision is expected
 
 
 @given(any_counts(), any_counts())
@@ -98,3 +103,14 @@ def test_a_window_never_goes_back(steps: list[tuple[bool, int, int]]) -> None:
         assert now[0].requests == before[0].requests + more_stable
         assert now[1].requests == before[1].requests + more_canary
         before = now
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.floats(0.001, 0.999))
+def test_the_tail_is_the_sum_of_its_terms(hits: int, draws: int, p: float) -> None:
+    terms = (comb(draws, k) * p**k * (1 - p) ** (draws - k) for k in range(hits, draws + 1))
+    assert tail(hits, draws, p) == pytest.approx(fsum(terms), rel=1e-6, abs=1e-12)
+
+
+def test_a_million_errors_are_judged_like_a_few() -> None:
+    assert tail(60_000, 1_000_000, 0.0575) < 1e-20
+    assert tail(57_000, 1_000_000, 0.0575) > 0.9

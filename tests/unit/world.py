@@ -107,6 +107,8 @@ class World:
         self.seconds_of: dict[str, float] = {}
         """How long calls take, by the beginning of their name."""
         self.queue_deploys = False
+        self.silent_while_running = False
+        """Render does not say the build of a deploy before it is live."""
         self.no_canary_traffic = False
         self.flag: Flag | None = Flag(
             id=9, key="release-canary", version=1, active=False, filters={}, share=0, record=None

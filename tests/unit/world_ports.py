@@ -45,12 +45,17 @@ class MemoryRender:
             id=deploy.id,
             status=DeployStatus(raw) if known else DeployStatus.UNKNOWN,
             raw_status=raw,
-            identity=commit_of(name) if self.w.git else digest(name),
+            identity=self._said(name, running=raw == "update_in_progress"),
             reference=commit_of(name) if self.w.git else image(name).reference,
             trigger=deploy.trigger,
             created_at=START + timedelta(seconds=deploy.created),
             finished_at=None,
         )
+
+    def _said(self, name: str, *, running: bool) -> str | None:
+        if running and self.w.silent_while_running:
+            return None
+        return commit_of(name) if self.w.git else digest(name)
 
     def service(self, service_id: str) -> Service:
         with self.w.call(f"render.service {service_id}"):

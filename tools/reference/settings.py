@@ -142,6 +142,8 @@ def kind(node: Mapping[str, Any]) -> str:
         said = "http(s) URL"
     elif "pattern" in node:
         said = f"text matching {code(node['pattern'])}"
+    elif "maxLength" in node:
+        said = f"text, {node['maxLength']} characters at most"
     elif node.get("type") == "array":
         said = f"list of: {kind(node['items'])}"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ class SystemClock(Clock):
         # A signal handler may run in the middle of any call on the same thread. SimpleQueue is
         # documented as safe for that; an Event's lock would deadlock.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._shields = 0
+        self._shields = threading.local()
 
     def now(self) -> datetime:
         """Return the current time, aware, UTC."""
@@ -33,7 +34,7 @@ class SystemClock(Clock):
     def sleep(self, seconds: float) -> None:
         """Wait. Raises :class:`Cancelled` at once when cancelled, even for 0 seconds."""
         seconds = max(0.0, seconds)
-        if self._shields:
+        if getattr(self._shields, "depth", 0):
             time.sleep(seconds)
         elif self.cancelled or self._woken(seconds):
             raise Cancelled(
@@ -57,13 +58,14 @@ class SystemClock(Clock):
     def shielded(self) -> Iterator[None]:
         """Let sleeps end in their own time: for rollback and clean-up, which must not be stopped.
 
-        Holds for every thread, since a rollback acts in several. May be nested.
+        Holds for the thread that asks: one that goes on in the background must not keep the
+        others from being stopped. May be nested.
         """
-        self._shields += 1
+        self._shields.depth = getattr(self._shields, "depth", 0) + 1
         try:
             yield
         finally:
-            self._shields -= 1
+            self._shields.depth -= 1
 
     def _woken(self, seconds: float) -> bool:
         try:

@@ -5,6 +5,9 @@ with probability ``p = r·n1 / (r·n1 + n0)`` for ``n1`` and ``n0`` requests. Th
 when as many errors as were seen on the candidate, or more, would be that unlikely (a binomial
 tail), with the tolerated false alarms of a step shared among its looks (Bonferroni). It therefore
 rolls identical code back in at most ``alpha`` of the steps, however often it looks.
+
+Where the control is nearly idle such a test has no power, so an outage needs no comparison: at
+least half of at least twenty requests failing, while the control does not fail like that.
 """
 
 from __future__ import annotations
@@ -50,6 +53,11 @@ class Verdict:
 def judge(candidate: Counts, control: Counts, rule: Rule) -> Verdict:
     """Compare two tracks over the same time. Zero errors is a count; zero requests is not."""
     seen = f"candidate {_rate(candidate)}, control {_rate(control)}"
+    if _is_outage(candidate) and not _is_outage(control, least=1):
+        return Verdict(
+            decision=Decision.ROLLBACK,
+            sentence=f"at least half of the candidate's requests fail: {seen}",
+        )
     if control.requests == 0:
         return Verdict(decision=Decision.HOLD, sentence=f"no control to compare with: {seen}")
     weight = rule.ratio * candidate.requests
@@ -64,33 +72,52 @@ def judge(candidate: Counts, control: Counts, rule: Rule) -> Verdict:
             sentence=f"more than {rule.ratio:g} times the control's errors "
             f"(chance {chance:.1g} otherwise): {seen}",
         )
-    if candidate.requests < rule.min_requests:
+    if min(candidate.requests, control.requests) < rule.min_requests:
         return Verdict(
             decision=Decision.HOLD,
-            sentence=f"too few requests to judge (at least {rule.min_requests}): {seen}",
+            sentence=f"too few requests to judge (at least {rule.min_requests} each): {seen}",
         )
     return Verdict(decision=Decision.PROMOTE, sentence=f"nothing against it: {seen}")
+
+
+OUTAGE_REQUESTS = 20
+"""Requests of which half must fail before nothing has to be compared any more."""
+
+
+def _is_outage(counts: Counts, least: int = OUTAGE_REQUESTS) -> bool:
+    """Return whether at least half of at least ``least`` requests failed."""
+    return counts.requests >= least and 2 * counts.errors >= counts.requests
 
 
 def tail(hits: int, draws: int, p: float) -> float:
     """Return the probability of ``hits`` or more of ``draws``, each with probability ``p``.
 
-    The binomial tail, summed in logarithms; exact but for rounding.
+    The binomial tail, summed from its first term by the ratio of neighbours
+    ``(n-k)/(k+1) * p/(1-p)``; exact but for rounding. Beyond the mean the terms only fall, so what
+    no longer changes the sum is not added up: a million errors cost no more than a thousand.
     """
     if hits <= 0 or p >= 1:
         return 1.0
-    if p <= 0:
+    if p <= 0 or hits > draws:
         return 0.0
-    base = math.lgamma(draws + 1)
-    terms = (
-        base
-        - math.lgamma(k + 1)
-        - math.lgamma(draws - k + 1)
-        + k * math.log(p)
-        + (draws - k) * math.log1p(-p)
-        for k in range(hits, draws + 1)
+    log_first = (
+        math.lgamma(draws + 1)
+        - math.lgamma(hits + 1)
+        - math.lgamma(draws - hits + 1)
+        + hits * math.log(p)
+        + (draws - hits) * math.log1p(-p)
     )
-    return min(1.0, math.fsum(math.exp(term) for term in terms))
+    odds = p / (1 - p)
+    if hits < draws * p:
+        # Below the mean the other side is the short one.
+        return 1.0 - tail(draws - hits + 1, draws, 1 - p)
+    total = term = 1.0
+    for k in range(hits, draws):
+        term *= (draws - k) / (k + 1) * odds
+        total += term
+        if term < total * 1e-17:
+            break
+    return min(1.0, total * math.exp(log_first))
 
 
 def _rate(counts: Counts) -> str:

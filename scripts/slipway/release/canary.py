@@ -128,6 +128,7 @@ class _Release:
             deadline=self._strategy.deploy_deadline,
             shared=shared,
             pulse=pulse,
+            ours=self.back.deploys,
         )
         self._await_answers(service, pulse=pulse, instances=service.instances)
         return deploy.id
@@ -146,6 +147,7 @@ class _Release:
 
     def _judge(self, phase: Phase, step: Step, text: str, guard: HealthGuard) -> Look:
         """Set the share and watch it for the step's time; return the look for later phases."""
+        self._see_stable_is_as_it_was()
         self._traffic.set(phase, step.share, text)
         look = Look(
             step,
@@ -193,6 +195,7 @@ class _Release:
 
     def _settle(self, look: Look) -> Outcome:
         """Put the build on the stable service; only then is 100 % everywhere."""
+        self._see_stable_is_as_it_was()
         text = "the same build goes to the stable service"
         self._traffic.set(Phase.SETTLING, self._strategy.bake.share, text)
         self.back.stable_touched = True
@@ -201,6 +204,16 @@ class _Release:
         look()
         self._see_it_stayed()
         return self._conclude(deploy_id)
+
+    def _see_stable_is_as_it_was(self) -> None:
+        """What serves beside the candidate must be what it is compared with, and goes back to."""
+        live = deploys.live(self._ports.platform.deploys(self._plan.stable))
+        if live is None or live.id != self._before.live.id:
+            raise Aborted(
+                f"somebody else deployed the stable service during this release "
+                f"({live.id if live else 'nothing is live'})",
+                remedy="What they deployed stays. Look at the service's Events at Render.",
+            )
 
     def _see_it_stayed(self) -> None:
         """Read the stable service once more: somebody may be taking the candidate down."""
@@ -224,10 +237,11 @@ class _Release:
             zero = self._traffic.to_zero(f"the release is over, and {error.found}")
             self._traffic.close(zero, replace(self._before.live, id=deploy_id, identity=build))
             reason = f"{reason}; closing the record: {error.found}"
-        with self._ports.clock.shielded():
-            self.back.scale_canary_back()
         frozen = zero is not None and not zero.safe
         confirmed = zero is None or zero.edge is None
+        if confirmed:
+            with self._ports.clock.shielded():
+                self.back.scale_canary_back()
         return Outcome(
             result=Result.FROZEN if frozen else Result.PROMOTED,
             reason=reason,

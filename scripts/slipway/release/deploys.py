@@ -6,7 +6,7 @@ already live or running is adopted, and what Render says went live is compared w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from slipway.errors import (
@@ -68,13 +68,17 @@ def live(deploys: Sequence[Deploy]) -> Deploy | None:
     return next((d for d in deploys if d.status is DeployStatus.LIVE), None)
 
 
-def cancel_running(ports: Ports, service_id: str, *, only: str | None = None) -> None:
+def cancel_running(
+    ports: Ports, service_id: str, *, only: str | None = None, ids: Collection[str] = ()
+) -> None:
     """Cancel what is still running: a deploy that lands later would undo what comes next.
 
-    ``only`` this build, where other deploys are other people's.
+    ``only`` this build and these ``ids``, where other deploys are other people's. Render may not
+    say yet which build a deploy is, so what was started here is known by its id too.
     """
     for deploy in ports.platform.deploys(service_id):
-        if deploy.status.running and only in (None, deploy.identity):
+        ours = only in (None, deploy.identity) or deploy.id in ids
+        if deploy.status.running and ours:
             ports.platform.cancel_deploy(service_id, deploy.id)
             ports.journal.note(f"cancelled the running deploy {deploy.id} on {service_id}")
 
@@ -87,13 +91,14 @@ def bring_live(
     deadline: float,
     shared: bool = False,
     pulse: Pulse = no_pulse,
+    ours: set[str] | None = None,
 ) -> Deploy:
     """Deploy ``artifact`` and return its deploy once it is live. ``deadline`` in seconds.
 
     Another build's running deploy is cancelled, unless the service is ``shared`` with people who
     deploy it too: then it is theirs, and :class:`Aborted` is raised. Raises :class:`DeployFailed`
     when Render says so or time is up (the deploy is then cancelled), :class:`Aborted` when
-    somebody else replaced or cancelled it.
+    somebody else replaced or cancelled it. The deploy's id is added to ``ours``.
     """
     pulse()
     deploys = ports.platform.deploys(service_id)
@@ -115,6 +120,8 @@ def bring_live(
         pulse()
         started = ports.platform.start_deploy(service_id, artifact)
         adopted = started or find(ports, service_id, known, artifact, pulse)
+    if ours is not None:
+        ours.add(adopted.id)
     ports.journal.note(f"deploy {adopted.id} of {short(artifact.identity)} on {service_id}")
     return wait_live(ports, service_id, adopted, artifact.identity, deadline=deadline, pulse=pulse)
 

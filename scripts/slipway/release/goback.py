@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from slipway.errors import (
     Aborted,
     Cancelled,
@@ -9,18 +11,31 @@ from slipway.errors import (
     NotFound,
     OutsideError,
     Refused,
+    SlipwayError,
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, DeployStatus
 from slipway.release.deploys import Ports, find, live, wait_live
 from slipway.text import short
 
+REPLACED_DEPLOYS = 5
+"""Deploys of it that somebody or something may cancel or replace."""
 FAILED_DEPLOYS = 2
 """Deploys of the build to go back to that may fail: more would only repeat themselves."""
 
 
+class Theirs(Aborted):
+    """Somebody else is deploying the service: going on would fight them."""
+
+
 def go_back(
-    ports: Ports, service_id: str, target: Deploy, *, image_backed: bool, deadline: float
+    ports: Ports,
+    service_id: str,
+    target: Deploy,
+    *,
+    image_backed: bool,
+    deadline: float,
+    only: Collection[str] | None = None,
 ) -> Deploy:
     """Bring the build of an earlier deploy back, by digest or deploy id, never by a ref.
 
@@ -28,9 +43,12 @@ def go_back(
     Render's rollback reuses the artefact of ``target`` (and its environment values). Returns the
     live deploy after two readings agree and nothing newer is pending. A lost call, a cancelled
     deploy or one that slips in is a reason to try again, until ``deadline`` seconds are over.
+
+    Whatever else is being deployed is cancelled. With ``only``, that holds for these builds and
+    deploy ids alone, and any other running deploy raises :class:`Theirs`.
     """
     until = ports.clock.monotonic() + deadline
-    failures = 0
+    tries = _Tries()
     while True:
         why = "another deploy slipped in"
         try:
@@ -40,12 +58,14 @@ def go_back(
                 target,
                 image_backed=image_backed,
                 deadline=max(until - ports.clock.monotonic(), ports.poll),
+                only=only,
             )
-        except (Cancelled, Refused, Unauthorized, NotFound):
+        except (Cancelled, Theirs, Unauthorized, NotFound):
             raise
+        except Refused as error:
+            raise DeployFailed(error.found, remedy=error.remedy) from error
         except (OutsideError, Aborted, DeployFailed) as error:
-            failures += isinstance(error, DeployFailed)
-            if failures >= FAILED_DEPLOYS or ports.clock.monotonic() >= until:
+            if tries.used_up(error) or ports.clock.monotonic() >= until:
                 raise
             why = error.found
         else:
@@ -62,20 +82,46 @@ def go_back(
         ports.clock.sleep(ports.poll)
 
 
+class _Tries:
+    """Counts what went wrong: the same thing again and again will not get better."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._replaced = 0
+
+    def used_up(self, error: SlipwayError) -> bool:
+        """Count ``error``; return whether it is time to stop."""
+        self._failed += isinstance(error, DeployFailed)
+        self._replaced += isinstance(error, Aborted)
+        return self._failed >= FAILED_DEPLOYS or self._replaced >= REPLACED_DEPLOYS
+
+
 def _arrive(
-    ports: Ports, service_id: str, target: Deploy, *, image_backed: bool, deadline: float
+    ports: Ports,
+    service_id: str,
+    target: Deploy,
+    *,
+    image_backed: bool,
+    deadline: float,
+    only: Collection[str] | None,
 ) -> Deploy | None:
     """Bring ``target`` back once; ``None`` when it did not stay, or something newer may land."""
     latest = ports.platform.deploys(service_id)
     coming = [d for d in latest if d.status.running]
     adopted = next((d for d in coming if d.identity == target.identity), None)
     for other in coming:
+        if only is not None and other is not adopted and not {other.id, other.identity} & {*only}:
+            raise Theirs(
+                f"somebody else is deploying {service_id} ({other.id})",
+                remedy="What they deploy is left alone. See the service's Events at Render.",
+            )
         if other is not adopted:
             ports.platform.cancel_deploy(service_id, other.id)
             ports.journal.note(f"cancelled the running deploy {other.id} on {service_id}")
     current = live(latest)
     if adopted is not None:
-        wait_live(ports, service_id, adopted, target.identity, deadline=deadline)
+        # It may hang; half of the time is then left for a deploy of our own.
+        wait_live(ports, service_id, adopted, target.identity, deadline=deadline / 2)
     elif current is None or current.identity != target.identity:
         _redeploy(ports, service_id, target, image_backed=image_backed, deadline=deadline)
     ports.clock.sleep(ports.confirm)

@@ -52,7 +52,7 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
             )
         _refuse_other_deployers(service, plan.artifact)
     url_of(canary, plan.settings.health)
-    latest = ports.platform.deploys(stable.id)
+    latest = ports.platform.deploys(stable.id, limit=100)
     live = deploys.live(latest)
     if live is None or live.identity is None:
         raise Refused(

@@ -64,7 +64,8 @@ def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
         )
     if stop is not None and zero is not None:
         zero.wait(HURRIED if hurry else DEADLINE)
-        outcome = _with_zero(plan, ports, outcome, stop, zero)
+        with ports.clock.shielded():
+            outcome = _with_zero(plan, ports, outcome, stop, zero)
     return replace(outcome, release_id=plan.release)
 
 
@@ -72,9 +73,16 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
     service = deploys.usable(ports, plan.stable)
     history = ports.platform.deploys(plan.stable, limit=100)
     current = deploys.live(history)
-    candidate = zero.was_for if zero else None
+    candidate = zero.was_for(ports.clock.now(), _longest(plan.settings)) if zero else None
     if plan.target == "previous" and candidate and current and current.identity != candidate:
-        return _end_release(plan, ports, candidate, current)
+        arrived = go_back(
+            ports,
+            plan.stable,
+            current,
+            image_backed=service.image_backed,
+            deadline=plan.settings.strategy.deploy_deadline,
+        )
+        return _ended(plan, candidate, arrived, under_way=bool(zero and zero.leased))
     choice = choose(history, plan.target, image_path=service.image_path)
     ports.journal.note(choice.why)
     if choice.target is None:
@@ -103,17 +111,24 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
     )
 
 
-def _end_release(plan: Plan, ports: Ports, candidate: str, current: Deploy) -> Outcome:
-    """A release was under way and stable still runs the build before it: that is the way back."""
-    deploys.cancel_running(ports, plan.stable, only=candidate)
+def _longest(settings: Settings) -> float:
+    """Return for how long a phase may last without the record changing, in seconds."""
+    strategy = settings.strategy
+    steps = [2 * step.for_ for step in (*strategy.steps, strategy.bake)]
+    lease = settings.edge.lease if settings.edge else 0.0
+    return max([strategy.deploy_deadline, *steps]) + lease
+
+
+def _ended(plan: Plan, candidate: str, stays: Deploy, *, under_way: bool) -> Outcome:
+    """A release was under way and stable runs the build before it: that is the way back."""
+    what = "ended the release of" if under_way else "found a dead release of"
     return Outcome(
-        result=Result.PROMOTED_PREVIOUS,
-        reason=f"{plan.actor} ended the release of {short(candidate)}; everybody is on "
-        f"{short(current.identity or current.id)}, which the stable service never left: "
-        f"{plan.reason}",
+        result=Result.PROMOTED_PREVIOUS if under_way else Result.UNCHANGED,
+        reason=f"{plan.actor} {what} {short(candidate)}; everybody is on "
+        f"{short(stays.identity or stays.id)}, which the stable service kept: {plan.reason}",
         remedy="To go further back, press the button again or name a target.",
-        deploy_id=current.id,
-        build=current.identity or "",
+        deploy_id=stays.id,
+        build=stays.identity or "",
         previous_build=candidate,
     )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from slipway.background import Start, Task, in_thread
-from slipway.errors import NotFound, OutsideError, SlipwayError, Unauthorized
+from slipway.errors import NotFound, SlipwayError, Unauthorized
 from slipway.ports import Clock, Edge, EdgeState, Flag, FlagStore, Phase, Record
 from slipway.release.journal import Journal
 
@@ -50,16 +51,20 @@ class Zero:
         return "; ".join(f"not confirmed at {name}: {why}" for name, why in parts.items() if why)
 
     @property
-    def was_for(self) -> str | None:
-        """The candidate of a release that was under way, where either of the two knew it.
+    def leased(self) -> bool:
+        """Whether a release held the edge when it was asked."""
+        return self.state is not None and self.state.lease_remaining > 0
 
-        A record left by a run that died long ago is not under way: its lease has lapsed.
+    def was_for(self, now: datetime, longest: float) -> str | None:
+        """Return the candidate of a release that was under way, where either of the two knew it.
+
+        Without a lease (the edge restarted, or does not answer) a record counts as under way for
+        ``longest`` seconds after its last change; older, its run died long ago.
         """
-        if self.state is not None and self.state.lease_remaining == 0:
-            return None
-        if self.found is not None:
-            return None if self.found.phase is Phase.STABLE else self.found.candidate
-        if self.state is not None and self.state.phase not in (None, Phase.STABLE):
+        if self.found is not None and self.found.phase is not Phase.STABLE:
+            fresh = (now - self.found.since).total_seconds() <= longest
+            return self.found.candidate if self.leased or fresh else None
+        if self.leased and self.state and self.state.phase not in (None, Phase.STABLE):
             return self.state.candidate
         return None
 
@@ -155,7 +160,7 @@ class Stop:
             flag = self._flags.read(self._key)
             if flag is not None and _may_be(record.release, flag):
                 self._flags.write(flag, record)
-        except OutsideError as error:
+        except SlipwayError as error:
             self._journal.trouble(f"writing the record: {error.found}")
 
 

@@ -47,6 +47,8 @@ class Traffic:
         self._stop = Stop(
             edge=edge, flags=flags, key=key, clock=clock, journal=journal, start=start
         )
+        self.start = start
+        """Starts something beside the release."""
         self._flags = flags
         self._edge = edge
         self._clock = clock
@@ -96,10 +98,12 @@ class Traffic:
         is given back and nothing else is touched.
         """
         self._stable = (stable.identity or "", stable.id)
-        self.keep_alive(force=True)
         try:
+            self.keep_alive(force=True)
             flag = self._flags.read(self._key) or self._flags.create(self._key)
             self._flag = self._flags.write(flag, self._record(Phase.DEPLOYING, 0), activate=True)
+        except LeaseTaken:
+            raise
         except Exception:
             self._give_back()
             raise
@@ -136,7 +140,7 @@ class Traffic:
         if not force and self._renewed is not None and now - self._renewed < due:
             return
         try:
-            self._edge.renew(self._release, self._holder, self._lease)
+            state = self._edge.renew(self._release, self._holder, self._lease)
         except Refused as error:
             raise LeaseTaken(error.found, remedy=error.remedy) from error
         except OutsideError as error:
@@ -145,6 +149,12 @@ class Traffic:
             self._journal.trouble(f"renewing the lease: {error.found}")
         else:
             self._renewed = now
+            if state.killed == self._release:
+                raise Aborted(
+                    f"this release was stopped at the edge: {state.why}",
+                    remedy="Somebody or something stopped this release at the edge. "
+                    "Find out why, then release again.",
+                )
 
     def set(self, phase: Phase, share: float, text: str) -> None:
         """Write phase and share, and wait until the edge does it. ``share`` in percent."""

@@ -55,8 +55,16 @@ class Look:
         self._traffic = traffic
         self._guard = guard
         self._journal = journal
-        self._window = Window(traffic.edge.counts())
+        self._window = self._begin()
         self._stable = self._canary = NOTHING
+
+    def _begin(self) -> Window | None:
+        """Start counting, or at the first look at which the edge answers."""
+        try:
+            return Window(self._traffic.edge.counts())
+        except OutsideError as error:
+            self._journal.trouble(f"no counts yet: {error.found}")
+            return None
 
     def __call__(self) -> Verdict:
         """Look once. Raises :class:`Tripped` when the candidate is bad."""
@@ -65,7 +73,9 @@ class Look:
         if unhealthy:
             raise Tripped(unhealthy)
         try:
-            self._stable, self._canary = self._window.add(self._traffic.edge.counts())
+            now = self._traffic.edge.counts()
+            self._window = self._window or Window(now)
+            self._stable, self._canary = self._window.add(now)
         except OutsideError as error:
             verdict = Verdict(decision=Decision.HOLD, sentence=f"no counts: {error.found}")
         else:

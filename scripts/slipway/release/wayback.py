@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from slipway.errors import SlipwayError
 from slipway.ports import Deploy, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
-from slipway.release.goback import go_back
+from slipway.release.goback import Theirs, go_back
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan
-from slipway.release.stop import Zero
+from slipway.release.stop import HURRIED, Zero
 from slipway.release.traffic import Traffic
 
 
@@ -26,6 +27,8 @@ class WayBack:
         self.canary_touched = False
         self.stable_touched = False
         self.scaled = False
+        self.deploys: set[str] = set()
+        """Ids of the deploys this release started or adopted."""
 
     def go(
         self, result: Result, reason: str, remedy: str | None, *, hurry: bool = False
@@ -38,27 +41,45 @@ class WayBack:
         """
         zero = self._traffic.to_zero(reason)
         self._ports.journal.note(f"going back: {reason}")
+        if hurry:
+            return self._hurry(reason, remedy, zero)
         with self._ports.clock.shielded():
             restored = True
             if self.stable_touched and result is Result.ROLLED_BACK:
-                restored = self._restore(
-                    "the stable service", self._before.stable, self._before.live
-                )
+                restored = self._restore(self._before.stable, self._before.live)
             elif self.stable_touched:
                 self._cancel_ours(self._plan.stable)
             if self.canary_touched:
                 self._cancel_ours(self._plan.canary)
-            self.scale_canary_back()
             serving = self._serving()
-            self._traffic.close(zero, serving, hurry=hurry)
-            if self.canary_touched and self._before.canary_live and not hurry:
-                self._restore("the canary service", self._before.canary, self._before.canary_live)
-        return self._outcome(result, reason, remedy, zero, serving if restored else None)
+            self._traffic.close(zero, serving)
+            if zero.edge is None:
+                self.scale_canary_back()
+        outcome = self._outcome(result, reason, remedy, zero, serving if restored else None)
+        if self.canary_touched and self._before.canary_live and zero.edge is None:
+            # Nobody waits for this, so it may be cancelled.
+            self._restore(self._before.canary, self._before.canary_live)
+        return outcome
+
+    def _hurry(self, reason: str, remedy: str | None, zero: Zero) -> Outcome:
+        """The process is about to be killed: ask for what can be asked for, and wait for little."""
+        touched = {
+            self._plan.canary: self.canary_touched,
+            self._plan.stable: self.stable_touched,
+        }
+        tasks = [
+            self._traffic.start(partial(self._cancel_ours, service_id))
+            for service_id, ours in touched.items()
+            if ours
+        ]
+        for task in tasks:
+            task.wait(HURRIED / 2)
+        with self._ports.clock.shielded():
+            self._traffic.close(zero, self._before.live, hurry=True)
+        return self._outcome(Result.ABORTED, reason, remedy, zero, self._before.live)
 
     def _serving(self) -> Deploy:
-        """Return what the stable service runs now."""
-        if not self.stable_touched:
-            return self._before.live
+        """Return what the stable service runs now: somebody may have deployed it meanwhile."""
         try:
             now = deploys.live(self._ports.platform.deploys(self._plan.stable))
         except SlipwayError as error:
@@ -80,20 +101,28 @@ class WayBack:
         candidate = self._plan.artifact.identity
         self._attempt(
             f"cancelling deploys on {service_id}",
-            lambda: deploys.cancel_running(self._ports, service_id, only=candidate),
+            lambda: deploys.cancel_running(
+                self._ports, service_id, only=candidate, ids=self.deploys
+            ),
         )
 
-    def _restore(self, what: str, service: Service, target: Deploy) -> bool:
-        return self._attempt(
-            f"putting {what} back",
-            lambda: go_back(
+    def _restore(self, service: Service, target: Deploy) -> bool:
+        """Put a service back; what somebody else deploys there is left to them."""
+        try:
+            go_back(
                 self._ports,
                 service.id,
                 target,
                 image_backed=service.image_backed,
                 deadline=self._plan.settings.strategy.deploy_deadline,
-            ),
-        )
+                only={self._plan.artifact.identity, *self.deploys},
+            )
+        except Theirs as error:
+            self._ports.journal.trouble(f"{error.found}: it is left to them")
+        except SlipwayError as error:
+            self._ports.journal.trouble(f"putting {service.name} back: {error.found}")
+            return False
+        return True
 
     def _attempt(self, what: str, act: Callable[[], object]) -> bool:
         """Do something that must not stop the way back; say so where it fails."""

@@ -16,6 +16,7 @@ from slipway.__main__ import _outputs
 from slipway.config import load
 from slipway.errors import UsageError
 from slipway.inputs import Inputs, Verb
+from slipway.ports import Artifact
 from slipway.release.outcome import Outcome, Result
 
 ROOT = Path(__file__).parents[2]
@@ -181,6 +182,16 @@ def test_the_code_uses_every_input_of_an_action_for_what_it_is(verb: str) -> Non
     for name in read(ACTIONS[verb])["inputs"]:
         _, of, expected = READ[name]
         assert of(got) == expected, name
+
+
+def test_image_and_commit_become_what_is_deployed() -> None:
+    commit = "c" * 40
+    of_image = read_inputs("release", given("release")).artifact(image_backed=True)
+    bare = {name: value for name, value in given("release").items() if name != "SLIPWAY_IMAGE"}
+    of_git = read_inputs("release", bare).artifact(image_backed=False)
+
+    assert of_image == Artifact(kind="image", reference=DIGEST, commit=commit)
+    assert of_git == Artifact(kind="commit", reference=commit, commit=commit)
 
 
 @each_action

@@ -2,6 +2,7 @@
 # make test                   all tests
 # make screens                pictures of the comment and the summary, in out/screens
 # make lint                   style, types, workflows, actions
+# make docs                   the tables of docs/, from what is the case
 # make lock [UPGRADE=1]       the hash-locked lists, from requirements/*.in and edge/requirements.in
 # make clean                  removes everything the others made
 #
@@ -9,7 +10,7 @@
 # directory.
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: demo test screens lint lock clean environment haproxy chromium mermaid
+.PHONY: demo test screens lint docs lock clean environment haproxy chromium mermaid
 
 # Where Debian keeps haproxy, and where uv is put on a machine that has none.
 export PATH := $(PATH):/usr/sbin:/usr/local/sbin:$(CURDIR)/.cache/uv/bin
@@ -37,6 +38,9 @@ lint: environment
 	$(bin)/check-jsonschema --builtin-schema vendor.github-workflows $(workflows)
 	$(bin)/check-jsonschema --builtin-schema vendor.github-actions $(actions)
 	$(bin)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+
+docs: environment
+	@$(bin)/python -m tools.reference
 
 lock:
 	@tools/development lock

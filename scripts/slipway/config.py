@@ -226,12 +226,14 @@ class Config(_Model):
         )
 
 
+def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
 _KEYS = sorted(
-    {
-        info.alias or name
-        for model in _Model.__subclasses__()
-        for name, info in model.model_fields.items()
-    }
+    {info.alias or name for model in _models(_Model) for name, info in model.model_fields.items()}
 )
 """Every key there is, to find what a misspelt one was meant to be."""
 

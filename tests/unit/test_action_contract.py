@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import yaml
 
+from slipway import inputs
+from slipway.__main__ import _outputs
 from slipway.config import load
-from slipway.inputs import Verb
+from slipway.errors import UsageError
+from slipway.inputs import Inputs, Verb
+from slipway.ports import Artifact
+from slipway.release.outcome import Outcome, Result
 from slipway.release.rolling import OLD_GONE
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +119,170 @@ def test_an_input_is_required_or_has_a_default_and_the_default_is_text(verb: str
         assert declared["description"].strip().endswith((".", "`.")), name
 
 
+class Asked(Mapping[str, str]):
+    """An environment that remembers which of the suite's variables were looked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_ = values
+        self.names: set[str] = set()
+
+    def __getitem__(self, key: str) -> str:
+        if key.startswith("SLIPWAY_"):
+            self.names.add(key)
+        return self.values_[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+DIGEST = "registry.example/bot@sha256:" + "b" * 64
+# For every input: a value that is not its default, and what the code makes of it.
+READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
+    "service": ("bot", lambda i: i.service, "bot"),
+    "image": (DIGEST, lambda i: i.image, DIGEST),
+    "commit": ("c" * 40, lambda i: i.commit, "c" * 40),
+    "config": ("other.yml", lambda i: i.config, Path("other.yml")),
+    "target": ("dep-1", lambda i: i.target, "dep-1"),
+    "reason": ("it is slow", lambda i: i.reason, "it is slow"),
+    "render-api-key": ("key-1", lambda i: i.keys.render, "key-1"),
+    "posthog-api-key": ("key-2", lambda i: i.keys.posthog, "key-2"),
+    "edge-token": ("key-3", lambda i: i.keys.edge, "key-3"),
+    "github-token": ("key-4", lambda i: i.keys.github, "key-4"),
+    "comment": ("false", lambda i: i.comment, False),
+    "summary": ("false", lambda i: i.summary, False),
+}
+
+
+def given(verb: str) -> dict[str, str]:
+    """Return the variables of an action whose every input has a value that is not its default."""
+    return {variable(name): READ[name][0] for name in read(ACTIONS[verb])["inputs"]}
+
+
+def read_inputs(verb: str, environ: Mapping[str, str]) -> Inputs:
+    return inputs.read(environ, next(known for known in get_args(Verb) if known == verb))
+
+
+def test_the_code_reads_the_inputs_that_actions_have_and_no_others() -> None:
+    declared: set[str] = set()
+    looked_for: set[str] = set()
+    for verb, path in ACTIONS.items():
+        declared |= {variable(name) for name in read(path)["inputs"]}
+        environ = Asked(given(verb) | {"SLIPWAY_REASON": "because"})
+        read_inputs(verb, environ)
+        looked_for |= environ.names
+
+    assert looked_for == declared
+
+
+@each_action
+def test_the_code_uses_every_input_of_an_action_for_what_it_is(verb: str) -> None:
+    got = read_inputs(verb, given(verb))
+
+    for name in read(ACTIONS[verb])["inputs"]:
+        _, of, expected = READ[name]
+        assert of(got) == expected, name
+
+
+def test_image_and_commit_become_what_is_deployed() -> None:
+    commit = "c" * 40
+    of_image = read_inputs("release", given("release")).artifact(image_backed=True)
+    bare = {name: value for name, value in given("release").items() if name != "SLIPWAY_IMAGE"}
+    of_git = read_inputs("release", bare).artifact(image_backed=False)
+
+    assert of_image == Artifact(kind="image", reference=DIGEST, commit=commit)
+    assert of_git == Artifact(kind="commit", reference=commit, commit=commit)
+
+
+@each_action
+def test_an_input_is_required_where_the_code_needs_it_and_is_named_where_it_is_missing(
+    verb: str,
+) -> None:
+    for name, declared in read(ACTIONS[verb])["inputs"].items():
+        environ = given(verb)
+        del environ[variable(name)]
+        if not declared["required"]:
+            read_inputs(verb, environ)
+            continue
+        with pytest.raises(UsageError, match=f"`{name}` is missing"):
+            read_inputs(verb, environ)
+
+
+@each_action
+def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
+    for name in {"image", "commit", "target", "comment", "summary"} & set(
+        read(ACTIONS[verb])["inputs"]
+    ):
+        with pytest.raises(UsageError, match=f"`{name}` is '!'"):
+            read_inputs(verb, given(verb) | {variable(name): "!"})
+
+
+@each_action
+def test_a_default_is_the_same_in_the_action_and_in_the_code(verb: str) -> None:
+    declared = read(ACTIONS[verb])["inputs"]
+    needed = {n: READ[n][0] for n in declared if declared[n]["required"]}
+    bare = read_inputs(verb, {variable(n): v for n, v in needed.items()} | {"GITHUB_SHA": "d" * 40})
+    at_github = {"${{ github.sha }}": "d" * 40, "${{ github.token }}": None, "": None}
+
+    for name, parts in declared.items():
+        if parts["required"]:
+            continue
+        default = parts["default"]
+        value = READ[name][1](bare)
+        if default in ("true", "false"):
+            assert value is (default == "true"), name
+        else:
+            assert value == at_github.get(default, default) or str(value) == default, name
+
+
+def test_the_code_writes_the_outputs_that_actions_have_and_no_others() -> None:
+    declared: set[str] = set()
+    for path in ACTIONS.values():
+        declared |= set(read(path)["outputs"])
+    began, ended = datetime(2026, 1, 5, 12, tzinfo=UTC), datetime(2026, 1, 5, 12, 1, tzinfo=UTC)
+    written = _outputs(
+        Outcome(
+            result=Result.PROMOTED,
+            reason="why",
+            release_id="7.1",
+            deploy_id="dep-1",
+            build="new",
+            previous_build="old",
+            share=5.0,
+            started_at=began,
+            finished_at=ended,
+            seconds_to_zero=0.25,
+            observed="one-by-one",
+        )
+    )
+
+    assert written == {
+        "result": "promoted",
+        "reason": "why",
+        "release-id": "7.1",
+        "deploy-id": "dep-1",
+        "build": "new",
+        "previous-build": "old",
+        "share": "5",
+        "started-at": "2026-01-05T12:00:00.000+00:00",
+        "finished-at": "2026-01-05T12:01:00.000+00:00",
+        "seconds": "60.0",
+        "seconds-to-zero": "0.250",
+        "observed": "one-by-one",
+    }
+    assert set(written) == declared
+
+
+@each_action
+def test_the_output_result_names_every_result_there_is(verb: str) -> None:
+    told = words(read(ACTIONS[verb])["outputs"]["result"]["description"])
+    listed = told.removeprefix("How it ended: ").partition(".")[0]
+
+    assert sorted(re.split(r", | or ", listed)) == sorted(Result)
+
+
 @pytest.mark.parametrize("kind", ["inputs", "outputs"])
 def test_one_word_means_one_thing_everywhere(kind: str) -> None:
     said: dict[str, set[str]] = {}
@@ -145,7 +315,10 @@ def test_a_reusable_workflow_takes_and_passes_every_input_of_its_action(verb: st
             assert expression == f"${{{{ secrets.{secret(name)} }}}}"
             assert secret(name) in call["secrets"]
         else:
-            assert re.fullmatch(rf"\$\{{\{{ inputs\.{name}( \|\| [\w.]+)? \}}\}}", expression)
+            # Where the action's default is an expression, the workflow's is empty: it says it here.
+            computed = re.fullmatch(r"\$\{\{ ([\w.]+) \}\}", inputs[name].get("default", ""))
+            otherwise = f" || {computed[1]}" if computed else ""
+            assert expression == f"${{{{ inputs.{name}{otherwise} }}}}"
             assert call["inputs"][name]["required"] is inputs[name]["required"]
     own = {"environment", "timeout-minutes"}
     assert set(call["inputs"]) | {n.lower().replace("_", "-") for n in call["secrets"]} == (

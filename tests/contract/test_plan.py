@@ -1,0 +1,391 @@
+"""The plan, sentence by sentence, in its user's words. docs/plan.md says which stand open.
+
+Releases run in the world in memory on a virtual clock, with the example's slipway.yml.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import re
+from typing import Any
+
+import pytest
+import responses
+import yaml
+from responses import matchers
+
+from slipway import config
+from slipway.clients.render import Render
+from slipway.ports import Phase
+from slipway.release import canary, rollback, rolling
+from slipway.release.journal import Journal
+from slipway.release.outcome import Outcome, Result
+from slipway.release.preflight import Plan
+from slipway.report.markdown import Report
+from slipway.report.publisher import Publisher, Where
+from tests.contract.markdown import ROOT
+from tests.unit.builds import CANARY, OTHER, STABLE, STAGING, digest, image
+from tests.unit.test_report import FakeForge
+from tests.unit.world import World
+
+MINUTE = 60.0
+EXAMPLE = ROOT / "examples/livestreamsell"
+OLD_ERRORS = 0.02
+"""Share of requests that the old build answers with a 5xx where a test needs some."""
+
+
+def example() -> config.Service:
+    """Return the bot of the example, at the services that the world has."""
+    text = (EXAMPLE / "slipway.yml").read_text(encoding="utf-8")
+    bot = yaml.safe_load(text)["services"]["bot"]
+    tracks = {"stable": STABLE, "canary": CANARY, "staging": STAGING}
+    bot |= {track: {"service": service} for track, service in tracks.items()}
+    whole = yaml.safe_dump({"version": 1, "services": {"bot": bot}})
+    return config.parse(whole).services["bot"]
+
+
+class Film:
+    """One release of a new version, and who was on it at each second."""
+
+    def __init__(self, world: World, **behaviour: Any) -> None:
+        self.world = world
+        self.shares: list[tuple[float, float]] = []
+        world.before = lambda call: self.shares.append((world.clock.t, world.effective_share()))
+        artifact = world.build("new", **behaviour)
+        ports = world.ports()
+        plan = Plan(
+            release="77.1-new",
+            settings=example(),
+            stable=STABLE,
+            canary=CANARY,
+            artifact=artifact,
+        )
+        traffic = world.traffic(ports, plan.release, artifact.identity)
+        self.outcome: Outcome = canary.run(plan, ports, traffic)
+
+    def seconds_at(self, share: float) -> float:
+        """Return from the first to the last moment at which this share was in force."""
+        times = [at for at, seen in self.shares if seen == share]
+        return times[-1] - times[0] if times else 0.0
+
+    @property
+    def first_share(self) -> float:
+        return next(share for _, share in self.shares if share > 0)
+
+    @property
+    def seconds_with_sellers(self) -> float:
+        """Return from the first seller on the new version to nobody on it."""
+        began = next(at for at, share in self.shares if share > 0)
+        ended = next((at for at, share in self.shares if at > began and share == 0), None)
+        return (self.world.clock.t if ended is None else ended) - began
+
+
+def busy(errors: float = 0.0) -> World:
+    """A world with much traffic, whose old build answers this share of it with a 5xx."""
+    world = World()
+    world.requests_per_second = 20_000
+    world.builds["v1"].error_rate = errors
+    return world
+
+
+def workflow(path: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    # YAML 1.1 reads the key `on` as true.
+    return {"on" if key is True else str(key): value for key, value in loaded.items()}
+
+
+RELEASE = "examples/livestreamsell/.github/workflows/release.yml"
+BUTTON = "examples/livestreamsell/.github/workflows/promote-previous-build.yml"
+
+
+# -- D2 ------------------------------------------------------------------------------------
+
+
+def test_d2_production_waits_for_staging() -> None:
+    jobs = workflow(RELEASE)["jobs"]
+    staging = {name for name, job in jobs.items() if "deploy-staging.yml" in job.get("uses", "")}
+    (production,) = (job for job in jobs.values() if "canary-prod.yml" in job.get("uses", ""))
+
+    assert staging <= set(production["needs"])
+    assert "if" not in production, "a failed staging must end the workflow"
+    (bot,) = (jobs[name] for name in staging if jobs[name]["with"]["service"] == "bot")
+    assert bot["with"]["image"] == production["with"]["image"], "QA saw the very same image"
+
+
+# -- D4 ------------------------------------------------------------------------------------
+
+
+def test_d4_the_new_version_goes_to_five_percent_of_sellers() -> None:
+    film = Film(World())
+
+    assert film.first_share == 5
+    requests = film.world.counts
+    assert requests["canary"][0] > 0
+
+
+def test_d4_stable_errors_are_watched_for_ten_minutes() -> None:
+    film = Film(World())
+
+    assert film.seconds_at(5) >= 10 * MINUTE
+    five = [at for at, share in film.shares if share == 5]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(five)]
+    assert max(gaps) <= 10, "and looked at every ten seconds"
+
+
+def test_d4_errors_that_are_not_stable_keep_it_from_everybody() -> None:
+    film = Film(busy(OLD_ERRORS), error_rate=2 * OLD_ERRORS)
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert film.world.max_share_seen == pytest.approx(0.05)
+    assert film.world.running(STABLE) == "v1"
+
+
+def test_d4_then_it_goes_to_everybody() -> None:
+    film = Film(busy(OLD_ERRORS), error_rate=OLD_ERRORS)
+
+    assert film.outcome.result is Result.PROMOTED
+    assert film.world.running(STABLE) == "new"
+    assert film.world.effective_share() == 0, "nobody is left on the other track"
+
+
+# -- D7 ------------------------------------------------------------------------------------
+
+
+def rolled(**behaviour: Any) -> tuple[World, Outcome]:
+    """Release a new dashboard, as the example's slipway.yml says, to four instances."""
+    text = (EXAMPLE / "slipway.yml").read_text(encoding="utf-8")
+    dashboard = yaml.safe_load(text)["services"]["dashboard"]
+    dashboard |= {"stable": {"service": STABLE}, "staging": {"service": STAGING}}
+    whole = yaml.safe_dump({"version": 1, "services": {"dashboard": dashboard}})
+    world = World(git=True)
+    world.services[STABLE].instances = 4
+    plan = rolling.Plan(
+        release="77.1-new",
+        settings=config.parse(whole).services["dashboard"],
+        stable=STABLE,
+        artifact=world.build("new", **behaviour),
+    )
+    return world, rolling.run(plan, world.ports())
+
+
+def test_d5_a_rolling_update_of_the_dashboard() -> None:
+    world, outcome = rolled()
+
+    assert outcome.result is Result.PROMOTED
+    assert outcome.observed == "one-by-one"
+    assert world.running(STABLE) == "new"
+    assert not [call for call in world.calls if call.startswith(("edge", "flags"))]
+
+
+def test_d5_the_service_is_never_interrupted() -> None:
+    _, outcome = rolled()
+
+    assert re.search(r"\b0 of [1-9]\d+ probes failed", outcome.reason), outcome.reason
+
+
+def test_d5_a_build_that_interrupts_it_goes_back() -> None:
+    world, outcome = rolled(drops=1)
+
+    assert outcome.result is Result.ROLLED_BACK
+    assert world.running(STABLE) == "v1"
+
+
+def test_d7_three_failed_health_checks_in_a_row_roll_back() -> None:
+    assert example().health.failures == 3
+    film = Film(World(), sick_after=3 * MINUTE)
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert "failed 3 times in a row" in film.outcome.reason
+    assert film.world.running(STABLE) == "v1"
+    assert film.world.running(CANARY) == "v1"
+
+
+def test_d7_two_failed_health_checks_do_not() -> None:
+    world = World()
+    sick = [(3 * MINUTE, 3 * MINUTE + 20), (6 * MINUTE, 6 * MINUTE + 20)]
+    probes: list[int] = []
+    flow = world.flow
+
+    def sometimes() -> None:
+        flow()
+        build = world.builds.get("new")
+        if build is not None:
+            build.healthy = not any(a <= world.clock.t < b for a, b in sick)
+            if not build.healthy:
+                probes.append(1)
+
+    world.flow = sometimes  # type: ignore[method-assign]
+    film = Film(world)
+
+    assert len(probes) >= 4, "the health check did fail, twice for a while"
+    assert film.outcome.result is Result.PROMOTED
+
+
+def test_d7_errors_that_rise_by_more_than_15_percent_roll_back_in_the_first_minute() -> None:
+    film = Film(busy(OLD_ERRORS), error_rate=1.3 * OLD_ERRORS)
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert "1.15 times the control's errors" in film.outcome.reason
+    assert film.seconds_with_sellers <= MINUTE
+
+
+def test_d7_errors_that_rise_by_less_do_not() -> None:
+    film = Film(busy(OLD_ERRORS), error_rate=1.1 * OLD_ERRORS)
+
+    assert film.outcome.result is Result.PROMOTED
+
+
+# -- D8 ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [BUTTON, ".github/workflows/rollback.yml"])
+def test_d8_promote_previous_build_is_a_button(path: str) -> None:
+    button = workflow(path)
+
+    assert button["name"] == "Promote Previous Build"
+    assert button["on"]["workflow_dispatch"]["inputs"]["target"]["default"] == "previous"
+
+
+def test_d8_the_button_brings_the_previous_build_back() -> None:
+    world = World()
+    assert world.running(STABLE) == "v1"
+    ports = world.ports()
+    plan = rollback.Plan(
+        release="88.1-rollback",
+        settings=example(),
+        stable=STABLE,
+        target="previous",
+        reason="orders are lost",
+        actor="ana",
+        holder=OTHER,
+    )
+    outcome = rollback.run(plan, ports, world.stop(ports))
+
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert world.running(STABLE) == "v0"
+    assert outcome.build == digest("v0")
+
+
+# -- D10 -----------------------------------------------------------------------------------
+
+
+def test_d10_every_action_is_a_composite_one_that_runs_python() -> None:
+    actions = [ROOT / "action.yml", *ROOT.glob("actions/*/action.yml")]
+    assert len(actions) > 1
+    for path in actions:
+        runs = yaml.safe_load(path.read_text(encoding="utf-8"))["runs"]
+        assert runs["using"] == "composite"
+        for step in runs["steps"]:
+            assert re.search(r"/scripts/run\" [\w-]+$", step["run"])
+    run = (ROOT / "scripts/run").read_text(encoding="utf-8")
+    assert re.search(r"(?m)^exec \"\$python\" ", run)
+    assert 'runpy.run_module("slipway"' in run
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["action.yml", "actions/", "scripts/", "tests/", ".github/workflows/", "requirements.txt"],
+)
+def test_d10_the_files_are_where_they_were_asked_for(name: str) -> None:
+    assert (ROOT / name).is_dir() is name.endswith("/")
+    assert (ROOT / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "module"),
+    [
+        ("PyGithub", "github"),
+        ("requests", "requests"),
+        ("pyyaml", "yaml"),
+        ("posthog", "posthog"),
+        ("pytest", "pytest"),
+        ("responses", "responses"),
+    ],
+)
+def test_d10_the_named_packages_are_used(package: str, module: str) -> None:
+    listed = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert re.search(rf"(?m)^{package}\b", listed)
+
+    imported: set[str] = set()
+    for folder in ("scripts", "tests/unit", "tests/edge", "tests/sandbox"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    imported.add(node.module.partition(".")[0])
+    assert module in imported
+
+
+def test_d10_it_talks_to_the_render_api() -> None:
+    api = config.Render().api_url
+    assert api == "https://api.render.com/v1"
+    with responses.RequestsMock() as mocked:
+        url = f"{api}/services/{STABLE}/deploys"
+        mocked.post(url, status=202, match=[matchers.header_matcher({"Authorization": "Bearer k"})])
+        answer = Render("k", base_url=api).start_deploy(STABLE, image("new"))
+
+        assert answer is None, "202: Render has queued the deploy"
+        assert json.loads(mocked.calls[0].request.body or "") == {
+            "imageUrl": image("new").reference
+        }
+
+
+def test_d10_a_step_is_gated_on_the_counts_of_the_edge() -> None:
+    world = World()
+    world.no_canary_traffic = True
+    film = Film(world)
+
+    assert film.outcome.result is not Result.PROMOTED
+    assert film.world.max_share_seen == pytest.approx(0.05)
+    assert film.world.running(STABLE) == "v1"
+
+
+def test_d10_status_is_posted_to_the_pull_request() -> None:
+    forge = FakeForge()
+    told = Report(verb="canary-prod", service="bot", actor="ana", candidate=digest("new"))
+    where = Where(
+        ref="a" * 40,
+        environment="production/bot",
+        production=True,
+        task="deploy",
+        pull_request=None,
+        comment=True,
+        payload={},
+    )
+    publisher = Publisher(forge, where, told, lambda text: None)
+    Journal(World().clock, told.entries.append, publisher).phase(Phase.CANARY, "5 %", 5)
+    told.outcome = Outcome(result=Result.PROMOTED, reason="nothing against it")
+    publisher.finish()
+
+    assert list(forge.comments) == [12]
+    assert "everybody is on the new build" in next(iter(forge.comments.values()))
+    assert forge.states[-1] == "success"
+
+
+@pytest.mark.parametrize("path", [RELEASE, BUTTON])
+def test_d10_it_is_used_from_workflow_yaml(path: str) -> None:
+    used = [job.get("uses", "") for job in workflow(path)["jobs"].values()]
+    ours = [name for name in used if name.startswith("slipway-deploy/slipway/")]
+
+    assert ours
+    for name in ours:
+        file = name.removeprefix("slipway-deploy/slipway/").partition("@")[0]
+        assert "workflow_call" in workflow(file)["on"]
+
+
+def test_d10_it_is_triggered_on_merge_to_main() -> None:
+    release = workflow(RELEASE)
+
+    assert release["on"] == {"push": {"branches": ["main"]}}
+    assert "canary-prod.yml" in str(release["jobs"])
+
+
+@pytest.mark.parametrize("path", [BUTTON, ".github/workflows/rollback.yml"])
+def test_d10_rollback_is_by_workflow_dispatch(path: str) -> None:
+    button = workflow(path)
+
+    assert "workflow_dispatch" in button["on"]
+    assert any("rollback" in str(job) for job in button["jobs"].values())

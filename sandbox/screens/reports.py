@@ -134,8 +134,7 @@ def _rolled_back() -> _Telling:
     told.end(
         Result.ROLLED_BACK,
         "9.0 % of 200 answers of the new build were errors, 0.4 % on the build before",
-        remedy="Look at the errors of the new build in Render's log, mend them and merge again. "
-        "This build is marked bad and is not released again.",
+        remedy="Read the candidate's log at Render, mend it, and merge a fix.",
         build=GOOD,
         previous_build=GOOD,
         share=0.0,

@@ -253,3 +253,21 @@ def test_an_edge_that_follows_another_flag_is_found_out_before_anything_changes(
     with pytest.raises(Refused, match="follows the flag 'release-canry'"):
         release(world, world.build("v2"))
     assert not [c for c in world.calls if "write" in c or "start" in c]
+
+
+@pytest.mark.parametrize("service", [CANARY, STABLE])
+def test_a_deploy_that_goes_live_with_another_build_is_never_a_success(service: str) -> None:
+    """Render built or pulled something else than was asked for: the read-back finds it."""
+    world = World()
+    artifact = world.build("v2")
+    other = world.builds["v1"]
+
+    def swap(call: str) -> None:
+        if call == f"render.start {service}":
+            world.services[service].deploys[-1].build = other
+
+    world.after = swap
+    outcome = release(world, artifact, **SHORT)
+    assert outcome.result is Result.ABORTED
+    assert "went live with" in outcome.reason
+    assert_everybody_is_on(world, "v1")

@@ -8,6 +8,7 @@
     │   ├── Unauthorized    3  the key was not accepted
     │   ├── NotFound        3  what was asked for does not exist there
     │   ├── Unreachable     3  no answer at all, or none in time
+    │   ├── NotOnThisPlan   3  the workspace's plan does not include it
     │   └── FlagConflict    3  somebody else changed the flag since it was read
     └── Aborted             4  a person, the runner or a lost lease stopped the release
         ├── Cancelled       4  the job is being cancelled: seconds are left to go back
@@ -83,6 +84,12 @@ class Unreachable(OutsideError):
     """No answer, or none within the deadline."""
 
     title = "Outside service unreachable"
+
+
+class NotOnThisPlan(OutsideError):
+    """The plan of the workspace does not include what was asked for."""
+
+    title = "Not on this plan"
 
 
 class FlagConflict(OutsideError):

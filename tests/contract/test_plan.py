@@ -27,7 +27,7 @@ from slipway.report.markdown import Report
 from slipway.report.publisher import Publisher, Where
 from tests.contract.markdown import ROOT
 from tests.unit.builds import CANARY, OTHER, STABLE, STAGING, digest, image
-from tests.unit.test_report import FakeForge
+from tests.unit.forge import FakeForge
 from tests.unit.world import World
 
 MINUTE = 60.0

@@ -187,7 +187,7 @@ def test_a_posthog_that_hangs_does_not_hold_the_way_back() -> None:
 def test_a_build_older_than_what_is_live_is_refused() -> None:
     world = World()
     world.seed(STABLE, "v2", "v3")
-    with pytest.raises(Refused, match="was released before"):
+    with pytest.raises(Refused, match="is behind"):
         release(world, world.build("v1"))
 
 

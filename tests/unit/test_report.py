@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
 from html import unescape
-from typing import Any
 
 import cmarkgfm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.errors import Unauthorized
-from slipway.ports import Counts, Deployment, Phase
+from slipway.ports import Counts, Phase
 from slipway.release.journal import Journal
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, description, headline, markdown
 from slipway.report.publisher import Publisher, Where
 from slipway.report.sticky import parse
 from slipway.text import code, escape, one_line
+from tests.unit.forge import FakeForge
 from tests.unit.world import VirtualClock
 
 
@@ -104,48 +102,6 @@ def test_a_code_span_cannot_be_left(text: str) -> None:
     assert fence[0] not in re.findall(r"`+", inside)
     assert "|" not in shown
     assert "\n" not in shown
-
-
-class FakeForge:
-    """GitHub, remembering what it was told."""
-
-    def __init__(self, fail: bool = False) -> None:
-        self.fail = fail
-        self.states: list[str] = []
-        self.comments: dict[int, str] = {}
-        self.certain: list[bool] = []
-
-    def start_deployment(
-        self, *, ref: str, environment: str, task: str, payload: Mapping[str, Any], production: bool
-    ) -> Deployment:
-        if self.fail:
-            raise Unauthorized("the token may not do that", remedy="deployments: write")
-        return Deployment(id=1, environment=environment)
-
-    def set_status(
-        self,
-        deployment: Deployment,
-        state: str,
-        *,
-        description: str,
-        log_url: str | None,
-        environment_url: str | None,
-    ) -> None:
-        self.states.append(state)
-
-    def pull_request(self, commit: str) -> int | None:
-        return 12
-
-    def comment(
-        self,
-        pull_request: int,
-        marker: str,
-        merge: Callable[[Sequence[str]], str],
-        *,
-        certain: bool,
-    ) -> None:
-        self.comments[pull_request] = merge(list(self.comments.values()))
-        self.certain.append(certain)
 
 
 def publish(

@@ -194,7 +194,7 @@ def test_it_is_refused_with_nothing_changed(arrange: object, told: str) -> None:
 
 def test_a_build_older_than_the_live_one_is_refused() -> None:
     world = World(git=True)
-    with pytest.raises(Refused, match="was released before"):
+    with pytest.raises(Refused, match="is behind"):
         release(world, world.build("v0"))
 
 

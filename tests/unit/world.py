@@ -15,14 +15,10 @@ from typing import Any
 
 from slipway.config import Service as Settings
 from slipway.errors import Cancelled, Unreachable
-from slipway.ports import (
-    Artifact,
-    Flag,
-    Holder,
-    Phase,
-)
+from slipway.ports import Artifact, Autoscaling, Event, Flag, Holder, Phase, Requests
 from slipway.release.deploys import Ports
 from slipway.release.journal import Journal
+from slipway.release.ledger import Ledger
 from slipway.release.stop import Stop
 from slipway.release.traffic import Traffic
 from tests.unit.builds import (
@@ -35,6 +31,7 @@ from tests.unit.builds import (
     commit_of,
     image,
 )
+from tests.unit.world_history import MemoryHistory
 from tests.unit.world_ports import MemoryEdge, MemoryFlags, MemoryProber, MemoryRender
 
 
@@ -84,6 +81,14 @@ class PlacedService:
     suspended: bool = False
     auto_deploy: bool = False
     scaled_at: float = -1e9
+    autoscaling: Autoscaling | None = field(
+        default_factory=lambda: Autoscaling(enabled=True, minimum=2, maximum=10)
+    )
+    disk: bool = False
+    maintenance: bool = False
+    env: dict[str, str] = field(default_factory=dict)
+    """Fingerprints of values, by name."""
+    events: list[Event] = field(default_factory=list)
 
 
 class World:
@@ -113,6 +118,12 @@ class World:
         """Render does not say the build of a deploy before it is live."""
         self.no_canary_traffic = False
         self.static = False
+        self.metrics: Callable[[str, datetime, datetime], Requests | None] | None = (
+            lambda service, since, until: None
+        )
+        """What Render counts; ``None``: the plan does not include it."""
+        self.unvouched: set[str] = set()
+        """Builds of which no deployment says that they passed."""
         self.probes = 0
         self.flag: Flag | None = Flag(
             id=9, key="release-canary", version=1, active=False, filters={}, share=0, record=None
@@ -160,6 +171,7 @@ class World:
             prober=MemoryProber(self),
             clock=self.clock,
             journal=Journal(self.clock),
+            ledger=Ledger(lambda: MemoryHistory(self), "production/bot"),
             poll=5.0,
             confirm=20.0,
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from slipway.errors import FlagConflict, NotFound, Refused
+from slipway.errors import FlagConflict, NotFound, NotOnThisPlan, Refused
 from slipway.ports import (
     Answer,
     Artifact,
@@ -16,10 +16,12 @@ from slipway.ports import (
     DeployStatus,
     EdgeCounts,
     EdgeState,
+    Event,
     Flag,
     Holder,
     Instance,
     Record,
+    Requests,
     Service,
 )
 from tests.unit.builds import IMAGE, START, commit_of, digest, image
@@ -70,6 +72,12 @@ class MemoryRender:
                 url=f"https://{s.id}.example",
                 instances=s.instances,
                 image_path=None if self.w.git else f"{IMAGE}:latest",
+                health_path="/healthz",
+                plan="standard",
+                region="frankfurt",
+                autoscaling=s.autoscaling,
+                disk=s.disk,
+                maintenance=s.maintenance,
             )
 
     def deploys(self, service_id: str, *, limit: int = 20) -> Sequence[Deploy]:
@@ -116,6 +124,20 @@ class MemoryRender:
         with self.w.call(f"render.scale {service_id}"):
             s = self._service(service_id)
             s.instances, s.scaled_at = instances, self.w.clock.t
+
+    def env_vars(self, service_id: str) -> Mapping[str, str]:
+        with self.w.call(f"render.env_vars {service_id}"):
+            return dict(self._service(service_id).env)
+
+    def events(self, service_id: str, *, since: datetime) -> Sequence[Event]:
+        with self.w.call(f"render.events {service_id}"):
+            return [event for event in self._service(service_id).events if event.at >= since]
+
+    def requests(self, service_id: str, *, since: datetime, until: datetime) -> Requests | None:
+        with self.w.call(f"render.requests {service_id}"):
+            if self.w.metrics is None:
+                raise NotOnThisPlan("Render: 400", remedy="Ask for a larger plan.")
+            return self.w.metrics(service_id, since, until)
 
     def disable_auto_deploy(self, service_id: str) -> None:
         with self.w.call(f"render.auto_deploy {service_id}"):

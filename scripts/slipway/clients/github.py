@@ -19,7 +19,7 @@ from slipway.clients.http import Key, why
 from slipway.clients.replies import clean
 from slipway.clients.retries import Notice, Patience, Sleep, silent
 from slipway.errors import NotFound, OutsideError, SlipwayError, Unauthorized, Unreachable
-from slipway.ports import Deployment, Forge
+from slipway.ports import Comparison, Deployment, Forge, Shipped
 
 if TYPE_CHECKING:
     from github import GithubException
@@ -41,6 +41,11 @@ SETTLE: Final = 1.0
 """Seconds, at least, from a write to the look at it: longer than another job takes from reading the
 comment to writing it."""
 PAGE: Final = 100
+DESCRIPTION: Final = "Slipway: "
+"""Begins the description of every deployment of ours."""
+MAX_FILES: Final = 300
+"""Files that GitHub lists of a comparison at most."""
+MAX_HISTORY_PAGES: Final = 3
 MAX_OLDER: Final = 10
 """Earlier deployments looked at when a new one has succeeded."""
 BETWEEN_WRITES: Final = 0.2
@@ -93,7 +98,7 @@ class GitHub(Forge):
                 required_contexts=[],
                 payload=dict(payload),
                 environment=environment,
-                description=f"Slipway: {task}"[:MAX_DESCRIPTION],
+                description=f"{DESCRIPTION}{task}"[:MAX_DESCRIPTION],
                 transient_environment=False,
                 production_environment=production,
             )
@@ -129,6 +134,45 @@ class GitHub(Forge):
                     self._retire_before(deployment)
             except SlipwayError as error:
                 self._notice(f"{error.found}. Earlier deployments may still show as active.")
+
+    def shipped(self, environment: str) -> Iterator[Shipped]:
+        """Yield Slipway's deployments of ``environment``, newest first; asked for as needed."""
+        with self._asking("read the deployments", "deployments: read"):
+            listed = self._repo().get_deployments(environment=environment)
+        for number in range(MAX_HISTORY_PAGES):
+            with self._asking("read the deployments", "deployments: read"):
+                page = listed.get_page(number)
+            for made in page:
+                if (made.description or "").startswith(DESCRIPTION):
+                    yield self._shipped(made)
+            if len(page) < PAGE:
+                return
+
+    def _shipped(self, made: GitHubDeployment) -> Shipped:
+        with self._asking("read a deployment's status", "deployments: read"):
+            latest = next(iter(made.get_statuses()), None)
+            payload: object = made.payload
+            build = payload.get("build") if isinstance(payload, dict) else None
+            return Shipped(
+                id=made.id,
+                build=build if isinstance(build, str) else None,
+                commit=made.sha,
+                task=made.task,
+                state=latest.state if latest else "",
+                actor=made.creator.login if made.creator else "",
+                created_at=made.created_at,
+            )
+
+    def compare(self, base: str, head: str) -> Comparison:
+        """Compare two commits. More than 300 files, or 250 commits, are not all listed."""
+        with self._asking("compare two commits", "contents: read"):
+            found = self._repo().compare(base, head)
+            files = tuple(file.filename for file in found.files)
+            return Comparison(
+                status=found.status,
+                files=files if len(files) < MAX_FILES else None,
+                commits=tuple(commit.sha for commit in found.commits),
+            )
 
     def pull_request(self, commit: str) -> int | None:
         """Return the number of the pull request that brought ``commit``, if any.

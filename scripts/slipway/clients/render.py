@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-import re
+import hmac
+import secrets
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import quote
 
 from slipway.clients.fields import Fields, wrong
 from slipway.clients.http import Http, Key
+from slipway.clients.render_answers import (
+    newest_first,
+    parse_deploy,
+    parse_event,
+    parse_requests,
+    parse_service,
+)
 from slipway.clients.replies import Reply
 from slipway.clients.retries import Notice, Patience, Sleep, silent
-from slipway.errors import OutsideError, Refused
-from slipway.ports import Artifact, Deploy, DeployStatus, Instance, Platform, Service
+from slipway.errors import NotOnThisPlan, OutsideError, Refused
+from slipway.ports import (
+    Artifact,
+    Deploy,
+    DeployStatus,
+    Event,
+    Instance,
+    Platform,
+    Requests,
+    Service,
+)
 
 API: Final = "https://api.render.com/v1"
 PAGE: Final = 100
 """Render's largest page."""
 MAX_PAGES: Final = 50
 """Pages read at most in one listing: 5,000 deploys."""
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
-_YES: Final = {"yes": True, "no": False}
-_SUSPENDED: Final = {"suspended": True, "not_suspended": False}
 _CONFLICT: Final = 409
-_WITHOUT_INSTANCES: Final = frozenset({"static_site", "cron_job"})
+_BAD_REQUEST: Final = 400
+_FINGERPRINTS: Final = secrets.token_bytes(32)
+"""Of this process: a fingerprint that is printed by mistake tells nobody the value."""
 
 
 class Render(Platform):
@@ -66,7 +83,7 @@ class Render(Platform):
                 params["cursor"] = cursor
             items = self._http.get(_path(service_id, "deploys"), params=params).objects()
             found.extend(parse_deploy(item.child("deploy")) for item in items)
-            if len(items) < size or (len(found) >= limit and _newest_first(found)):
+            if len(items) < size or (len(found) >= limit and newest_first(found)):
                 break
             cursor = items[-1].text("cursor")
         else:
@@ -138,6 +155,58 @@ class Render(Platform):
                 remedy="Turn Auto-Deploy off in the settings of the service in Render.",
             )
 
+    def env_vars(self, service_id: str) -> Mapping[str, str]:
+        """Return a fingerprint of each variable's value, keyed anew for each process."""
+        found: dict[str, str] = {}
+        for item in self._pages(service_id, "env-vars"):
+            variable = item.child("envVar")
+            found[variable.text("key")] = _fingerprint(variable.text_or_none("value") or "")
+        return found
+
+    def events(self, service_id: str, *, since: datetime) -> Sequence[Event]:
+        """Return what happened since then, oldest first."""
+        params = {"startTime": since.astimezone(UTC).isoformat()}
+        found = [
+            parse_event(item.child("event")) for item in self._pages(service_id, "events", params)
+        ]
+        return sorted(found, key=lambda event: event.at)
+
+    def requests(self, service_id: str, *, since: datetime, until: datetime) -> Requests | None:
+        """Return requests and 5xx answers of a time, as Render's metrics have them."""
+        reply = self._http.get(
+            "/metrics/http-requests",
+            params={
+                "resource": service_id,
+                "startTime": since.astimezone(UTC).isoformat(),
+                "endTime": until.astimezone(UTC).isoformat(),
+                "resolutionSeconds": 30,
+                "aggregateBy": "statusCode",
+            },
+            accept=frozenset({_BAD_REQUEST}),
+        )
+        if reply.status == _BAD_REQUEST:
+            raise NotOnThisPlan(
+                f"{reply.where}: 400, {reply.said}",
+                remedy="Render's metrics by status code may need a larger plan.",
+            )
+        return parse_requests(reply.objects())
+
+    def _pages(
+        self, service_id: str, what: str, params: Mapping[str, str] | None = None
+    ) -> Iterator[Fields]:
+        """Yield the items of a listing, page after page."""
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            asked: dict[str, str | int] = {"limit": PAGE, **(params or {})}
+            if cursor:
+                asked["cursor"] = cursor
+            items = self._http.get(_path(service_id, what), params=asked).objects()
+            yield from items
+            if len(items) < PAGE:
+                return
+            cursor = items[-1].text("cursor")
+        raise wrong(f"Render, {what} of {service_id}", f"no end after {MAX_PAGES} pages")
+
     def _change(self, service_id: str, verb: str, body: dict[str, str], aim: str) -> Reply:
         reply = self._http.post(_path(service_id, verb), body, accept=frozenset({_CONFLICT}))
         if reply.status == _CONFLICT:
@@ -149,84 +218,9 @@ class Render(Platform):
         return reply
 
 
-def parse_service(fields: Fields) -> Service:
-    """Read a service. Raises :class:`OutsideError` when a field is missing or mistyped."""
-    kind = fields.text("type")
-    details = fields.child("serviceDetails")
-    image_path = fields.text_or_none("imagePath") or None
-    return Service(
-        id=fields.text("id"),
-        name=fields.text("name"),
-        type=kind,
-        image_backed=image_path is not None or details.text_or_none("runtime") == "image",
-        suspended=fields.choice("suspended", _SUSPENDED),
-        auto_deploy=_auto_deploy(fields),
-        url=details.text_or_none("url") or None,
-        # A static site is files on an edge network, a cron job runs and ends.
-        instances=0 if kind in _WITHOUT_INSTANCES else details.integer("numInstances"),
-        image_path=image_path,
-        branch=fields.text_or_none("branch") or None,
-        health_path=details.text_or_none("healthCheckPath") or None,
-        dashboard_url=fields.text_or_none("dashboardUrl") or None,
-    )
-
-
-def parse_deploy(fields: Fields) -> Deploy:
-    """Read a deploy. Raises :class:`OutsideError` when a field is missing or mistyped."""
-    raw_status = fields.text_or_none("status") or ""
-    identity, reference = _build(fields)
-    return Deploy(
-        id=fields.text("id"),
-        status=_status(raw_status),
-        raw_status=raw_status,
-        identity=identity,
-        reference=reference,
-        trigger=fields.text_or_none("trigger"),
-        created_at=fields.time("createdAt"),
-        finished_at=fields.time_or_none("finishedAt"),
-    )
-
-
-def _status(raw: str) -> DeployStatus:
-    try:
-        return DeployStatus(raw)
-    except ValueError:
-        return DeployStatus.UNKNOWN
-
-
-def _build(fields: Fields) -> tuple[str | None, str | None]:
-    """Return identity and reference; ``None`` for what Render does not say (yet)."""
-    image = fields.child_or_none("image")
-    if image is not None:
-        ref = image.text_or_none("ref") or ""
-        sha = image.text_or_none("sha") or ""
-        name, _, pinned = ref.partition("@")
-        # What was asked for by digest is that digest; `sha` may be the platform's part of it.
-        digest = next((found for found in (pinned, sha) if _DIGEST.fullmatch(found)), None)
-        if digest is None:
-            return None, None
-        return digest, f"{_without_tag(name)}@{digest}" if name else None
-    commit = fields.child_or_none("commit")
-    found = None if commit is None else commit.text_or_none("id") or None
-    return found, found
-
-
-def _without_tag(name: str) -> str:
-    """Drop the tag of an image name; a colon before the last slash is the registry's port."""
-    path, slash, last = name.rpartition("/")
-    return f"{path}{slash}{last.partition(':')[0]}"
-
-
-def _auto_deploy(fields: Fields) -> bool:
-    """True if either of the two fields, the older and the newer, says so."""
-    trigger = fields.text_or_none("autoDeployTrigger")
-    return fields.choice("autoDeploy", _YES) or trigger not in (None, "", "off")
-
-
-def _newest_first(deploys: Sequence[Deploy]) -> bool:
-    times: list[Any] = [deploy.created_at for deploy in deploys]
-    return times == sorted(times, reverse=True)
-
-
 def _path(service_id: str, *parts: str) -> str:
     return "/services/" + "/".join(quote(part, safe="") for part in (service_id, *parts))
+
+
+def _fingerprint(value: str) -> str:
+    return hmac.digest(_FINGERPRINTS, value.encode(), "sha256").hex()

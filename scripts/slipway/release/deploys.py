@@ -18,6 +18,7 @@ from slipway.errors import (
 )
 from slipway.ports import Artifact, Clock, Deploy, DeployStatus, Platform, Prober, Service
 from slipway.release.journal import Journal
+from slipway.release.ledger import Ledger
 from slipway.text import short
 
 FIND_DEADLINE = 60.0
@@ -34,6 +35,7 @@ class Ports:
     prober: Prober
     clock: Clock
     journal: Journal
+    ledger: Ledger
     poll: float
     """Seconds between questions about a deploy."""
     confirm: float

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from slipway.config import Service as Settings
 from slipway.errors import Refused
-from slipway.ports import Artifact, Deploy, DeployStatus, Service
+from slipway.ports import Artifact, Deploy, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.health import url_of
 from slipway.release.traffic import Traffic
-from slipway.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
     url_of(canary, plan.settings.health)
     latest = ports.platform.deploys(stable.id, limit=100)
     live = build_to_go_back_to(stable, latest)
-    refuse_the_past(plan.artifact, live, latest)
+    refuse_unknown_past(plan.artifact, stable, live, ports)
     running = [deploy.id for deploy in latest if deploy.status.running]
     if running:
         raise Refused(
@@ -81,20 +80,10 @@ def build_to_go_back_to(service: Service, latest: Sequence[Deploy]) -> Deploy:
     return live
 
 
-def refuse_the_past(artifact: Artifact, live: Deploy, latest: Sequence[Deploy]) -> None:
-    """Refuse a build that production ran before the live one: a re-run weeks later, for example.
-
-    A build that was gone back from may be released again: there the live one is the older.
-    """
-    served = [d for d in latest if d.status in (DeployStatus.LIVE, DeployStatus.DEACTIVATED)]
-    first = {d.identity: d.created_at for d in served}  # newest first: the oldest stays
-    asked = first.get(artifact.identity)
-    if asked is not None and artifact.identity != live.identity and asked < first[live.identity]:
-        raise Refused(
-            f"{short(artifact.identity)} was released before {short(live.identity or '')}, which "
-            "is live",
-            remedy="Release a newer build. To go back to this one, use Promote Previous Build.",
-        )
+def refuse_unknown_past(artifact: Artifact, service: Service, live: Deploy, ports: Ports) -> None:
+    """Refuse where nobody vouches for what is live, or the candidate does not descend from it."""
+    entry = ports.ledger.require(live.identity or "", service.name)
+    ports.ledger.require_descent(artifact, entry)
 
 
 def refuse_other_deployers(service: Service, artifact: Artifact) -> None:

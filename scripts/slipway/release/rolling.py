@@ -63,7 +63,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     preflight.refuse_other_deployers(service, plan.artifact)
     latest = ports.platform.deploys(plan.stable)
     live = preflight.build_to_go_back_to(service, latest)
-    preflight.refuse_the_past(plan.artifact, live, latest)
+    preflight.refuse_unknown_past(plan.artifact, service, live, ports)
     others = [d.id for d in latest if d.status.running and d.identity != plan.artifact.identity]
     if others:
         raise Refused(

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from responses import matchers
 
 from slipway.clients.fields import Fields
-from slipway.clients.render import Render, parse_deploy, parse_service
+from slipway.clients.render import Render
+from slipway.clients.render_answers import parse_deploy, parse_service
 from slipway.clients.retries import Patience
 from slipway.errors import NotFound, OutsideError, Refused
 from slipway.ports import Artifact, DeployStatus

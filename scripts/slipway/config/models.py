@@ -1,28 +1,19 @@
-"""slipway.yml: what a team's services are and how they are released.
-
-The models below are the format; unknown keys are errors. ``load`` reports every problem at once,
-each with its line. Durations are written ``90s``, ``10m`` or ``2h`` and become seconds.
-"""
+"""The format of slipway.yml. Durations are written ``90s``, ``10m`` or ``2h``: seconds here."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from slipway.errors import UsageError
 
@@ -47,6 +38,9 @@ def _http_url(value: str) -> str:
 Seconds = Annotated[float, BeforeValidator(duration), Field(gt=0, le=86_400)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]*$")]
+Glob = Annotated[str, Field(pattern=r"^[^/!\s][^\s]*$", max_length=200)]
+"""Paths from the root of the repository: ``*`` within a folder, ``**`` across folders."""
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 ServiceId = Annotated[str, Field(pattern=r"^(srv|crn)-[a-z0-9-]+$")]
 Share = Annotated[float, Field(gt=0, lt=100)]
 """Percent. Below 100: the rest is the control to compare with."""
@@ -56,13 +50,15 @@ def _dashed(name: str) -> str:
     return name.rstrip("_").replace("_", "-")
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """A group of keys. Unknown ones are errors."""
+
     model_config = ConfigDict(
         extra="forbid", frozen=True, alias_generator=_dashed, hide_input_in_errors=True
     )
 
 
-class Render(_Model):
+class Render(Model):
     """Where Render's API is, and how it is asked."""
 
     api_url: HttpUrl = "https://api.render.com/v1"
@@ -73,21 +69,21 @@ class Render(_Model):
     still in flight when we asked would have landed in between."""
 
 
-class PostHog(_Model):
+class PostHog(Model):
     """The project that holds the release flag. The host is the private one: ``eu.posthog.com``."""
 
     host: HttpUrl = "https://us.posthog.com"
     project: Annotated[int, Field(strict=True, gt=0)]
 
 
-class BuildName(_Model):
+class BuildName(Model):
     """Where a running build names the commit it was built from."""
 
     header: str = "X-Build"
     field: str = "build"
 
 
-class Health(_Model):
+class Health(Model):
     """The probe of a service: a GET that must answer 2xx or 3xx within ``timeout``."""
 
     path: UrlPath = "/healthz"
@@ -99,20 +95,54 @@ class Health(_Model):
     has switched, and some requests may still reach them."""
 
 
-class Track(_Model):
+class Track(Model):
     """One Render service."""
 
     service: ServiceId
 
 
+class SmokeProbe(Model):
+    """A GET that staging must answer well after a deploy, beside its health check."""
+
+    path: UrlPath
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    contains: str | None = Field(default=None, min_length=1, max_length=200)
+    """Text that must be in the first 64 KiB of the answer."""
+
+
 class Staging(Track):
     """The staging service."""
+
+    url: HttpUrl | None = None
+    """What QA opens, where it is not the address that Render gives the service."""
+    smoke: tuple[SmokeProbe, ...] = ()
 
     frozen: str | None = Field(default=None, min_length=1, max_length=200)
     """Why nothing is deployed to staging now: Meta's App Review needs it as it is, for example."""
 
 
-class Edge(_Model):
+class Canary(Track):
+    """The canary service."""
+
+    differs: tuple[EnvName, ...] = ()
+    """Environment variables whose values may differ from the stable service's."""
+
+
+class Promises(Model):
+    """What production must be like before a release begins. Render's dashboard can break each."""
+
+    instances: Annotated[int, Field(strict=True, ge=1, le=100)] = 2
+    """At least so many, so that one may die."""
+    autoscaling: bool = True
+    """Whether autoscaling must be on; its minimum is then what `instances` is compared with."""
+    health_path: bool = True
+    """Whether Render must check the health of new instances before it sends them anybody."""
+    no_disk: bool = True
+    """Whether a disk is refused: with one Render stops the old instance before it starts the new
+    one."""
+
+
+class Edge(Model):
     """The edge in front of the stable and the canary service."""
 
     url: HttpUrl
@@ -120,14 +150,14 @@ class Edge(_Model):
     lease: Annotated[Seconds, Field(ge=10, le=600)] = 180.0
 
 
-class Step(_Model):
+class Step(Model):
     """A share of the sellers, and for how long it is judged."""
 
     share: Share
     for_: Seconds
 
 
-class Judge(_Model):
+class Judge(Model):
     """The candidate's errors against the control's."""
 
     every: Annotated[Seconds, Field(ge=0.1)] = 10.0
@@ -138,7 +168,7 @@ class Judge(_Model):
     min_requests: int = Field(default=20, ge=0)
 
 
-class Rolling(_Model):
+class Rolling(Model):
     """How instances are replaced: Render does it, this says how closely it is watched."""
 
     watch: Seconds = 120.0
@@ -147,11 +177,23 @@ class Rolling(_Model):
     """Between two probes while instances are replaced."""
     max_failed_probes: Annotated[int, Field(strict=True, ge=0, le=1000)] = 0
     """More failed probes than this while instances are replaced: the build goes back."""
+    one_by_one: Literal["observed", "required"] = "observed"
+    """``observed``: Render decides how it replaces instances, and it is said what was seen.
+    ``required``: there must be a `fleet`, whose services are replaced one after the other."""
+    metrics: Literal["auto", "required", "off"] = "auto"
+    """Whether Render's own count of 5xx answers is looked at during the watch. ``auto``: where it
+    can be had; ``required``: a release that cannot have it is stopped."""
+    assets: bool = True
+    """Whether the files that the old page loads must go on answering while instances change."""
 
 
-class Strategy(_Model):
+class Strategy(Model):
     """How a release goes. A canary's defaults: 5 % for ten minutes, then a bake of ten at 95 %."""
 
+    use: Literal["auto", "canary", "rolling"] = "auto"
+    """``auto``: canary where the service has a `canary:`, else rolling."""
+    minor: tuple[Glob, ...] = ()
+    """A change of nothing but these files is released by ``rolling`` in any case."""
     steps: tuple[Step, ...] = (Step.model_validate({"share": 5, "for": "10m"}),)
     bake: Step = Step.model_validate({"share": 95, "for": "10m"})
     judge: Judge = Judge()
@@ -169,25 +211,53 @@ class Strategy(_Model):
         return self
 
 
-class Service(_Model):
+class Service(Model):
     """One service of the team: its environments, its edge, and its strategy."""
 
+    paths: tuple[Glob, ...] = ("**",)
+    """What it is made from: a release whose changes touch none of these leaves it alone."""
     url: HttpUrl | None = None
-    """What users open. Only shown."""
+    """What users open."""
     build: BuildName = BuildName()
     health: Health = Health()
     staging: Staging | None = None
     stable: Track | None = None
-    canary: Track | None = None
+    fleet: Annotated[tuple[ServiceId, ...], Field(min_length=2, max_length=50)] | None = None
+    """In the place of `stable`: services of one instance each, behind a balancer of the user's at
+    `url`. They are replaced one by one, in this order."""
+    canary: Canary | None = None
+    promises: Promises = Promises()
     edge: Edge | None = None
     strategy: Strategy = Strategy()
 
     @model_validator(mode="after")
     def _tracks_differ(self) -> Service:
-        tracks = {"staging": self.staging, "stable": self.stable, "canary": self.canary}
-        ids = [track.service for track in tracks.values() if track]
+        tracks = (self.staging, self.stable, self.canary)
+        ids = [*(track.service for track in tracks if track), *(self.fleet or ())]
         if len(set(ids)) != len(ids):
-            raise ValueError("staging, stable and canary must be different Render services")
+            raise ValueError("staging, stable, canary and fleet must be different Render services")
+        return self
+
+    @model_validator(mode="after")
+    def _a_fleet_stands_alone(self) -> Service:
+        if self.fleet is None:
+            if self.strategy.rolling.one_by_one == "required":
+                raise ValueError(
+                    "strategy.rolling.one-by-one is required, and Render decides by itself how it "
+                    "replaces the instances of one service: make each instance a service of its "
+                    "own and list them under `fleet`"
+                )
+            return self
+        if self.stable or self.canary or self.edge:
+            raise ValueError("a service has `fleet`, or `stable` with `canary` and `edge`")
+        if self.url is None:
+            raise ValueError("a fleet needs `url`: the address of the balancer in front of it")
+        return self
+
+    @model_validator(mode="after")
+    def _a_canary_that_is_asked_for_is_there(self) -> Service:
+        if self.strategy.use == "canary" and not (self.canary and self.edge):
+            raise ValueError("strategy.use is canary, and there is no `canary` or no `edge`")
         return self
 
     @model_validator(mode="after")
@@ -207,7 +277,7 @@ class Service(_Model):
         return self
 
 
-class Config(_Model):
+class Config(Model):
     """A whole slipway.yml."""
 
     version: Literal[1]
@@ -224,116 +294,3 @@ class Config(_Model):
             f"there is no service {name!r} in slipway.yml",
             remedy=f"Use one of: {known}. Or add {name!r} under `services:`.",
         )
-
-
-def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for model in base.__subclasses__():
-        yield model
-        yield from _models(model)
-
-
-_KEYS = sorted(
-    {info.alias or name for model in _models(_Model) for name, info in model.model_fields.items()}
-)
-"""Every key there is, to find what a misspelt one was meant to be."""
-
-
-def load(path: Path) -> Config:
-    """Read and check a slipway.yml. Raises :class:`UsageError` with every problem and its line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}",
-            remedy="Check out the repository before this step, or point the input `config` at it.",
-        ) from None
-    return parse(text, name=str(path))
-
-
-def parse(text: str, *, name: str = "slipway.yml") -> Config:
-    """Check the text of a slipway.yml; ``name`` is used in messages."""
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        data: Any = yaml.safe_load(text)
-    except RecursionError:
-        raise UsageError(
-            f"{name} is nested too deeply", remedy="Write it with fewer levels.", file=name
-        ) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else None
-        raise UsageError(
-            f"{name} is not YAML: {getattr(error, 'problem', None) or error}",
-            remedy="Mend the file at this line.",
-            file=name,
-            line=line,
-        ) from None
-    problems = list(_duplicates(tree)) if tree else []
-    try:
-        config = Config.model_validate(data)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            where = ".".join(str(part) for part in detail["loc"]) or "the file"
-            message = _in_plain_words(detail)
-            problems.append((_line(tree, detail["loc"]), f"{where}: {message}"))
-    if problems:
-        problems.sort()
-        listed = "\n".join(f"  line {line}: {text}" for line, text in problems)
-        raise UsageError(
-            f"{name} has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}",
-            remedy="Mend each line; unknown keys are errors so that a typo is never ignored.",
-            file=name,
-            line=problems[0][0],
-        )
-    return config
-
-
-def _in_plain_words(detail: ErrorDetails) -> str:
-    """Return one problem as a user would say it."""
-    match detail["type"]:
-        case "extra_forbidden":
-            key = str(detail["loc"][-1])
-            near = difflib.get_close_matches(key, _KEYS, n=1)
-            return "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
-        case "missing":
-            return "is missing"
-        case "model_type" | "model_attributes_type":
-            return "must be a mapping of keys to values"
-    return detail["msg"].removeprefix("Value error, ")
-
-
-def _line(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Return the line (from 1) of the deepest part of ``location`` that exists."""
-    node = tree
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if str(key.value) == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-            else:
-                return line
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part >= len(node.value):
-                return line
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line
-
-
-def _duplicates(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Yield keys given twice: YAML would silently keep the last."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = str(key.value)
-            if name in seen:
-                yield key.start_mark.line + 1, f"{name} is given twice"
-            seen.add(name)
-            yield from _duplicates(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _duplicates(item)

@@ -1,0 +1,45 @@
+"""slipway.yml: what a team's services are and how they are released.
+
+The models are the format; unknown keys are errors. ``load`` reports every problem at once.
+"""
+
+from slipway.config.models import (
+    Canary,
+    Config,
+    Edge,
+    Health,
+    Judge,
+    PostHog,
+    Promises,
+    Render,
+    Rolling,
+    Service,
+    SmokeProbe,
+    Staging,
+    Step,
+    Strategy,
+    Track,
+    duration,
+)
+from slipway.config.reading import load, parse
+
+__all__ = [
+    "Canary",
+    "Config",
+    "Edge",
+    "Health",
+    "Judge",
+    "PostHog",
+    "Promises",
+    "Render",
+    "Rolling",
+    "Service",
+    "SmokeProbe",
+    "Staging",
+    "Step",
+    "Strategy",
+    "Track",
+    "duration",
+    "load",
+    "parse",
+]

@@ -1,0 +1,128 @@
+"""Reading slipway.yml: every problem at once, each with its line and in plain words."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from slipway.config.models import Config, Model
+from slipway.errors import UsageError
+
+
+def _models(base: type[Model]) -> Iterator[type[Model]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
+_KEYS = sorted(
+    {info.alias or name for model in _models(Model) for name, info in model.model_fields.items()}
+)
+"""Every key there is, to find what a misspelt one was meant to be."""
+
+
+def load(path: Path) -> Config:
+    """Read and check a slipway.yml. Raises :class:`UsageError` with every problem and its line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}",
+            remedy="Check out the repository before this step, or point the input `config` at it.",
+        ) from None
+    return parse(text, name=str(path))
+
+
+def parse(text: str, *, name: str = "slipway.yml") -> Config:
+    """Check the text of a slipway.yml; ``name`` is used in messages."""
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        data: Any = yaml.safe_load(text)
+    except RecursionError:
+        raise UsageError(
+            f"{name} is nested too deeply", remedy="Write it with fewer levels.", file=name
+        ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else None
+        raise UsageError(
+            f"{name} is not YAML: {getattr(error, 'problem', None) or error}",
+            remedy="Mend the file at this line.",
+            file=name,
+            line=line,
+        ) from None
+    problems = list(_duplicates(tree)) if tree else []
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            where = ".".join(str(part) for part in detail["loc"]) or "the file"
+            message = _in_plain_words(detail)
+            problems.append((_line(tree, detail["loc"]), f"{where}: {message}"))
+    if problems:
+        problems.sort()
+        listed = "\n".join(f"  line {line}: {text}" for line, text in problems)
+        raise UsageError(
+            f"{name} has {len(problems)} problem{'s' * (len(problems) > 1)}:\n{listed}",
+            remedy="Mend each line; unknown keys are errors so that a typo is never ignored.",
+            file=name,
+            line=problems[0][0],
+        )
+    return config
+
+
+def _in_plain_words(detail: ErrorDetails) -> str:
+    """Return one problem as a user would say it."""
+    match detail["type"]:
+        case "extra_forbidden":
+            key = str(detail["loc"][-1])
+            near = difflib.get_close_matches(key, _KEYS, n=1)
+            return "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
+        case "missing":
+            return "is missing"
+        case "model_type" | "model_attributes_type":
+            return "must be a mapping of keys to values"
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _line(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """Return the line (from 1) of the deepest part of ``location`` that exists."""
+    node = tree
+    line = 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if str(key.value) == str(part):
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                return line
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            return line
+    return line
+
+
+def _duplicates(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Yield keys given twice: YAML would silently keep the last."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                yield key.start_mark.line + 1, f"{name} is given twice"
+            seen.add(name)
+            yield from _duplicates(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _duplicates(item)

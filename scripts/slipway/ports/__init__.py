@@ -1,0 +1,51 @@
+"""The seams: what a release needs from the outside, and the facts that cross them.
+
+Decisions in ``slipway.release`` see only these. ``slipway.clients`` implements them over HTTP;
+tests implement them in memory, on a virtual clock. Every method raises
+:class:`slipway.errors.OutsideError` (or a subclass) when the other side does not answer as
+documented, and never returns a guess.
+"""
+
+from slipway.ports.clock import Clock
+from slipway.ports.edge import Answer, Counts, Edge, EdgeCounts, EdgeState, Prober
+from slipway.ports.flags import Flag, FlagStore, Holder, Phase, Record
+from slipway.ports.forge import Comparison, Deployment, Forge, Shipped
+from slipway.ports.platform import (
+    Artifact,
+    Autoscaling,
+    Deploy,
+    DeployStatus,
+    Event,
+    Instance,
+    Platform,
+    Requests,
+    Service,
+)
+
+__all__ = [
+    "Answer",
+    "Artifact",
+    "Autoscaling",
+    "Clock",
+    "Comparison",
+    "Counts",
+    "Deploy",
+    "DeployStatus",
+    "Deployment",
+    "Edge",
+    "EdgeCounts",
+    "EdgeState",
+    "Event",
+    "Flag",
+    "FlagStore",
+    "Forge",
+    "Holder",
+    "Instance",
+    "Phase",
+    "Platform",
+    "Prober",
+    "Record",
+    "Requests",
+    "Service",
+    "Shipped",
+]

@@ -1,0 +1,96 @@
+"""The edge in front of both tracks, and what answers behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from slipway.ports.flags import Holder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeState:
+    """What the edge does now."""
+
+    share: float
+    """Effective percent of sellers on the canary track."""
+    flag: str | None
+    """Key of the flag it follows."""
+    flag_version: int | None
+    phase: str | None
+    release: str | None
+    candidate: str | None
+    """Digest or commit, from the record the edge has."""
+    lease_release: str | None
+    lease_remaining: float
+    """Seconds; 0 when nobody holds the lease."""
+    killed: str | None
+    """The release that was killed here and is still latched."""
+    why: str
+    """One sentence: why the share is what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Requests and errors of one track."""
+
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeCounts:
+    """The edge's counters since ``epoch`` began. Another epoch: the counters restarted."""
+
+    epoch: str
+    stable: Counts
+    canary: Counts
+
+
+class Edge(Protocol):
+    """The edge in front of both tracks."""
+
+    def state(self) -> EdgeState:
+        """Read what the edge does now."""
+        ...
+
+    def counts(self) -> EdgeCounts:
+        """Read the counters."""
+        ...
+
+    def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:
+        """Take or renew the lease for ``ttl`` seconds. ``Refused``: another holder has it."""
+        ...
+
+    def give_back(self, release: str, holder: Holder) -> None:
+        """End the lease. Idempotent."""
+        ...
+
+    def refresh(self, version: int, timeout: float) -> EdgeState:
+        """Have the edge read the flag until it has applied ``version``, ``timeout`` s at most."""
+        ...
+
+    def kill(self, release: str | None, reason: str) -> EdgeState:
+        """Share 0 at once, latched against this release."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a probe saw."""
+
+    url: str
+    status: int | None
+    """``None``: no HTTP answer (refused, reset, timed out)."""
+    seconds: float
+    build: str | None
+    """The build the answer names, where it names one."""
+    error: str | None = None
+
+
+class Prober(Protocol):
+    """Plain HTTP GETs, as a user would make them."""
+
+    def probe(self, url: str, *, timeout: float) -> Answer:
+        """GET ``url``. Never raises for what the other side does: the answer says it."""
+        ...

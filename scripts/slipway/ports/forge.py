@@ -1,0 +1,104 @@
+"""GitHub, where people look, and where it is kept what was released."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A GitHub Deployment."""
+
+    id: int
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipped:
+    """A Deployment of Slipway's in the history of an environment."""
+
+    id: int
+    build: str | None
+    """Digest or commit, from the payload."""
+    commit: str
+    """The commit it was made for, 40 hex digits."""
+    task: str
+    """``deploy``, ``rollback`` or ``adopt``."""
+    state: str
+    """Its latest status: ``success``, ``inactive``, ``failure``, ``error``, …"""
+    actor: str
+    created_at: datetime
+
+    @property
+    def passed(self) -> bool:
+        """Whether this build passed, and was not found bad later."""
+        return self.state in ("success", "inactive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How a commit stands to another (``GET /repos/{owner}/{repo}/compare/{base}...{head}``)."""
+
+    status: str
+    """Of the head: ``ahead``, ``behind``, ``identical`` or ``diverged``."""
+    files: tuple[str, ...] | None
+    """Paths that differ; ``None``: more than GitHub lists (300)."""
+    commits: tuple[str, ...]
+    """The commits of the head that the base does not have, oldest first; at most 250."""
+
+
+class Forge(Protocol):
+    """GitHub, where people look."""
+
+    def start_deployment(
+        self, *, ref: str, environment: str, task: str, payload: Mapping[str, Any], production: bool
+    ) -> Deployment:
+        """Create a Deployment (``auto_merge: false``, ``required_contexts: []``)."""
+        ...
+
+    def set_status(
+        self,
+        deployment: Deployment,
+        state: str,
+        *,
+        description: str,
+        log_url: str | None,
+        environment_url: str | None,
+    ) -> None:
+        """Add a status: ``in_progress``, ``success``, ``failure``, ``error``, ``inactive``.
+
+        ``log_url`` is the run, ``environment_url`` what GitHub's "View deployment" opens.
+        """
+        ...
+
+    def pull_request(self, commit: str) -> int | None:
+        """Return the number of the pull request that brought ``commit``, if any."""
+        ...
+
+    def comment(
+        self,
+        pull_request: int,
+        marker: str,
+        merge: Callable[[Sequence[str]], str],
+        *,
+        certain: bool,
+    ) -> None:
+        """Keep one comment of ours that begins with ``marker``, among others who write it too.
+
+        ``merge`` gets what our comments say, the oldest first (there are several only where two
+        jobs created one at the same time), and returns what the one should say. Where nothing is
+        left to do it returns what it was given. ``certain``: wait, read back, and write again where
+        another job has overwritten it.
+        """
+        ...
+
+    def shipped(self, environment: str) -> Iterator[Shipped]:
+        """Yield what was deployed to ``environment`` by Slipway, newest first, a page at a time."""
+        ...
+
+    def compare(self, base: str, head: str) -> Comparison:
+        """Compare two commits."""
+        ...

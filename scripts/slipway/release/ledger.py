@@ -1,0 +1,80 @@
+"""What passed before: the history of an environment's Deployments, as GitHub keeps it.
+
+A release goes back to what was live before it, so that must be a build that passed: one that
+Slipway released, brought back, or adopted because a person vouched for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+from slipway.errors import NotFound, Refused
+from slipway.ports import Artifact, Comparison, Forge, Shipped
+from slipway.text import short
+
+LOOKED_AT = 50
+"""Deployments that are searched for a build, newest first."""
+_ADOPT = "Run `slipway adopt` for this service: a person vouches, with a reason, for what is live."
+
+
+class Ledger:
+    """The history of one environment, and how builds descend from each other."""
+
+    def __init__(self, forge: Callable[[], Forge | None], environment: str) -> None:
+        """``forge`` is called when it is needed; it returns ``None`` where there is no GitHub."""
+        self._ask = forge
+        self._forge: Forge | None = None
+        self._environment = environment
+        self._compared: dict[tuple[str, str], Comparison] = {}
+
+    def passed(self, build: str) -> Shipped | None:
+        """Return the newest entry that says that ``build`` passed; ``None``: there is none."""
+        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
+        return next((e for e in entries if e.build == build and e.passed), None)
+
+    def require(self, build: str, service: str) -> Shipped:
+        """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""
+        entry = self.passed(build)
+        if entry is None:
+            raise Refused(
+                f"{service} runs {short(build)}, and no deployment of {self._environment} says "
+                "that this build passed: there is nothing to go back to",
+                remedy=_ADOPT,
+            )
+        return entry
+
+    def require_descent(self, artifact: Artifact, live: Shipped) -> None:
+        """Refuse a build that lacks commits of the live one: a re-run weeks later, for example."""
+        if artifact.commit is None or artifact.identity == live.build:
+            return
+        try:
+            status = self.compare(live.commit, artifact.commit).status
+        except NotFound as error:
+            raise Refused(
+                f"whether {artifact.commit[:12]} descends from {live.commit[:12]}, which is live, "
+                f"is not known: {error.found}",
+                remedy="Push both commits to GitHub; after a rewritten history adopt what is live.",
+            ) from error
+        if status not in ("ahead", "identical"):
+            raise Refused(
+                f"{artifact.commit[:12]} is {status} {live.commit[:12]}, which is live: releasing "
+                "it would take commits back",
+                remedy="Release a commit that has them all. To go back on purpose, use Promote "
+                "Previous Build.",
+            )
+
+    def compare(self, base: str, head: str) -> Comparison:
+        """Compare two commits; asked once."""
+        if (base, head) not in self._compared:
+            self._compared[base, head] = self._github().compare(base, head)
+        return self._compared[base, head]
+
+    def _github(self) -> Forge:
+        self._forge = self._forge or self._ask()
+        if self._forge is None:
+            raise Refused(
+                "what passed before cannot be read: there is no GitHub token or repository",
+                remedy="Run this in GitHub Actions, or give `github-token` and GITHUB_REPOSITORY.",
+            )
+        return self._forge

@@ -1,0 +1,43 @@
+"""GitHub's history of the world in memory: builds descend from each other as they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from slipway.errors import NotFound
+from slipway.ports import Comparison, Shipped
+from tests.unit.builds import START, commit_of, digest
+from tests.unit.forge import FakeForge
+
+if TYPE_CHECKING:
+    from tests.unit.world import World
+
+
+class MemoryHistory(FakeForge):
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.w = world
+
+    def shipped(self, environment: str) -> Iterator[Shipped]:
+        with self.w.call("github.shipped"):
+            names = [name for name in self.w.builds if name not in self.w.unvouched]
+        for number, name in reversed(list(enumerate(names))):
+            yield Shipped(
+                id=number,
+                build=commit_of(name) if self.w.git else digest(name),
+                commit=commit_of(name),
+                task="deploy",
+                state="inactive",
+                actor="ana",
+                created_at=START,
+            )
+
+    def compare(self, base: str, head: str) -> Comparison:
+        with self.w.call("github.compare"):
+            order = [commit_of(name) for name in self.w.builds]
+            if base not in order or head not in order:
+                raise NotFound(f"no commit {base} or {head}", remedy="Push it.")
+            ahead = order.index(head) - order.index(base)
+            status = "identical" if ahead == 0 else "ahead" if ahead > 0 else "behind"
+            return Comparison(status=status, files=("bot/app.py",), commits=(head,))

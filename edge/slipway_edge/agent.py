@@ -16,7 +16,18 @@ from . import latch as latch_file
 from .flag import Definition, Flag, accept, read
 from .haproxy import Counts, HAProxyError, Runtime
 from .posthog import Definitions, PostHogError
-from .state import ANY_RELEASE, Decision, Holder, Latch, Lease, decide, grant, update_latch
+from .state import (
+    ANY_RELEASE,
+    Decision,
+    Holder,
+    Latch,
+    Lease,
+    NotUnderWay,
+    Promotion,
+    decide,
+    grant,
+    update_latch,
+)
 
 log = logging.getLogger("slipway_edge")
 
@@ -58,6 +69,7 @@ class Agent:
         self._definition: Definition | None = None
         self._lease: Lease | None = None
         self._latch = latch_file.load(latch_path)
+        self._promotion: Promotion | None = None
         self._unsaved = False
         self._last_poll: float | None = None
         self._poll_error: str | None = None
@@ -81,6 +93,17 @@ class Agent:
         lease = self._lease
         if lease is not None and (lease.release, lease.holder) == (release, holder):
             self._lease = None
+        return await self.settle()
+
+    async def promote(self, promotion: Promotion) -> Decision:
+        """Keep an order for whoever holds the lease. Raises :class:`~.state.NotUnderWay`.
+
+        It moves nobody: the controller of the release reads it, and decides.
+        """
+        lease = self._lease
+        if lease is None or not lease.alive(self._clock()) or lease.release != promotion.release:
+            raise NotUnderWay(f"no lease is held for {promotion.release!r}")
+        self._promotion = promotion
         return await self.settle()
 
     async def kill(self, release: str | None, reason: str) -> Decision:
@@ -159,6 +182,7 @@ class Agent:
         record = flag.record if flag is not None else None
         stamp = self._definition.stamp if self._definition is not None else None
         lease = self._lease if self._lease is not None and self._lease.alive(now) else None
+        order = self._promotion
         return {
             "share": shown.share,
             "flag": self._flag_key,
@@ -173,6 +197,9 @@ class Agent:
                 "holder": {"run_id": lease.holder.run_id, "attempt": lease.holder.attempt},
                 "remaining": round(lease.expires - now, 3),
             },
+            "promote": {"by": order.by, "reason": order.reason}
+            if order is not None and lease is not None and order.release == lease.release
+            else None,
             "killed": self._latch.release if self._latch is not None else None,
             "why": shown.why,
             "posthog": {

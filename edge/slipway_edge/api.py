@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .agent import Agent, NotSaved, NotYet
 from .haproxy import HAProxyError
-from .state import Decision, Holder, LeaseHeld
+from .state import Decision, Holder, LeaseHeld, NotUnderWay, Promotion
 
 log = logging.getLogger("slipway_edge")
 
@@ -77,6 +77,13 @@ def create_app(agent: Agent, token: str) -> ASGIApp:
             raise Malformed("'reason' must be a string")
         return _state(agent, await agent.kill(named, reason[:_MAX_TEXT]))
 
+    async def promote(request: Request) -> JSONResponse:
+        body = await _body(request)
+        order = Promotion(
+            release=_text(body, "release"), by=_text(body, "by"), reason=_text(body, "reason")
+        )
+        return _state(agent, await agent.promote(order))
+
     def failed(status: int) -> Callable[[Request, Exception], JSONResponse]:
         def answer(_: Request, problem: Exception) -> JSONResponse:
             return JSONResponse({**agent.describe(), "error": str(problem)}, status)
@@ -95,12 +102,14 @@ def create_app(agent: Agent, token: str) -> ASGIApp:
             Route(f"{PREFIX}/lease", lease, methods=["POST"]),
             Route(f"{PREFIX}/release", release, methods=["POST"]),
             Route(f"{PREFIX}/refresh", refresh, methods=["POST"]),
+            Route(f"{PREFIX}/promote", promote, methods=["POST"]),
             Route(f"{PREFIX}/kill", kill, methods=["POST"]),
         ],
         exception_handlers={
             Malformed: _malformed,
             HTTPException: _http_error,
             LeaseHeld: failed(409),
+            NotUnderWay: failed(409),
             NotYet: failed(504),
             NotSaved: failed(500),
             HAProxyError: unconfirmed,

@@ -49,6 +49,15 @@ class Latch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A person's order to end the judging of a release and promote it. The controller reads it."""
+
+    release: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What HAProxy must do, and one sentence that says why."""
 
@@ -60,6 +69,10 @@ class Decision:
 
 class LeaseHeld(Exception):
     """Another holder's lease is alive."""
+
+
+class NotUnderWay(Exception):
+    """Nobody holds the lease for the release that an order is about."""
 
 
 def grant(current: Lease | None, wanted: Lease, now: float) -> Lease:

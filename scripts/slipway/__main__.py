@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from slipway import inputs
 from slipway.errors import SlipwayError, UsageError
@@ -16,6 +16,9 @@ from slipway.github_actions import Runner
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, headline, markdown
 from slipway.text import escape, one_line
+
+if TYPE_CHECKING:
+    from slipway.commands.release import Ended
 
 BUG = 70
 """Exit code of an error in Slipway itself (``EX_SOFTWARE``)."""
@@ -63,11 +66,10 @@ def _run(asked: inputs.Inputs, runner: Runner) -> int:
         if asked.summary:
             runner.add_summary(markdown(report))
 
-    last = commands.run(asked, clock, runner, conclude)[-1]
-    if last.outcome is None:
-        raise RuntimeError("a command ended without an outcome")
-    _announce(runner, last, last.outcome)
-    return last.outcome.exit_code
+    ended = commands.run(asked, clock, runner, conclude)
+    runner.set_outputs(_outputs(ended.outcome) | {"services": ended.services()})
+    _announce(runner, ended)
+    return ended.outcome.exit_code
 
 
 def _refused(runner: Runner, error: SlipwayError) -> int:
@@ -84,15 +86,18 @@ def _refused(runner: Runner, error: SlipwayError) -> int:
 _LEVELS = {Result.ROLLED_BACK: "Rolled back", Result.FROZEN: "A human is needed"}
 
 
-def _announce(runner: Runner, report: Report, outcome: Outcome) -> None:
-    """One annotation where it did not end well, one line where it did."""
-    runner.say(f"{headline(report)} ({outcome.result})")
+def _announce(runner: Runner, ended: Ended) -> None:
+    """One annotation where it did not end well, a line for each service where it did."""
+    for done in ended.done:
+        runner.say(f"{headline(done.report)} ({done.outcome.result})")
+    outcome = ended.outcome
     if outcome.exit_code == 0:
         runner.say(outcome.reason)
         return
     title = outcome.failure.title if outcome.failure else _LEVELS.get(outcome.result)
+    services = ", ".join(dict.fromkeys(done.desk.name for done in ended.done))
     found = f"{outcome.reason}\n{outcome.remedy or ''}".strip()
-    runner.annotate("error", f"{title or 'Release aborted'}: {report.service}", found)
+    runner.annotate("error", f"{title or 'Release aborted'}: {services}", found)
 
 
 def _outputs(outcome: Outcome) -> dict[str, str]:

@@ -11,16 +11,22 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from slipway.errors import UsageError
 from slipway.ports import Artifact, Holder
 
+T = TypeVar("T", bound=str)
+Mode = Literal["release", "observe", "promote-now", "abort", "direct"]
+MODES: tuple[Mode, ...] = ("release", "observe", "promote-now", "abort", "direct")
+Strategy = Literal["auto", "canary", "rolling"]
+STRATEGIES: tuple[Strategy, ...] = ("auto", "canary", "rolling")
 Verb = Literal["canary-prod", "rolling-ui", "rollback", "deploy-staging", "release"]
 VERBS: tuple[Verb, ...] = ("canary-prod", "rolling-ui", "rollback", "deploy-staging", "release")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+_NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
@@ -58,10 +64,14 @@ class Inputs:
     """Everything a command may need, checked."""
 
     verb: Verb
-    service: str
+    services: tuple[str, ...]
+    """Names in slipway.yml; none: the root action finds out which have changed."""
     config: Path
-    image: str | None
+    images: Mapping[str, str]
+    """By the name of the service; under the empty name: for every service that runs it."""
     commit: str | None
+    strategy: Strategy
+    mode: Mode
     target: str
     reason: str
     comment: bool
@@ -69,18 +79,20 @@ class Inputs:
     keys: Keys
     run: Run
 
-    def artifact(self, *, image_backed: bool) -> Artifact:
-        """Return what to deploy, for a service of this kind. Raises :class:`UsageError`."""
+    def artifact(self, service: str, *, image_backed: bool) -> Artifact:
+        """Return what to deploy to ``service``, of this kind. Raises :class:`UsageError`."""
+        image = self.images.get(service) or self.images.get("")
         if image_backed:
-            if self.image is None:
+            if image is None:
                 raise UsageError(
-                    f"{self.service} runs an image, and the input `image` is empty",
-                    remedy="Pass `image:` as host/name@sha256:…, the digest your build pushed.",
+                    f"{service} runs an image, and the input `image` does not say which",
+                    remedy="Pass `image:` as host/name@sha256:…, the digest your build pushed; "
+                    f"in a release of several services on a line of its own: {service}=host/…",
                 )
-            return Artifact(kind="image", reference=self.image, commit=self.commit)
-        if self.image is not None:
+            return Artifact(kind="image", reference=image, commit=self.commit)
+        if service in self.images or (image is not None and len(self.services) == 1):
             raise UsageError(
-                f"{self.service} is built by Render from Git, and the input `image` is set",
+                f"{service} is built by Render from Git, and the input `image` is set",
                 remedy="Leave `image` out and pass `commit:` (default: the workflow's commit).",
             )
         if self.commit is None:
@@ -95,21 +107,24 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     """Read and check the inputs of ``verb``; every problem at once in one :class:`UsageError`."""
     reader = _Reader(environ)
     on_github = environ.get("GITHUB_ACTIONS") == "true"
+    mode = reader.one_of("mode", MODES)
     inputs = Inputs(
         verb=verb,
-        service=reader.required("service", "The name of a service in slipway.yml."),
+        services=reader.names("service")
+        if verb == "release"
+        else (reader.required("service", "The name of a service in slipway.yml."),),
         config=Path(environ.get("GITHUB_WORKSPACE", "."), reader.text("config") or "slipway.yml"),
-        image=reader.matching(
-            "image", _IMAGE, "host/name@sha256:<64 hex>: a tag can move between check and use"
-        ),
+        images=reader.images("image"),
         commit=reader.matching("commit", _COMMIT, "40 hexadecimal digits")
         or _sha(environ.get("GITHUB_SHA")),
+        strategy=reader.one_of("strategy", STRATEGIES),
+        mode=mode,
         target=reader.matching(
             "target", _TARGET, "`previous`, a deploy id (dep-…), sha256:<64 hex> or a full commit"
         )
         or "previous",
         reason=reader.required("reason", "Why, in a sentence: it is kept with the deployment.")
-        if verb == "rollback"
+        if verb == "rollback" or mode != "release"
         else reader.text("reason"),
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
@@ -151,9 +166,36 @@ class _Reader:
     def matching(self, name: str, pattern: re.Pattern[str], form: str) -> str | None:
         value = self.text(name)
         if value and not pattern.fullmatch(value):
-            shown = value if len(value) <= 100 else value[:100] + "…"
-            self._problems.append(f"`{name}` is {shown!r}; expected {form}")
+            self._problems.append(f"`{name}` is {_shown(value)}; expected {form}")
         return value or None
+
+    def one_of(self, name: str, choices: tuple[T, ...]) -> T:
+        """Return the choice; the first where nothing is given."""
+        value = self.text(name)
+        found = next((choice for choice in choices if choice == value), None)
+        if value and found is None:
+            self._problems.append(f"`{name}` is {_shown(value)}; expected {', '.join(choices)}")
+        return found or choices[0]
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """Return words, separated by blanks, commas or lines, each once."""
+        return tuple(dict.fromkeys(self.text(name).replace(",", " ").split()))
+
+    def images(self, name: str) -> Mapping[str, str]:
+        """Return one image, or one for each service as lines ``service=host/name@sha256:…``."""
+        found: dict[str, str] = {}
+        for line in self.text(name).split():
+            named = _NAMED_IMAGE.fullmatch(line)
+            service, image = (named[1], named[2]) if named else ("", line)
+            if not _IMAGE.fullmatch(image):
+                self._problems.append(
+                    f"`{name}` is {_shown(line)}; expected host/name@sha256:<64 hex>: a tag can "
+                    "move between check and use"
+                )
+            elif service in found:
+                self._problems.append(f"`{name}` names two images for {service or 'one service'}")
+            found[service] = image
+        return found
 
     def boolean(self, name: str, *, default: bool) -> bool:
         value = self.text(name).lower()
@@ -168,6 +210,10 @@ class _Reader:
                 remedy="Mend the `with:` of this step. A secret that is empty is usually not "
                 "defined in the environment the job names.",
             )
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= 100 else value[:100] + "…")
 
 
 def _sha(value: str | None) -> str | None:

@@ -33,10 +33,12 @@ BRISK = Patience(attempts=2, connect_timeout=3, read_timeout=5, rate_limit_cap=1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What one command works with."""
+    """What one command works with, for one service."""
 
     inputs: Inputs
     settings: config.Config
+    name: str
+    """Of the service, in slipway.yml."""
     service: config.Service
     clock: SystemClock
     runner: Runner
@@ -54,7 +56,7 @@ def render(desk: Desk, journal: Journal | None = None) -> Render:
 
 
 def artifact_of(desk: Desk, render: Render, service_id: str) -> Artifact:
-    return desk.inputs.artifact(image_backed=render.service(service_id).image_backed)
+    return desk.inputs.artifact(desk.name, image_backed=render.service(service_id).image_backed)
 
 
 def traffic_of(
@@ -62,7 +64,7 @@ def traffic_of(
 ) -> Traffic:
     return Traffic(
         flags=_flags(desk, ports, setup.posthog, setup.posthog_key),
-        edge=_edge_client(desk, ports, setup.edge, setup.edge_token),
+        edge=edge_client(desk, ports, setup.edge, setup.edge_token),
         clock=desk.clock,
         journal=ports.journal,
         key=setup.edge.flag,
@@ -76,7 +78,7 @@ def traffic_of(
 def require_stable(desk: Desk) -> config.Track:
     if desk.service.stable is None:
         raise UsageError(
-            f"{desk.inputs.service} has no `stable:` in slipway.yml",
+            f"{desk.name} has no `stable:` in slipway.yml",
             remedy="Add `stable: {service: srv-…}`: the Render service that is production.",
         )
     return desk.service.stable
@@ -114,7 +116,7 @@ def canary_setup(desk: Desk) -> CanarySetup:
     }
     listed = "\n".join(f"  - {what}" for what, there in needs.items() if not there)
     raise UsageError(
-        f"a canary of {desk.inputs.service} is not set up; missing:\n{listed}",
+        f"a canary of {desk.name} is not set up; missing:\n{listed}",
         remedy="Add them, or use deploy-staging, which needs none of them.",
     )
 
@@ -133,7 +135,7 @@ def stop_of(desk: Desk, ports: Ports) -> Stop:
 
     edge_key, flag_key = keys.edge, keys.posthog
     return Stop(
-        edge=usable(lambda: _edge_client(desk, ports, edge, edge_key))
+        edge=usable(lambda: edge_client(desk, ports, edge, edge_key))
         if edge and edge_key
         else None,
         flags=usable(lambda: _flags(desk, ports, posthog, flag_key))
@@ -145,7 +147,7 @@ def stop_of(desk: Desk, ports: Ports) -> Stop:
     )
 
 
-def _edge_client(desk: Desk, ports: Ports, edge: config.Edge, token: str) -> EdgeClient:
+def edge_client(desk: Desk, ports: Ports, edge: config.Edge, token: str) -> EdgeClient:
     return EdgeClient(token, url=edge.url, notice=ports.journal.note, sleep=desk.clock.sleep)
 
 

@@ -77,12 +77,12 @@ def test_the_commit_defaults_to_the_workflows() -> None:
 
 
 def test_an_image_service_needs_an_image_and_a_git_service_must_not_have_one() -> None:
-    assert read(IMAGE=IMAGE).artifact(image_backed=True).identity == f"sha256:{'b' * 64}"
-    assert read().artifact(image_backed=False).identity == COMMIT
-    with pytest.raises(UsageError, match="the input `image` is empty"):
-        read().artifact(image_backed=True)
+    assert read(IMAGE=IMAGE).artifact("bot", image_backed=True).identity == f"sha256:{'b' * 64}"
+    assert read().artifact("bot", image_backed=False).identity == COMMIT
+    with pytest.raises(UsageError, match="the input `image` does not say which"):
+        read().artifact("bot", image_backed=True)
     with pytest.raises(UsageError, match="built by Render from Git"):
-        read(IMAGE=IMAGE).artifact(image_backed=False)
+        read(IMAGE=IMAGE).artifact("bot", image_backed=False)
 
 
 def test_the_run_is_who_holds_the_release() -> None:
@@ -101,3 +101,23 @@ def test_the_pull_request_comes_from_the_event(
     file.write_text(json.dumps(event))
     environ = GOOD | {"GITHUB_EVENT_PATH": str(file)}
     assert inputs.read(environ, "canary-prod").run.pull_request == number
+
+
+def test_several_images_are_told_apart_by_the_name_of_their_service() -> None:
+    other = IMAGE.replace("b" * 64, "c" * 64)
+    several = read(IMAGE=f"bot={IMAGE}\nworker={other}", verb="release", SERVICE="bot, worker")
+    assert several.services == ("bot", "worker")
+    assert several.artifact("worker", image_backed=True).reference == other
+    # A service that Render builds from Git may stand beside one that runs an image.
+    assert several.artifact("dashboard", image_backed=False).identity == COMMIT
+    with pytest.raises(UsageError, match="`image` is set"):
+        several.artifact("bot", image_backed=False)
+    with pytest.raises(UsageError, match="two images for bot"):
+        read(IMAGE=f"bot={IMAGE} bot={other}", verb="release")
+
+
+@pytest.mark.parametrize("mode", ["observe", "promote-now", "abort", "direct"])
+def test_every_mode_but_a_plain_release_needs_a_reason(mode: str) -> None:
+    with pytest.raises(UsageError, match="`reason` is missing"):
+        read(MODE=mode, verb="release")
+    assert read(MODE=mode, REASON="sellers wait", verb="release").mode == mode

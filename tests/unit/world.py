@@ -15,7 +15,7 @@ from typing import Any
 
 from slipway.config import Service as Settings
 from slipway.errors import Cancelled, Unreachable
-from slipway.ports import Artifact, Autoscaling, Event, Flag, Holder, Phase, Requests
+from slipway.ports import Artifact, Autoscaling, Event, Flag, Holder, Phase, Promotion, Requests
 from slipway.release.deploys import Ports
 from slipway.release.journal import Journal
 from slipway.release.ledger import Ledger
@@ -130,6 +130,7 @@ class World:
         )
         self.lease: tuple[str, Holder, float] | None = None
         self.edge_flag = "release-canary"
+        self.promotion: Promotion | None = None
         self.killed: str | None = None
         self.killed_version = 0
         self.epoch = 1

@@ -20,6 +20,7 @@ from slipway.ports import (
     Flag,
     Holder,
     Instance,
+    Promotion,
     Record,
     Requests,
     Service,
@@ -204,6 +205,7 @@ class MemoryEdge:
             lease_remaining=max(left, 0.0),
             killed=w.killed,
             why="as the record says",
+            promotion=w.promotion,
         )
 
     def state(self) -> EdgeState:
@@ -234,6 +236,13 @@ class MemoryEdge:
 
     def refresh(self, version: int, timeout: float) -> EdgeState:
         with self.w.call("edge.refresh"):
+            return self._state()
+
+    def promote(self, release: str, by: str, reason: str) -> EdgeState:
+        with self.w.call("edge.promote"):
+            if self._state().lease_release != release:
+                raise Refused(f"no lease is held for {release}", remedy="Look at its run.")
+            self.w.promotion = Promotion(by=by, reason=reason)
             return self._state()
 
     def kill(self, release: str | None, reason: str) -> EdgeState:

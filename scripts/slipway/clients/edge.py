@@ -9,7 +9,7 @@ from slipway.clients.fields import Fields
 from slipway.clients.http import Http, Key
 from slipway.clients.retries import Notice, Patience, Sleep, silent
 from slipway.errors import OutsideError, Refused, Unreachable
-from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder
+from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder, Promotion
 
 PREFIX: Final = "/.slipway"
 MAX_REFRESH: Final = 30.0
@@ -104,6 +104,24 @@ class EdgeClient(Edge):
             )
         return parse_state(reply.object())
 
+    def promote(self, release: str, by: str, reason: str) -> EdgeState:
+        """Leave an order to promote. Raises :class:`Refused` where that release is not under way.
+
+        The agent takes 200 printable characters: the rest of a reason is in the run's log.
+        """
+        body = {
+            "release": release,
+            "by": _printable(by),
+            "reason": _printable(reason),
+        }
+        reply = self._http.post("/promote", body, accept=frozenset({409}))
+        if reply.status == 409:
+            raise Refused(
+                f"{reply.where}: {reply.said}",
+                remedy="The release has ended, or its runner has died: look at its run.",
+            )
+        return parse_state(reply.object())
+
     def kill(self, release: str | None, reason: str) -> EdgeState:
         """Share 0 at once, latched against this release. Raises unless the edge confirms it.
 
@@ -135,7 +153,18 @@ def parse_state(fields: Fields) -> EdgeState:
         lease_remaining=0.0 if lease is None else lease.number("remaining", low=0),
         killed=fields.text_or_none("killed"),
         why=fields.text("why"),
+        promotion=_promotion(fields.child_or_none("promote")),
     )
+
+
+def _promotion(fields: Fields | None) -> Promotion | None:
+    if fields is None:
+        return None
+    return Promotion(by=fields.text("by"), reason=fields.text("reason"))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)[:MAX_REASON].strip() or "nobody"
 
 
 def _counts(fields: Fields) -> Counts:

@@ -6,50 +6,47 @@ from collections.abc import Callable
 
 from slipway import config
 from slipway.clients.clock import SystemClock
+from slipway.commands import release
+from slipway.commands.perform import Task, perform
+from slipway.commands.release import Ended
 from slipway.commands.strategies import canary_prod, deploy_staging, roll_back, rolling_ui
 from slipway.github_actions import Runner
-from slipway.inputs import Inputs
+from slipway.inputs import Inputs, Verb
 from slipway.report.markdown import Report
-from slipway.setup import Desk, artifact_of, canary_setup, render, require_stable
+from slipway.setup import Desk
+
+_TASKS: dict[Verb, Callable[[Desk], Task]] = {
+    "deploy-staging": deploy_staging,
+    "canary-prod": canary_prod,
+    "rolling-ui": rolling_ui,
+    "rollback": roll_back,
+}
 
 
 def run(
     inputs: Inputs, clock: SystemClock, runner: Runner, conclude: Callable[[Report], None]
-) -> list[Report]:
-    """Run the command that was asked for; return what to tell people, one report per environment.
+) -> Ended:
+    """Run the command that was asked for.
 
     ``conclude`` is called with each report as soon as its outcome is known, before GitHub is told.
-    The last report's outcome is the command's. Expected failures become outcomes; raises only
-    :class:`UsageError` (nothing was called yet) and bugs.
+    Expected failures become outcomes; raises only what is wrong before anything was changed, and
+    bugs.
     """
     settings = config.load(inputs.config)
-    service = settings.service(inputs.service)
-    desk = Desk(
-        inputs=inputs,
-        settings=settings,
-        service=service,
-        clock=clock,
-        runner=runner,
-        conclude=conclude,
-    )
-    steps: dict[str, list[Callable[[Desk], Report]]] = {
-        "deploy-staging": [deploy_staging],
-        "canary-prod": [canary_prod],
-        "rolling-ui": [rolling_ui],
-        "rollback": [roll_back],
-        "release": [deploy_staging, canary_prod] if service.staging else [canary_prod],
-    }
-    if inputs.verb != "deploy-staging":
-        require_stable(desk)
-    if inputs.verb in ("canary-prod", "release"):
-        canary_setup(desk)
-    if inputs.verb == "release" and service.staging:
-        # Wrong for production is wrong before staging is touched.
-        artifact_of(desk, render(desk), require_stable(desk).service)
-    reports: list[Report] = []
-    for step in steps[inputs.verb]:
-        reports.append(step(desk))
-        outcome = reports[-1].outcome
-        if outcome is None or outcome.exit_code != 0:
-            break
-    return reports
+
+    def desk(name: str) -> Desk:
+        return Desk(
+            inputs=inputs,
+            settings=settings,
+            name=name,
+            service=settings.service(name),
+            clock=clock,
+            runner=runner,
+            conclude=conclude,
+        )
+
+    if inputs.verb == "release":
+        return release.run(desk, inputs, settings)
+    (name,) = inputs.services
+    here = desk(name)
+    return Ended.of(perform(here, _TASKS[inputs.verb](here)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from slipway.clients.probe import HttpProber
 from slipway.errors import SlipwayError
@@ -19,46 +20,66 @@ from slipway.setup import Desk, render
 from slipway.text import short
 
 
-def perform(
-    desk: Desk,
-    act: Callable[[Ports, str], Outcome],
-    *,
-    verb: str,
-    environment: str,
-    artifact: Artifact | None,
-) -> Report:
-    """Run one strategy with a journal that is shown and published; return its report."""
-    inputs, clock, runner = desk.inputs, desk.clock, desk.runner
-    identity = artifact.identity if artifact else None
+def _nothing(ports: Ports, release: str) -> None:
+    del ports, release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One strategy, ready to be run on one service."""
+
+    verb: str
+    environment: Literal["staging", "production"]
+    artifact: Artifact | None
+    """``None``: what is brought back is known only later."""
+    act: Callable[[Ports, str], Outcome]
+    """Given the ports and the release's id. Raises only while nothing has been changed."""
+    check: Callable[[Ports, str], object] = _nothing
+    """Looks without changing anything, and raises what ``act`` would begin with."""
+    target: str = "previous"
+    """What is asked for, where there is no artifact."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What was done: the report, and where it was told."""
+
+    desk: Desk
+    task: Task
+    report: Report
+    outcome: Outcome
+    publisher: Publisher | None
+
+
+def check(desk: Desk, task: Task) -> None:
+    """Raise what the task would begin with, before anything is changed."""
+    journal = Journal(desk.clock, _printer(desk.runner))
+    task.check(_ports(desk, task, journal), _release_id(desk, task))
+
+
+def perform(desk: Desk, task: Task) -> Done:
+    """Run one strategy with a journal that is shown and published."""
+    inputs, clock = desk.inputs, desk.clock
+    identity = task.artifact.identity if task.artifact else None
     report = Report(
-        verb=verb,
-        service=inputs.service,
+        verb=task.verb,
+        service=desk.name,
         actor=inputs.run.actor,
-        candidate=identity or (inputs.target if inputs.target != "previous" else None),
-        reason=inputs.reason,
+        candidate=identity or (task.target if task.target != "previous" else None),
+        reason=task.reason or inputs.reason,
         run_url=inputs.run.url,
-        url=desk.service.url if environment == "production" else None,
+        url=desk.service.url if task.environment == "production" else None,
     )
-    publisher = _publisher_or_none(desk, report, environment)
-    journal = Journal(clock, report.entries.append, _printer(runner), publisher or _ignore)
-    ports = Ports(
-        platform=render(desk, journal),
-        prober=HttpProber(
-            build_header=desk.service.build.header, build_field=desk.service.build.field
-        ),
-        clock=clock,
-        journal=journal,
-        ledger=Ledger(lambda: forge_of(desk), environment_of(environment, report.service)),
-        poll=desk.settings.render.poll,
-        confirm=desk.settings.render.confirm,
-    )
-    holder = inputs.run.holder
-    release = f"{holder.run_id}.{holder.attempt}-{short(identity or verb).removeprefix('sha256:')}"
+    publisher = _publisher_or_none(desk, report, task)
+    journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
+    ports = _ports(desk, task, journal)
+    release = _release_id(desk, task)
     started = clock.now()
-    if publisher and verb != "canary-prod":
+    if publisher and task.verb != "canary-prod":
         publisher.update()
     try:
-        outcome = act(ports, release)
+        outcome = task.act(ports, release)
     except SlipwayError as error:
         result = Result.ABORTED if error.exit_code == Result.ABORTED.exit_code else Result.REFUSED
         outcome = Outcome(
@@ -68,11 +89,38 @@ def perform(
             release_id=release,
             failure=error,
         )
-    report.outcome = replace(outcome, started_at=started, finished_at=clock.now())
+    if journal.would_have and outcome.exit_code == 0:
+        outcome = replace(outcome, reason=f"{outcome.reason}; {journal.would_have[0].text}")
+    report.outcome = outcome = replace(outcome, started_at=started, finished_at=clock.now())
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
-    return report
+    return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
+
+
+_TASKS = {"rollback": "rollback", "abort": "rollback"}
+"""GitHub's name for what a deployment does."""
+
+
+def _release_id(desk: Desk, task: Task) -> str:
+    holder = desk.inputs.run.holder
+    build = short(task.artifact.identity if task.artifact else task.verb)
+    return f"{holder.run_id}.{holder.attempt}-{build.removeprefix('sha256:')}"
+
+
+def _ports(desk: Desk, task: Task, journal: Journal) -> Ports:
+    return Ports(
+        platform=render(desk, journal),
+        prober=HttpProber(
+            build_header=desk.service.build.header, build_field=desk.service.build.field
+        ),
+        clock=desk.clock,
+        journal=journal,
+        ledger=Ledger(lambda: forge_of(desk), environment_of(task.environment, desk.name)),
+        poll=desk.settings.render.poll,
+        confirm=desk.settings.render.confirm,
+        observe=desk.inputs.mode == "observe",
+    )
 
 
 def _printer(runner: Runner) -> Callable[[Entry], None]:
@@ -106,17 +154,17 @@ def forge_of(desk: Desk) -> Forge | None:
     return GitHub(token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say)
 
 
-def _publisher_or_none(desk: Desk, report: Report, environment: str) -> Publisher | None:
+def _publisher_or_none(desk: Desk, report: Report, task: Task) -> Publisher | None:
     """Return the publisher; what is wrong with GitHub must not stop a release or a way back."""
     try:
-        return _publisher(desk, report, environment)
+        return _publisher(desk, report, task)
     except Exception as error:
         why = error.found if isinstance(error, SlipwayError) else type(error).__name__
         desk.runner.annotate("notice", "Not written on GitHub", why)
         return None
 
 
-def _publisher(desk: Desk, report: Report, environment: str) -> Publisher | None:
+def _publisher(desk: Desk, report: Report, task: Task) -> Publisher | None:
     run = desk.inputs.run
     forge = forge_of(desk) if run.on_github and desk.inputs.commit else None
     if forge is None or desk.inputs.commit is None:
@@ -129,14 +177,14 @@ def _publisher(desk: Desk, report: Report, environment: str) -> Publisher | None
         forge,
         Where(
             ref=desk.inputs.commit,
-            environment=environment_of(environment, report.service),
-            production=environment == "production",
-            task="rollback" if report.verb == "rollback" else "deploy",
+            environment=environment_of(task.environment, report.service),
+            production=task.environment == "production",
+            task=_TASKS.get(report.verb, "deploy"),
             pull_request=run.pull_request,
             comment=desk.inputs.comment,
             payload={
                 "service": report.service,
-                "build": report.candidate or desk.inputs.target,
+                "build": report.candidate or task.target,
                 "reason": report.reason,
                 "actor": report.actor,
             },

@@ -1,17 +1,24 @@
-"""One function for each strategy: from a desk to the report of what was done."""
+"""One function for each strategy: from a desk to the task that is performed."""
 
 from __future__ import annotations
 
-from slipway.commands.perform import perform
+from typing import TypedDict
+
+from slipway import config
+from slipway.commands.perform import Task
 from slipway.errors import Refused, UsageError
-from slipway.release import canary, preflight, rollback, rolling, staging
+from slipway.ports import Holder
+from slipway.release import abort, canary, direct, preflight, promote, rollback, rolling, staging
 from slipway.release.deploys import Ports
 from slipway.release.outcome import Outcome
-from slipway.report.markdown import Report
+from slipway.release.stop import Stop
+from slipway.release.takeover import Order
+from slipway.release.traffic import Traffic
 from slipway.setup import (
     Desk,
     artifact_of,
     canary_setup,
+    edge_client,
     render,
     require_stable,
     stop_of,
@@ -19,12 +26,12 @@ from slipway.setup import (
 )
 
 
-def deploy_staging(desk: Desk) -> Report:
+def deploy_staging(desk: Desk) -> Task:
     """Deploy to staging, wait, verify."""
     track = desk.service.staging
     if track is None:
         raise UsageError(
-            f"{desk.inputs.service} has no `staging:` in slipway.yml",
+            f"{desk.name} has no `staging:` in slipway.yml",
             remedy="Add `staging: {service: srv-…}`: the Render service that is staging.",
         )
     artifact = artifact_of(desk, render(desk), track.service)
@@ -45,31 +52,36 @@ def deploy_staging(desk: Desk) -> Report:
             ports,
         )
 
-    return perform(desk, act, verb="deploy-staging", environment="staging", artifact=artifact)
+    return Task(verb="deploy-staging", environment="staging", artifact=artifact, act=act)
 
 
-def canary_prod(desk: Desk) -> Report:
+def canary_prod(desk: Desk) -> Task:
     """A few sellers first, then everybody."""
     stable, setup = require_stable(desk), canary_setup(desk)
     artifact = artifact_of(desk, render(desk), stable.service)
 
-    def act(ports: Ports, release: str) -> Outcome:
-        return canary.run(
-            preflight.Plan(
-                release=release,
-                settings=desk.service,
-                stable=stable.service,
-                canary=setup.canary.service,
-                artifact=artifact,
-            ),
-            ports,
-            traffic_of(desk, ports, setup, release=release, candidate=artifact.identity),
+    def plan(release: str) -> preflight.Plan:
+        return preflight.Plan(
+            release=release,
+            settings=desk.service,
+            stable=stable.service,
+            canary=setup.canary.service,
+            artifact=artifact,
         )
 
-    return perform(desk, act, verb="canary-prod", environment="production", artifact=artifact)
+    def traffic(ports: Ports, release: str) -> Traffic:
+        return traffic_of(desk, ports, setup, release=release, candidate=artifact.identity)
+
+    return Task(
+        verb="canary-prod",
+        environment="production",
+        artifact=artifact,
+        check=lambda ports, r: preflight.preflight(plan(r), ports, traffic(ports, r)),
+        act=lambda ports, r: canary.run(plan(r), ports, traffic(ports, r)),
+    )
 
 
-def rolling_ui(desk: Desk) -> Report:
+def rolling_ui(desk: Desk) -> Task:
     """Render replaces the instances; it is watched, and gone back from where it is bad."""
     stable = require_stable(desk)
     artifact = artifact_of(desk, render(desk), stable.service)
@@ -85,27 +97,86 @@ def rolling_ui(desk: Desk) -> Report:
             ports,
         )
 
-    return perform(desk, act, verb="rolling-ui", environment="production", artifact=artifact)
+    return Task(verb="rolling-ui", environment="production", artifact=artifact, act=act)
 
 
-def roll_back(desk: Desk) -> Report:
-    """Promote Previous Build."""
-    stable = require_stable(desk)
-    inputs = desk.inputs
+def roll_back(desk: Desk, *, target: str = "", reason: str = "") -> Task:
+    """Promote Previous Build, or ``target`` for ``reason`` where something else asks for it."""
+    order = _order(desk, reason)
+    target = target or desk.inputs.target
 
     def act(ports: Ports, release: str) -> Outcome:
-        return rollback.run(
-            rollback.Plan(
-                release=release,
-                settings=desk.service,
-                stable=stable.service,
-                target=inputs.target,
-                reason=inputs.reason,
-                actor=inputs.run.actor,
-                holder=inputs.run.holder,
-            ),
-            ports,
-            stop_of(desk, ports) if desk.service.edge else None,
-        )
+        plan = rollback.Plan(release=release, target=target, **order)
+        return rollback.run(plan, ports, _brake(desk, ports))
 
-    return perform(desk, act, verb="rollback", environment="production", artifact=None)
+    return Task(
+        verb="rollback",
+        environment="production",
+        artifact=None,
+        target=target,
+        reason=reason,
+        act=act,
+    )
+
+
+def abort_release(desk: Desk) -> Task:
+    """End the release that is under way."""
+    order = _order(desk)
+    return Task(
+        verb="abort",
+        environment="production",
+        artifact=None,
+        act=lambda ports, r: abort.run(Order(release=r, **order), ports, _brake(desk, ports)),
+    )
+
+
+def promote_now(desk: Desk) -> Task:
+    """Ask the canary under way to end its judging."""
+    order, setup = _order(desk), canary_setup(desk)
+    return Task(
+        verb="promote-now",
+        environment="production",
+        artifact=None,
+        act=lambda ports, r: promote.run(
+            Order(release=r, **order), ports, edge_client(desk, ports, setup.edge, setup.edge_token)
+        ),
+    )
+
+
+def deploy_directly(desk: Desk) -> Task:
+    """To everybody at once."""
+    stable, order = require_stable(desk), _order(desk)
+    artifact = artifact_of(desk, render(desk), stable.service)
+    return Task(
+        verb="direct",
+        environment="production",
+        artifact=artifact,
+        act=lambda ports, r: direct.run(
+            direct.Plan(release=r, artifact=artifact, **order), ports, _brake(desk, ports)
+        ),
+    )
+
+
+class _Order(TypedDict):
+    """What every order says, but for the release's id."""
+
+    settings: config.Service
+    stable: str
+    reason: str
+    actor: str
+    holder: Holder
+
+
+def _order(desk: Desk, reason: str = "") -> _Order:
+    run = desk.inputs.run
+    return _Order(
+        settings=desk.service,
+        stable=require_stable(desk).service,
+        reason=reason or desk.inputs.reason,
+        actor=run.actor,
+        holder=run.holder,
+    )
+
+
+def _brake(desk: Desk, ports: Ports) -> Stop | None:
+    return stop_of(desk, ports) if desk.service.edge else None

@@ -7,7 +7,7 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
-from slipway.ports.edge import Answer, Counts, Edge, EdgeCounts, EdgeState, Prober
+from slipway.ports.edge import Answer, Counts, Edge, EdgeCounts, EdgeState, Prober, Promotion
 from slipway.ports.flags import Flag, FlagStore, Holder, Phase, Record
 from slipway.ports.forge import Comparison, Deployment, Forge, Shipped
 from slipway.ports.platform import (
@@ -44,6 +44,7 @@ __all__ = [
     "Phase",
     "Platform",
     "Prober",
+    "Promotion",
     "Record",
     "Requests",
     "Service",

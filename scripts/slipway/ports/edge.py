@@ -9,6 +9,14 @@ from slipway.ports.flags import Holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A person's order to end the judging of the release under way and promote it."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeState:
     """What the edge does now."""
 
@@ -28,6 +36,8 @@ class EdgeState:
     """The release that was killed here and is still latched."""
     why: str
     """One sentence: why the share is what it is."""
+    promotion: Promotion | None = None
+    """An order for the release that holds the lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +78,13 @@ class Edge(Protocol):
 
     def refresh(self, version: int, timeout: float) -> EdgeState:
         """Have the edge read the flag until it has applied ``version``, ``timeout`` s at most."""
+        ...
+
+    def promote(self, release: str, by: str, reason: str) -> EdgeState:
+        """Leave an order for the controller of ``release``: it moves nobody by itself.
+
+        Raises :class:`slipway.errors.Refused` where nobody holds the lease for that release.
+        """
         ...
 
     def kill(self, release: str | None, reason: str) -> EdgeState:

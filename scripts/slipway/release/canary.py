@@ -155,6 +155,7 @@ class _Release:
             traffic=self._traffic,
             guard=guard,
             journal=self.journal,
+            observe=self._ports.observe,
         )
         clock = self._ports.clock
         until = clock.monotonic() + step.for_
@@ -162,15 +163,28 @@ class _Release:
         while True:
             clock.sleep(min(self._strategy.judge.every, step.for_))
             verdict = look()
+            if self._promoted_by_a_person():
+                return look
             if clock.monotonic() < until:
                 continue
             if verdict.decision is Decision.PROMOTE:
+                return look
+            if self._ports.observe:
+                self.journal.would(str(look.undecided(verdict)))
                 return look
             if extended:
                 raise look.undecided(verdict)
             extended = True
             until = clock.monotonic() + step.for_
             self.journal.note(f"the step is extended once: {verdict.sentence}")
+
+    def _promoted_by_a_person(self) -> bool:
+        """Whether the judging ends here: somebody said so, and this look did not speak against."""
+        order = self._traffic.promotion
+        if order is None:
+            return False
+        self.journal.gate(f"{order.by} promotes it now: {order.reason}")
+        return True
 
     def _fit_canary(self, watch: Callable[[], None]) -> None:
         """Give the canary service as many instances as the stable one, before it takes the load."""

@@ -40,6 +40,8 @@ class Ports:
     """Seconds between questions about a deploy."""
     confirm: float
     """Seconds between the two readings that confirm a way back."""
+    observe: bool = False
+    """Whether judge and guards only say what they would have done."""
 
 
 Pulse = Callable[[], None]

@@ -46,6 +46,8 @@ class Journal:
         self._listeners = listeners
         self._phase: Phase | None = None
         self.entries: list[Entry] = []
+        self.would_have: list[Entry] = []
+        """What would have ended the release, were it not only observed."""
 
     def phase(self, phase: Phase, text: str, share: float) -> None:
         """A new phase, or another share, is now in force."""
@@ -63,6 +65,12 @@ class Journal:
     def trouble(self, text: str) -> None:
         """Something failed, and the release goes on."""
         self._add(Kind.TROUBLE, text)
+
+    def would(self, text: str) -> None:
+        """This would have ended the release; said once, however often it is so."""
+        if not self.would_have:
+            self._add(Kind.TROUBLE, f"only observed, or it would have been stopped: {text}")
+            self.would_have.append(self.entries[-1])
 
     def tick(self, text: str, *, share: float, stable: Counts, canary: Counts) -> None:
         """One look of the judge."""

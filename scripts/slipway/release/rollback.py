@@ -7,73 +7,38 @@ earlier build, by digest or deploy id. Needs nothing but what it must touch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from slipway.config import Service as Settings
-from slipway.errors import Cancelled, Refused, SlipwayError
-from slipway.ports import Deploy, DeployStatus, Holder, Phase, Record, Service
-from slipway.release import deploys
+from slipway.errors import Refused, SlipwayError
+from slipway.ports import Deploy, DeployStatus, Service
+from slipway.release import deploys, takeover
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
-from slipway.release.stop import DEADLINE, HURRIED, Stop, Zero
+from slipway.release.stop import Stop, Zero
+from slipway.release.takeover import Order
 from slipway.text import short
-
-KNOW_MORE = 2.0
-"""Seconds the slower of edge and PostHog gets to say which release was under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Order):
     """One way back, as asked for."""
 
-    release: str
-    settings: Settings
-    stable: str
-    """Render service id."""
     target: str
     """``previous``, a deploy id, a digest or a commit."""
-    reason: str
-    actor: str
-    holder: Holder
 
 
 def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
     """Go back. ``stop`` is ``None`` for a service without an edge. Never raises SlipwayError."""
-    zero = None
-    hurry = False
-    if stop is not None:
-        zero = stop.to_zero(f"{plan.actor}: {plan.reason}", release=None)
-        zero.wait(KNOW_MORE)
-    try:
-        outcome = _go(plan, ports, zero)
-    except Refused as error:
-        outcome = Outcome(
-            result=Result.REFUSED,
-            reason=f"the stable service was not touched: {error.found}",
-            remedy=error.remedy,
-            failure=error,
-        )
-    except SlipwayError as error:
-        hurry = isinstance(error, Cancelled)
-        outcome = Outcome(
-            result=Result.FROZEN,
-            reason=f"going back was not finished: {error.found}",
-            remedy=f"{error.remedy} Or press Rollback at Render on the deploy to go back to.",
-        )
-    if stop is not None and zero is not None:
-        zero.wait(HURRIED if hurry else DEADLINE)
-        with ports.clock.shielded():
-            outcome = _with_zero(plan, ports, outcome, stop, zero)
-    return replace(outcome, release_id=plan.release)
+    return takeover.run(plan, ports, stop, lambda zero: _go(plan, ports, zero))
 
 
 def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
     service = deploys.usable(ports, plan.stable)
     history = ports.platform.deploys(plan.stable, limit=100)
     current = deploys.live(history)
-    candidate = zero.was_for(ports.clock.now(), _longest(plan.settings)) if zero else None
+    candidate = takeover.under_way(plan, ports, zero)
     if plan.target == "previous" and candidate and current and current.identity != candidate:
         arrived = go_back(
             ports,
@@ -82,7 +47,7 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
             image_backed=service.image_backed,
             deadline=plan.settings.strategy.deploy_deadline,
         )
-        return _ended(plan, candidate, arrived, under_way=bool(zero and zero.leased))
+        return takeover.ended(plan, candidate, arrived, alive=bool(zero and zero.leased))
     choice = choose(history, plan.target, image_path=service.image_path)
     ports.journal.note(choice.why)
     if choice.target is None:
@@ -108,63 +73,6 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
         deploy_id=arrived.id,
         build=arrived.identity or "",
         previous_build=(current.identity or "") if current else "",
-    )
-
-
-def _longest(settings: Settings) -> float:
-    """Return for how long a phase may last without the record changing, in seconds."""
-    strategy = settings.strategy
-    steps = [2 * step.for_ for step in (*strategy.steps, strategy.bake)]
-    lease = settings.edge.lease if settings.edge else 0.0
-    return max([strategy.deploy_deadline, *steps]) + lease
-
-
-def _ended(plan: Plan, candidate: str, stays: Deploy, *, under_way: bool) -> Outcome:
-    """A release was under way and stable runs the build before it: that is the way back."""
-    what = "ended the release of" if under_way else "found a dead release of"
-    return Outcome(
-        result=Result.PROMOTED_PREVIOUS if under_way else Result.UNCHANGED,
-        reason=f"{plan.actor} {what} {short(candidate)}; everybody is on "
-        f"{short(stays.identity or stays.id)}, which the stable service kept: {plan.reason}",
-        remedy="To go further back, press the button again or name a target.",
-        deploy_id=stays.id,
-        build=stays.identity or "",
-        previous_build=candidate,
-    )
-
-
-def _with_zero(plan: Plan, ports: Ports, outcome: Outcome, stop: Stop, zero: Zero) -> Outcome:
-    """Add what is known of share 0, and write what is stable now into the record."""
-    if zero.trouble:
-        ports.journal.trouble(zero.trouble)
-    if outcome.build:
-        stop.close(
-            zero,
-            Record(
-                release=plan.release,
-                candidate=outcome.build,
-                stable_build=outcome.build,
-                stable_deploy=outcome.deploy_id,
-                phase=Phase.STABLE,
-                share=0,
-                holder=plan.holder,
-                since=ports.clock.now(),
-            ),
-        )
-    trouble = f" ({zero.trouble})" if zero.trouble else ""
-    outcome = replace(
-        outcome,
-        reason=outcome.reason + trouble,
-        share=0.0 if zero.edge is None else None,
-        seconds_to_zero=zero.seconds,
-    )
-    if zero.safe:
-        return outcome
-    return replace(
-        outcome,
-        result=Result.FROZEN,
-        failure=None,
-        remedy=outcome.remedy or "Turn the release flag off in PostHog, and look at the edge.",
     )
 
 

@@ -16,6 +16,7 @@ from slipway.ports import (
     FlagStore,
     Holder,
     Phase,
+    Promotion,
     Record,
 )
 from slipway.release.journal import Journal
@@ -62,6 +63,8 @@ class Traffic:
         self._stable: tuple[str, str] = ("", "")
         self._share = 0.0
         self._renewed: float | None = None
+        self.promotion: Promotion | None = None
+        """A person's order to end the judging, once the edge has told of one."""
 
     @property
     def edge(self) -> Edge:
@@ -198,6 +201,7 @@ class Traffic:
         except OutsideError as error:
             self._journal.trouble(f"reading the edge: {error.found}")
             return
+        self.promotion = state.promotion
         if state.share != self._share and state.killed is None and state.lease_remaining == 0:
             # An edge that restarted knows no lease: everybody is on stable until we renew it.
             self._journal.trouble(f"the edge forgot the lease ({state.why}): renewing it")

@@ -43,6 +43,7 @@ class Look:
         traffic: Traffic,
         guard: HealthGuard,
         journal: Journal,
+        observe: bool = False,
     ) -> None:
         self._rule = Rule(
             ratio=rule.ratio,
@@ -55,6 +56,7 @@ class Look:
         self._traffic = traffic
         self._guard = guard
         self._journal = journal
+        self._observe = observe
         self._window = self._begin()
         self._stable = self._canary = NOTHING
 
@@ -71,7 +73,7 @@ class Look:
         self._traffic.check()
         unhealthy = self._guard.look()
         if unhealthy:
-            raise Tripped(unhealthy)
+            self._trip(unhealthy)
         try:
             now = self._traffic.edge.counts()
             self._window = self._window or Window(now)
@@ -87,8 +89,13 @@ class Look:
             canary=self._canary,
         )
         if verdict.decision is Decision.ROLLBACK:
-            raise Tripped(verdict.sentence)
+            self._trip(verdict.sentence)
         return verdict
+
+    def _trip(self, why: str) -> None:
+        if not self._observe:
+            raise Tripped(why)
+        self._journal.would(why)
 
     def undecided(self, verdict: Verdict) -> Exception:
         """Return what to raise when a step ends, extended, without a verdict."""

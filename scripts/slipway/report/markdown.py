@@ -63,9 +63,26 @@ _ROLLBACK_TEXTS = {
     Result.REFUSED: ("⛔", "not taken back, users keep the build they have"),
     Result.ABORTED: ("⚠️", "stopped on the way back, users are on a build that passed"),
 }
+_ABORT_TEXTS = {
+    Result.PROMOTED_PREVIOUS: ("↩️", "the release was stopped, everybody is on the build before"),
+    Result.UNCHANGED: ("✅", "there was no release to stop, users keep the build they have"),
+    **_ROLLBACK_TEXTS,
+}
+_PROMOTE_TEXTS = {
+    Result.REFUSED: ("⛔", "there is no canary to promote, users keep the build they have"),
+}
+_SPECIAL = {
+    "deploy-staging": _STAGING_TEXTS,
+    "rollback": _ROLLBACK_TEXTS,
+    "abort": _ABORT_TEXTS,
+    "promote-now": _PROMOTE_TEXTS,
+}
 _BEGINNINGS = {
     "deploy-staging": "the new build is on its way to staging; users see no change",
     "rollback": "an earlier build is being brought back",
+    "abort": "the release is being stopped",
+    "promote-now": "the canary is being promoted, because somebody asked for it",
+    "direct": "the new build is going to everybody at once, because somebody asked for it",
 }
 _WATCHED = "{share:g} % of users are on the new build, and it is being watched"
 _PHASES = {
@@ -83,8 +100,7 @@ def verdict(report: Report) -> tuple[str, str]:
     """Return a sign, and what is live and for whom as markdown, without the service's name."""
     if report.outcome is not None:
         result = report.outcome.result
-        special = {"deploy-staging": _STAGING_TEXTS, "rollback": _ROLLBACK_TEXTS}
-        return special.get(report.verb, {}).get(result) or _TEXTS[result]
+        return _SPECIAL.get(report.verb, {}).get(result) or _TEXTS[result]
     latest = _latest_phase(report.entries)
     if latest is None:
         return "⏳", _BEGINNINGS.get(report.verb, _BEGINNING)

@@ -102,6 +102,21 @@ class Publisher:
         if self._thread.is_alive():
             self._say("the end", f"GitHub had not answered after {deadline:.0f} s")
 
+    def disown(self, why: str) -> None:
+        """After the end: what was a success is one no longer. A failure to say so is told."""
+        deployment = self._deployment
+        if deployment is not None:
+            self._attempt(
+                "the Deployment",
+                lambda: self._forge.set_status(
+                    deployment,
+                    "failure",
+                    description=why,
+                    log_url=self._report.run_url,
+                    environment_url=None,
+                ),
+            )
+
     def _ask(self, state: str, *, end: bool = False) -> None:
         with self._turn:
             self._wanted, self._ended = state, end

@@ -1,0 +1,79 @@
+"""direct: a build to everybody at once, because a person says so. No canary, no watch, no way back.
+
+For the fix that cannot wait. It is seen to answer, and nothing more is promised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slipway.errors import Cancelled, DeployFailed, SlipwayError
+from slipway.ports import Artifact
+from slipway.release import deploys, preflight, takeover
+from slipway.release.deploys import Ports
+from slipway.release.health import await_build, url_of
+from slipway.release.outcome import Outcome, Result
+from slipway.release.stop import Stop
+from slipway.release.takeover import Order
+from slipway.text import short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Order):
+    """One direct deploy, as asked for."""
+
+    artifact: Artifact
+
+
+def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
+    """Deploy to the stable service, in the place of whatever is being deployed there."""
+    return takeover.run(plan, ports, stop, lambda _: _deploy(plan, ports))
+
+
+def _deploy(plan: Plan, ports: Ports) -> Outcome:
+    service = deploys.usable(ports, plan.stable)
+    url = url_of(service, plan.settings.health)
+    preflight.refuse_other_deployers(service, plan.artifact)
+    before = deploys.live(ports.platform.deploys(plan.stable))
+    stays = before.identity or before.id if before else "nothing"
+    try:
+        deploy = deploys.bring_live(
+            ports,
+            plan.stable,
+            plan.artifact,
+            deadline=plan.settings.strategy.deploy_deadline,
+        )
+    except DeployFailed as error:
+        return Outcome(
+            result=Result.ROLLED_BACK,
+            reason=f"{error.found}; {service.name} stays on {short(stays)}",
+            remedy=error.remedy,
+            build=(before.identity or "") if before else "",
+            deploy_id=before.id if before else "",
+        )
+    except Cancelled:
+        _cancel(plan, ports)
+        raise
+    await_build(
+        ports,
+        url,
+        build=plan.artifact.commit,
+        health=plan.settings.health,
+        instances=service.instances,
+    )
+    return Outcome(
+        result=Result.PROMOTED,
+        reason=f"{plan.actor} deployed {short(plan.artifact.identity)} directly, without a canary "
+        f"or a watch: {plan.reason}",
+        deploy_id=deploy.id,
+        build=plan.artifact.identity,
+        previous_build=(before.identity or "") if before else "",
+    )
+
+
+def _cancel(plan: Plan, ports: Ports) -> None:
+    with ports.clock.shielded():
+        try:
+            deploys.cancel_running(ports, plan.stable, only=plan.artifact.identity)
+        except SlipwayError as error:
+            ports.journal.trouble(f"cancelling the deploy: {error.found}")

@@ -1,0 +1,131 @@
+"""What a person orders against whatever runs: everybody off the canary first, then the order.
+
+Promote Previous Build, abort and a direct deploy begin alike: share 0, whoever drives the release,
+beside what is to be done at Render. None of them waits for a release to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from slipway.config import Service as Settings
+from slipway.errors import Cancelled, Refused, SlipwayError
+from slipway.ports import Deploy, Holder, Phase, Record
+from slipway.release.deploys import Ports
+from slipway.release.outcome import Outcome, Result
+from slipway.release.stop import DEADLINE, HURRIED, Stop, Zero
+from slipway.text import short
+
+KNOW_MORE = 2.0
+"""Seconds the slower of edge and PostHog gets to say which release was under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Who orders it, why, and for which service."""
+
+    release: str
+    settings: Settings
+    stable: str
+    """Render service id."""
+    reason: str
+    actor: str
+    holder: Holder
+
+
+def run(
+    order: Order, ports: Ports, stop: Stop | None, act: Callable[[Zero | None], Outcome]
+) -> Outcome:
+    """Take everybody off the canary and ``act``. Never raises SlipwayError.
+
+    ``stop`` is ``None`` for a service without an edge.
+    """
+    zero = None
+    hurry = False
+    if stop is not None:
+        zero = stop.to_zero(f"{order.actor}: {order.reason}", release=None)
+        zero.wait(KNOW_MORE)
+    try:
+        outcome = act(zero)
+    except Refused as error:
+        outcome = Outcome(
+            result=Result.REFUSED,
+            reason=f"the stable service was not touched: {error.found}",
+            remedy=error.remedy,
+            failure=error,
+        )
+    except SlipwayError as error:
+        hurry = isinstance(error, Cancelled)
+        outcome = Outcome(
+            result=Result.FROZEN,
+            reason=f"it was not finished: {error.found}",
+            remedy=f"{error.remedy} Or press Rollback at Render on the deploy to go back to.",
+        )
+    if stop is not None and zero is not None:
+        zero.wait(HURRIED if hurry else DEADLINE)
+        with ports.clock.shielded():
+            outcome = _with_zero(order, ports, outcome, stop, zero)
+    return replace(outcome, release_id=order.release)
+
+
+def under_way(order: Order, ports: Ports, zero: Zero | None) -> str | None:
+    """Return the candidate of the release that was under way, dead or alive."""
+    return zero.was_for(ports.clock.now(), _longest(order.settings)) if zero else None
+
+
+def _longest(settings: Settings) -> float:
+    """Return for how long a phase may last without the record changing, in seconds."""
+    strategy = settings.strategy
+    steps = [2 * step.for_ for step in (*strategy.steps, strategy.bake)]
+    lease = settings.edge.lease if settings.edge else 0.0
+    return max([strategy.deploy_deadline, *steps]) + lease
+
+
+def ended(order: Order, candidate: str, stays: Deploy, *, alive: bool) -> Outcome:
+    """A release was under way and stable runs the build before it: that is the way back."""
+    what = "ended the release of" if alive else "found a dead release of"
+    return Outcome(
+        result=Result.PROMOTED_PREVIOUS if alive else Result.UNCHANGED,
+        reason=f"{order.actor} {what} {short(candidate)}; everybody is on "
+        f"{short(stays.identity or stays.id)}, which the stable service kept: {order.reason}",
+        remedy="To go further back, press the button again or name a target.",
+        deploy_id=stays.id,
+        build=stays.identity or "",
+        previous_build=candidate,
+    )
+
+
+def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Zero) -> Outcome:
+    """Add what is known of share 0, and write what is stable now into the record."""
+    if zero.trouble:
+        ports.journal.trouble(zero.trouble)
+    if outcome.build:
+        stop.close(
+            zero,
+            Record(
+                release=order.release,
+                candidate=outcome.build,
+                stable_build=outcome.build,
+                stable_deploy=outcome.deploy_id,
+                phase=Phase.STABLE,
+                share=0,
+                holder=order.holder,
+                since=ports.clock.now(),
+            ),
+        )
+    trouble = f" ({zero.trouble})" if zero.trouble else ""
+    outcome = replace(
+        outcome,
+        reason=outcome.reason + trouble,
+        share=0.0 if zero.edge is None else None,
+        seconds_to_zero=zero.seconds,
+    )
+    if zero.safe:
+        return outcome
+    return replace(
+        outcome,
+        result=Result.FROZEN,
+        failure=None,
+        remedy=outcome.remedy or "Turn the release flag off in PostHog, and look at the edge.",
+    )

@@ -51,6 +51,23 @@ def test_a_lease_given_back_ends_at_once_and_twice_is_fine(shared: World) -> Non
     assert shared.edge.served_by() == "stable"
 
 
+def test_an_order_to_promote_is_kept_for_the_release_under_way_and_moves_nobody(
+    shared: World,
+) -> None:
+    order = {"release": "promoted", "by": "ana", "reason": "the show begins"}
+    assert shared.edge.post("promote", order).status_code == 409
+    shared.raised("promoted", 5)
+    assert shared.edge.state()["promote"] is None
+    answer = shared.edge.post("promote", order)
+    assert answer.status_code == 200
+    assert answer.json()["share"] == 5
+    assert shared.edge.state()["promote"] == {"by": "ana", "reason": "the show begins"}
+    shared.raised("the next one", 5)
+    assert shared.edge.state()["promote"] is None
+    # Late for the release that it was meant for, it is no order for another one.
+    assert shared.edge.post("promote", order).status_code == 409
+
+
 def test_a_living_lease_is_not_taken_over(shared: World) -> None:
     shared.raised("mine")
     answer = shared.edge.lease("theirs", run_id="2")
@@ -294,7 +311,7 @@ def test_drift_in_haproxy_is_repaired(shared: World) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}, {"Authorization": "e"}])
-@pytest.mark.parametrize("path", ["state", "counts", "lease", "kill", "nothing"])
+@pytest.mark.parametrize("path", ["state", "counts", "lease", "promote", "kill", "nothing"])
 def test_without_the_token_nothing_is_told_or_done(
     shared: World, headers: dict[str, str], path: str
 ) -> None:
@@ -326,6 +343,9 @@ def test_the_health_check_needs_no_token(shared: World) -> None:
         ("release", {"release": "r"}),
         ("refresh", {"version": "1", "timeout": 1}),
         ("refresh", {"version": 1, "timeout": 31}),
+        ("promote", {"release": "r", "by": "ana"}),
+        ("promote", {"release": "r", "by": "ana\n", "reason": "x"}),
+        ("promote", {"release": "r", "by": "ana", "reason": "x" * 201}),
         ("kill", {"release": 7, "reason": "x"}),
         ("kill", {"release": "r", "reason": ["x"]}),
         ("kill", []),

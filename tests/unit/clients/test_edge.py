@@ -165,6 +165,26 @@ def test_a_refresh_may_take_longer_than_other_calls_but_not_longer_than_the_agen
     assert stub.heard[0].body == {"version": 7, "timeout": 30.0}
 
 
+def test_an_order_to_promote_is_left_for_a_release(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    left = {"by": "ana", "reason": "the show begins " + "x" * 184}
+    asked = matchers.json_params_matcher({"release": "r-1", **left})
+    mock.post(f"{URL}/promote", json=state(promote=left), match=[asked])
+    # The agent takes printable text of 200 characters; an order is never refused for its words.
+    answer = edge.promote("r-1", "ana", "the show\nbegins " + "x" * 500)
+    assert answer.promotion is not None
+    assert answer.promotion.by == "ana"
+
+
+def test_an_order_for_a_release_that_has_ended_is_refused(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    mock.post(f"{URL}/promote", json={"error": "no lease is held for 'r-1'"}, status=409)
+    with pytest.raises(Refused, match="no lease is held"):
+        edge.promote("r-1", "ana", "why")
+
+
 def test_a_kill_is_confirmed_at_0(mock: responses.RequestsMock, edge: EdgeClient) -> None:
     asked = matchers.json_params_matcher({"release": None, "reason": "by hand"})
     mock.post(f"{URL}/kill", json=state(share=0), match=[asked])

@@ -110,6 +110,7 @@ class World:
         run.wait_ready(render, lambda: b"ready" in render.log.read_bytes())
         run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/.slipway/healthz"))
         run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/healthz"))
+        self._adopt(second)
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
         run.wait_ready(load, lambda: _are_served(self.load_file))
         if self.rolling:
@@ -133,6 +134,26 @@ class World:
         }
         post(f"{self.url('github')}/_sandbox/pulls", pull)
         return self.pull_requests
+
+    def _adopt(self, commit: str) -> None:
+        """Have GitHub's history say that what production begins with was adopted."""
+        builds = {"bot": f"sha256:{digest_of(commit)}"}
+        if self.rolling:
+            builds["dashboard"] = commit
+        for service, build in builds.items():
+            body = {
+                "ref": commit,
+                "task": "adopt",
+                "auto_merge": False,
+                "required_contexts": [],
+                "environment": f"production/{service}",
+                "production_environment": True,
+                "description": "Slipway: adopt",
+                "payload": {"service": service, "build": build, "reason": "live and healthy"},
+            }
+            at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
+            made = post(at, body, self.keys.github)
+            post(f"{at}/{made['id']}/statuses", {"state": "success"}, self.keys.github)
 
     def service_id(self, track: str) -> str:
         """Render's id of one of the services, from the example."""
@@ -165,9 +186,8 @@ class World:
         )
 
     def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
-        digests = {c: hashlib.sha256(c.encode()).hexdigest() for c in versions}
         images = [
-            {"ref": f"{IMAGE}@sha256:{digests[c]}", "commit": c, "version": v}
+            {"ref": f"{IMAGE}@sha256:{digest_of(c)}", "commit": c, "version": v}
             for c, v in versions.items()
         ]
         env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
@@ -231,7 +251,8 @@ class World:
 
     def _github_args(self) -> list[str]:
         port, token = str(self.ports["github"]), self.keys.github
-        return ["--port", port, "--token", token, "--repo", REPOSITORY]
+        git = str(self.repository.path)
+        return ["--port", port, "--token", token, "--repo", REPOSITORY, "--git", git]
 
     def _load_args(self) -> list[str]:
         return [
@@ -261,6 +282,11 @@ class World:
             "RELEASE_FLAG": flag,
             "STATE_DIR": str(self.plain / "edge"),
         }
+
+
+def digest_of(commit: str) -> str:
+    """Return the digest (hex) of the image that a world's first builds were made into."""
+    return hashlib.sha256(commit.encode()).hexdigest()
 
 
 def _are_served(load_file: Path) -> bool:
@@ -305,13 +331,14 @@ def fetch(url: str) -> bytes:
         return bytes(reply.read())
 
 
-def post(url: str, body: Mapping[str, Any]) -> None:
-    """POST JSON; raises ``OSError`` on anything but success."""
+def post(url: str, body: Mapping[str, Any], token: str | None = None) -> Any:
+    """POST JSON and return what came back; raises ``OSError`` on anything but success."""
+    bearer = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(
         url,
         data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", **bearer},
         method="POST",
     )
-    with urllib.request.urlopen(request, timeout=5):
-        pass
+    with urllib.request.urlopen(request, timeout=5) as reply:
+        return json.loads(reply.read() or b"null")

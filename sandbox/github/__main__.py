@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from sandbox.github.app import GitHub
+from sandbox.github.history import History
 from sandbox.github.store import Store
 from sandbox.serving import serve
 
@@ -15,8 +17,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--token", required=True)
     parser.add_argument("--repo", required=True, metavar="OWNER/NAME")
+    parser.add_argument("--git", type=Path, metavar="DIRECTORY", help="how commits are compared")
     args = parser.parse_args()
-    serve(GitHub(args.repo, args.token, Store()).app(), args.port)
+    history = History(args.git) if args.git else None
+    serve(GitHub(args.repo, args.token, Store(), history).app(), args.port)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from typing import Any
+from urllib.parse import quote
 
+from sandbox.github.history import Change, Compared
 from sandbox.github.store import Comment, Deployment, Pull, Status, Store
 
 _USER_LINKS = {
@@ -28,6 +30,8 @@ _REPOSITORY_COUNTS = """
 forks forks_count stargazers_count watchers watchers_count open_issues open_issues_count
 network_count subscribers_count size
 """
+MAX_FILES = 300
+"""Files of a comparison that are listed; GitHub does not say how many there are."""
 CREATED = "2026-01-01T00:00:00Z"
 
 
@@ -177,6 +181,45 @@ class Shapes:
             "author": self.user("developer", 2, "User"),
             "committer": self.user("developer", 2, "User"),
             "parents": [],
+        }
+
+    def comparison(self, found: Compared, page: int, size: int) -> dict[str, Any]:
+        """Return a ``commit-comparison``."""
+        base, head = found.base, found.ahead[-1] if found.ahead else found.merge_base
+        html = f"{self.base}/{self.owner}/{self.name}/compare/{base}...{head}"
+        shown = found.ahead[(page - 1) * size : page * size]
+        return {
+            "url": f"{self.api}/compare/{base}...{head}",
+            "html_url": html,
+            "permalink_url": html,
+            "diff_url": f"{html}.diff",
+            "patch_url": f"{html}.patch",
+            "base_commit": self.commit(base),
+            "merge_base_commit": self.commit(found.merge_base),
+            "status": found.status,
+            "ahead_by": len(found.ahead),
+            "behind_by": found.behind,
+            "total_commits": len(found.ahead),
+            "commits": [self.commit(sha) for sha in shown],
+            "files": [self._change(change, head) for change in found.changes[:MAX_FILES]]
+            if page == 1
+            else [],
+        }
+
+    def _change(self, change: Change, head: str) -> dict[str, Any]:
+        """Return a ``diff-entry``, without its patch."""
+        html, path = f"{self.base}/{self.owner}/{self.name}", quote(change.name)
+        return {
+            "sha": change.blob,
+            "filename": change.name,
+            "status": change.status,
+            "additions": change.additions,
+            "deletions": change.deletions,
+            "changes": change.additions + change.deletions,
+            "blob_url": f"{html}/blob/{head}/{path}",
+            "raw_url": f"{html}/raw/{head}/{path}",
+            "contents_url": f"{self.api}/contents/{path}?ref={head}",
+            **({} if change.before is None else {"previous_filename": change.before}),
         }
 
     def comment(self, comment: Comment) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from sandbox.github.answers import Shapes
+from sandbox.github.history import History, NoCommonAncestor
 from sandbox.github.page import pull_page
 from sandbox.github.store import Comment, Conflict, Deployment, Invalid, Pull, Store
 from sandbox.serving import (
@@ -27,6 +29,8 @@ from sandbox.serving import (
 
 PER_PAGE = 30
 MAX_PER_PAGE = 100
+MAX_COMPARED = 250
+"""Commits of a comparison on one page."""
 _DOCS = "https://docs.github.com/rest"
 _MESSAGES = {
     401: "Bad credentials",
@@ -60,9 +64,13 @@ class _Missing(Exception):
 class GitHub:
     """The endpoints of one repository, ``owner/name``, for one token."""
 
-    def __init__(self, repository: str, token: str, store: Store) -> None:
+    def __init__(
+        self, repository: str, token: str, store: Store, history: History | None = None
+    ) -> None:
+        """``history``: how commits are compared; without it none is known to ``compare``."""
         self.repository = repository
         self.store = store
+        self.history = history
         self.faults = Faults()
         self._token = token
 
@@ -78,6 +86,7 @@ class GitHub:
             ("POST", f"{repo}/deployments/{{id:int}}/statuses", self.create_status),
             ("GET", f"{repo}/commits/{{ref}}", self.get_commit),
             ("GET", f"{repo}/commits/{{ref}}/pulls", self.list_pulls_of_commit),
+            ("GET", f"{repo}/compare/{{basehead:path}}", self.compare),
             ("GET", f"{repo}/pulls/{{number:int}}", self.get_pull),
             ("GET", f"{repo}/issues/{{number:int}}", self.get_issue),
             ("GET", f"{repo}/issues/{{number:int}}/comments", self.list_comments),
@@ -180,6 +189,21 @@ class GitHub:
         """List the pull requests of a commit."""
         found = [shapes.pull(pull) for pull in self.store.pulls_of(self._commit(request))]
         return _paged(request, found)
+
+    async def compare(self, request: Request, shapes: Shapes) -> Response:
+        """Compare two commits, ``base...head``; files are on the first page only."""
+        base, dots, head = request.path_params["basehead"].partition("...")
+        if not (dots and base and head) or self.history is None:
+            raise _Missing
+        try:
+            compared = await run_in_threadpool(self.history.compare, base, head)
+        except NoCommonAncestor as error:
+            return problem(404, str(error))
+        size = min(MAX_COMPARED, _number(request, "per_page", MAX_COMPARED))
+        page = _number(request, "page", 1)
+        found = _found(compared)
+        links = _links(request, page, max(1, -(-len(found.ahead) // size)))
+        return JSONResponse(shapes.comparison(found, page, size), headers=links)
 
     async def get_pull(self, request: Request, shapes: Shapes) -> Response:
         """Return a pull request."""
@@ -290,15 +314,20 @@ async def _not_found(_: Request, __: Exception) -> Response:
     return problem(404)
 
 
+def _number(request: Request, name: str, default: int) -> int:
+    value = request.query_params.get(name, "")
+    return max(1, int(value)) if value.isdecimal() else default
+
+
 def _paged(request: Request, items: list[dict[str, Any]]) -> Response:
     """Return one page, with GitHub's ``Link`` header to the others."""
+    size = min(MAX_PER_PAGE, _number(request, "per_page", PER_PAGE))
+    page, last = _number(request, "page", 1), max(1, -(-len(items) // size))
+    shown = items[(page - 1) * size : page * size]
+    return JSONResponse(shown, headers=_links(request, page, last))
 
-    def number(name: str, default: int) -> int:
-        value = request.query_params.get(name, "")
-        return max(1, int(value)) if value.isdecimal() else default
 
-    size = min(MAX_PER_PAGE, number("per_page", PER_PAGE))
-    page, last = number("page", 1), max(1, -(-len(items) // size))
+def _links(request: Request, page: int, last: int) -> dict[str, str] | None:
     goals: dict[str, int] = {}
     if page > 1:
         goals |= {"prev": page - 1, "first": 1}
@@ -309,5 +338,4 @@ def _paged(request: Request, items: list[dict[str, Any]]) -> Response:
         f'rel="{name}"'
         for name, to in goals.items()
     ]
-    headers = {"Link": ", ".join(links)} if links else None
-    return JSONResponse(items[(page - 1) * size : page * size], headers=headers)
+    return {"Link": ", ".join(links)} if links else None

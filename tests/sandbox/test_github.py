@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import github
@@ -15,6 +18,7 @@ import pytest
 from github.Repository import Repository
 
 from sandbox.github.app import GitHub
+from sandbox.github.history import History
 from sandbox.github.store import Store
 from sandbox.serving import running
 from slipway.clients.github import GitHub as Forge
@@ -24,6 +28,7 @@ from slipway.report.sticky import MARKER, Section, merge, parse, section
 from tests.sandbox.openapi import document, problems
 
 SPEC = "github-openapi-trimmed.json"
+_IDENTITY = ("NAME", "EMAIL")
 HEAD, MERGE = "a" * 40, "b" * 40
 
 
@@ -353,3 +358,116 @@ def test_accepted_bodies_are_those_github_accepts() -> None:
     assert problems(SPEC, schema, {"ref": MERGE, "auto_merge": False, "payload": {"a": 1}}) == []
     assert problems(SPEC, schema, {}) != []
     assert problems(SPEC, schema, {"ref": MERGE, "payload": 7}) != []
+
+
+# Comparing commits
+
+
+def git(path: Path, *arguments: str) -> str:
+    nobody = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in _IDENTITY}
+    done = subprocess.run(
+        ["git", *arguments],
+        cwd=path,
+        env={"PATH": os.environ["PATH"], "HOME": str(path), **nobody},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def commit(path: Path, files: Mapping[str, str | None]) -> str:
+    """Commit files (``None``: deleted) and return the commit."""
+    for name, text in files.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+    git(path, "add", "--all")
+    git(path, "commit", "--quiet", "--allow-empty", "--message", "change")
+    return git(path, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    return tmp_path
+
+
+@pytest.fixture
+def known(clone: Path) -> Iterator[Repository]:
+    """The repository on GitHub, with the commits of ``clone``."""
+    app = GitHub("acme/livestreamsell", "ghs_x", Store(), History(clone)).app()
+    with running(app) as url, connect(url) as client:
+        yield client.get_repo("acme/livestreamsell")
+
+
+def test_commits_are_ahead_identical_behind_and_diverged(clone: Path, known: Repository) -> None:
+    first = commit(clone, {"bot/a": "1"})
+    second = commit(clone, {"bot/a": "2"})
+    third = commit(clone, {"bot/b": "1"})
+    git(clone, "checkout", "--quiet", "--detach", first)
+    other = commit(clone, {"dashboard/a": "1"})
+
+    ahead = known.compare(first, third)
+    assert (ahead.status, ahead.ahead_by, ahead.behind_by) == ("ahead", 2, 0)
+    assert [one.sha for one in ahead.commits] == [second, third]
+    assert known.compare(first, first).status == "identical"
+    behind = known.compare(third, first)
+    assert (behind.status, behind.behind_by, behind.files) == ("behind", 2, [])
+    diverged = known.compare(third, other)
+    assert (diverged.status, diverged.ahead_by, diverged.behind_by) == ("diverged", 1, 2)
+    assert [file.filename for file in diverged.files] == ["dashboard/a"], "since they went apart"
+    assert diverged.merge_base_commit.sha == first
+
+
+def test_a_comparison_lists_the_files_and_where_they_came_from(
+    clone: Path, known: Repository
+) -> None:
+    first = commit(clone, {"bot/moved\nname": "long enough to be known again\n" * 9, "gone": "x"})
+    git(clone, "mv", "bot/moved\nname", "here")
+    head = commit(clone, {"gone": None, "new": "1\n2\n"})
+    files = {file.filename: file for file in known.compare(first, head).files}
+    assert {name: file.status for name, file in files.items()} == {
+        "gone": "removed",
+        "here": "renamed",
+        "new": "added",
+    }
+    assert files["here"].previous_filename == "bot/moved\nname"
+    assert (files["new"].additions, files["new"].deletions) == (2, 0)
+
+
+def test_a_comparison_lists_300_files_and_every_page_of_commits(
+    clone: Path, known: Repository
+) -> None:
+    first = commit(clone, {})
+    made = [commit(clone, {f"many/{number}": "x" for number in range(301)})]
+    made += [commit(clone, {}) for _ in range(4)]
+    found = known.compare(first, made[-1], comparison_commits_per_page=2)
+    assert len(found.files) == 300
+    assert [one.sha for one in found.commits] == made
+
+
+@pytest.mark.parametrize("basehead", ["{first}...{unknown}", "{unknown}...{first}", "--help...x"])
+def test_a_comparison_with_an_unknown_commit_is_404(
+    clone: Path, known: Repository, basehead: str
+) -> None:
+    first = commit(clone, {})
+    path = f"{known.url}/compare/" + basehead.format(first=first, unknown="c" * 40)
+    answer = httpx.get(path, headers={"Authorization": "token ghs_x"}, trust_env=False)
+    assert (answer.status_code, answer.json()["message"]) == (404, "Not Found")
+
+
+def test_histories_that_have_nothing_in_common_are_404(clone: Path, known: Repository) -> None:
+    first = commit(clone, {})
+    git(clone, "checkout", "--quiet", "--orphan", "other")
+    other = commit(clone, {"a": "1"})
+    with pytest.raises(github.GithubException, match="No common ancestor"):
+        known.compare(first, other).files  # noqa: B018 - reading it asks
+
+
+def test_the_trimmed_document_has_no_comparison() -> None:
+    """Its shape is therefore checked above by what PyGithub reads of it."""
+    assert not [path for path in document(SPEC)["paths"] if "/compare/" in path]

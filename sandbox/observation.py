@@ -11,9 +11,12 @@ UNKNOWN = "unknown"
 """A build nobody could be asked for."""
 SERVING_STATES = frozenset({"serving", "unhealthy"})
 """Instances that belong to a service now: not those that start, drain or end."""
-_UNCHANGED = frozenset({"rolled-back", "refused", "unchanged", "aborted", "superseded"})
+_UNCHANGED = frozenset(
+    {"rolled-back", "taken-back", "refused", "unchanged", "aborted", "superseded"}
+)
+"""``taken-back``: promoted, and brought back because another service of the release failed."""
 _CHANGED = frozenset({"promoted", "promoted-previous"})
-_STOPPED = frozenset({"rolled-back", "promoted-previous"})
+_STOPPED = frozenset({"rolled-back", "taken-back", "promoted-previous"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ class Observer:
         self._loads = {MAIN_LOAD: load_file, **(more_loads or {})}
         self._origin = time.monotonic()
         self._started_at = _now()
-        self._begun: Begun | None = None
+        self._begun: dict[str, Begun] = {}
         self._looking = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep_looking, name="observer", daemon=True)
@@ -96,12 +96,12 @@ class Observer:
     ) -> None:
         """A release begins; ``load`` names the sellers who use what it changes.
 
-        Raises ``RuntimeError`` while another release is watched.
+        Several may be watched at a time. Raises ``RuntimeError`` where one of this name is.
         """
-        if self._begun is not None:
-            raise RuntimeError(f"{self._begun.name} has not ended")
+        if name in self._begun:
+            raise RuntimeError(f"{name} has not ended")
         sample = self._look_well(need_edge=behind_edge)
-        self._begun = Begun(
+        self._begun[name] = Begun(
             name=name,
             strategy=strategy,
             stable_service=stable_service,
@@ -114,11 +114,13 @@ class Observer:
             canary_before=build_of(sample.instances, canary_service) if canary_service else None,
         )
 
-    def end(self, result: str, reason: str, observed: str | None = None) -> dict[str, Any]:
-        """The release has ended and claims ``result``. Return what was seen of it."""
-        begun = self._begun
-        if begun is None:
-            raise RuntimeError("no release has begun")
+    def end(
+        self, result: str, reason: str, observed: str | None = None, *, name: str | None = None
+    ) -> dict[str, Any]:
+        """A release, by default the last, has ended and claims ``result``. Return what was seen."""
+        if not self._begun or name not in (None, *self._begun):
+            raise RuntimeError(f"no release {name or ''} has begun".replace("  ", " "))
+        begun = self._begun[name or list(self._begun)[-1]]
         last = self._look_well(need_edge=begun.behind_edge)
         with self._looking:
             seen = [sample for sample in self.samples if begun.at <= sample.at <= last.at]
@@ -131,7 +133,7 @@ class Observer:
             versions=self.versions,
         )
         self.releases.append(entry)
-        self._begun = None
+        del self._begun[begun.name]
         return entry
 
     def report(self) -> dict[str, Any]:

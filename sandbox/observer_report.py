@@ -17,6 +17,7 @@ _VERDICTS = {
     "promoted": ("good", "✓"),
     "promoted-previous": ("back", "↺"),
     "rolled-back": ("bad", "↩"),
+    "taken-back": ("bad", "↩"),
     "refused": ("warn", "⊘"),
     "frozen": ("bad", "!"),
     "unchanged": ("none", "="),

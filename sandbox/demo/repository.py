@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from sandbox.act import for_act
+
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "Ana",
     "GIT_AUTHOR_EMAIL": "ana@livestreamsell.example",
@@ -28,6 +30,10 @@ class Repository:
     def __init__(self, path: Path, example: Path) -> None:
         self.path = path
         shutil.copytree(example, path)
+        for workflow in path.glob(".github/workflows/*.yml"):
+            # `$/` is this repository here, and the suite in the suite's own workflows.
+            text = workflow.read_text(encoding="utf-8").replace("uses: $/", "uses: ./")
+            workflow.write_text(for_act(text), encoding="utf-8")
         self._git("init", "--quiet", "--initial-branch=main")
 
     @property

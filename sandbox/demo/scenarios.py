@@ -25,24 +25,47 @@ class Press:
     observed: str = ""
     """What a rolling release must say of how they were replaced."""
 
-    @property
-    def app(self) -> str:
-        """Whose build is released."""
-        return "dashboard" if self.rollout else "bot"
+    sequence: tuple[str, ...] = ()
+    """A release of several services: what must have been done in production, in order."""
 
     @property
-    def strategy(self) -> str:
-        """The strategy that is tried."""
-        if self.rollout:
-            return "rolling-ui"
-        return "rollback" if self.rollback else "canary-prod"
+    def dashboard(self) -> bool:
+        """Whether production has dashboards in it."""
+        return "dashboard" in self.services
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Which services are released, in order."""
+        if self.sequence:
+            return ("bot", "dashboard")
+        return ("dashboard",) if self.rollout else ("bot",)
+
+    @property
+    def app(self) -> str:
+        """Whose build has the behaviour."""
+        return self.services[-1]
 
     @property
     def workflow(self) -> str:
         """The user's workflow that is run."""
+        if self.sequence:
+            return "release-together.yml"
         if self.rollout:
             return "release-dashboard.yml"
         return "promote-previous-build.yml" if self.rollback else "release.yml"
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """What a person enters; nothing: it is a push to main."""
+        if self.sequence:
+            return {"service": "", "mode": "release", "reason": "the new prices, everywhere"}
+        if self.rollback:
+            return {"service": "bot", "target": "previous", "reason": "sellers report lost orders"}
+        return {}
+
+    def named(self, service: str) -> str:
+        """Return how one service's part is called."""
+        return f"{self.name}: {service}" if self.sequence else self.name
 
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
@@ -86,6 +109,15 @@ def _rolling_bad(number: int, rollout: str) -> Press:
 
 ONE_BY_ONE, ALL_AT_ONCE = "one-by-one", "all-at-once"
 
+TOGETHER_BAD = Press(
+    name="two services as one release, and the second fails",
+    version="v2",
+    behaviour={"needs": "STAGING_ONLY"},
+    result="rolled-back",
+    rollout=ONE_BY_ONE,
+    sequence=("bot promoted", "dashboard rolled-back", "bot promoted-previous"),
+)
+
 SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "all": (GOOD, ERRORS, PREVIOUS),
     "good": (GOOD,),
@@ -95,5 +127,6 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "rolling": (_rolling(2, ONE_BY_ONE), _rolling(3, ALL_AT_ONCE)),
     "rolling-one-by-one": (_rolling(2, ONE_BY_ONE),),
     "rolling-all-at-once": (_rolling(2, ALL_AT_ONCE),),
+    "two-services": (TOGETHER_BAD,),
     "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),
 }

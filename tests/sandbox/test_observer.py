@@ -368,10 +368,17 @@ def test_it_samples_by_itself_and_writes_both_reports(
     assert "v2 2f2f2f2f" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_releases_do_not_overlap(witness: Observer, outside: Outside) -> None:
+def test_several_releases_are_watched_at_a_time_and_told_apart_by_name(
+    witness: Observer, outside: Outside
+) -> None:
     witness.begin("one", "canary", stable_service=STABLE)
+    witness.begin("two", "canary", stable_service=STABLE)
     with pytest.raises(RuntimeError, match="one has not ended"):
-        witness.begin("two", "canary", stable_service=STABLE)
+        witness.begin("one", "canary", stable_service=STABLE)
+    assert witness.end("unchanged", "", name="one")["name"] == "one"
+    with pytest.raises(RuntimeError, match="no release one has begun"):
+        witness.end("unchanged", "", name="one")
+    assert witness.end("unchanged", "")["name"] == "two"
 
 
 def test_the_process_takes_orders_line_by_line(outside: Outside, tmp_path: Path) -> None:

@@ -32,7 +32,11 @@ EXAMPLES = sorted(EXAMPLE.glob(".github/workflows/*.yml"))
 ALL = [*ACTIONS.values(), *WORKFLOWS, *EXAMPLES]
 
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
-OWN = re.compile(r"(\$/actions/[\w-]+|slipway-deploy/slipway/\.github/workflows/([\w-]+)\.yml@v0)")
+OWN = re.compile(
+    r"(\$/actions/[\w-]+|slipway-deploy/slipway(?:/\.github/workflows/([\w-]+)\.yml)?@v0)"
+)
+# A workflow beside it, in the same repository at the same commit.
+BESIDE = re.compile(r"\./\.github/workflows/[\w-]+\.yml")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -412,7 +416,7 @@ def test_what_others_wrote_is_pinned_by_commit(path: Path) -> None:
         if used is None:
             continue
         own = OWN.fullmatch(used)
-        assert own or PINNED.fullmatch(used), used
+        assert own or PINNED.fullmatch(used) or BESIDE.fullmatch(used), used
         assert not own or own[2] is None or own[2] in REUSABLE, used
 
 

@@ -1,0 +1,225 @@
+"""Pressing one button: the workflow is run, what happens is watched, and both are compared."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox import act
+from sandbox.demo.scenarios import Press
+from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, post
+from sandbox.observation import Sample
+from sandbox.observer import Observer, verify
+
+RUN_TIMEOUT = 240.0
+"""Seconds one workflow run may take."""
+STATUS_EVERY = 2.0
+"""Seconds between lines of the observer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where it is played."""
+
+    world: World
+    suite: Path
+    """The suite as act finds it."""
+    observer: Observer
+    out: Path
+
+
+def press(stage: Stage, one: Press, number: int) -> list[str]:
+    """Press one button and return what contradicts what must happen."""
+    commit = "" if one.rollback else _push(stage.world, one)
+    if one.rollout:
+        how = {"service": stage.world.service_id("ui"), "rollout": one.rollout}
+        post(f"{stage.world.url('render')}/_sandbox/rollout", how)
+    for service in one.services:
+        _begin(stage, one, service)
+    with _status_lines(stage.observer):
+        request = _request(stage, one, number, commit)
+        run = act.Act(stage.world.plain / "act").run(request, timeout=RUN_TIMEOUT, on_line=_show)
+    (stage.world.directory / "logs" / f"run-{number}.log").write_text(run.log)
+    claims = [o for o in run.outputs.values() if "result" in o]
+    claimed: Mapping[str, str] = claims[-1] if claims else {}
+    contradictions = []
+    for service in one.services:
+        contradictions += _end(stage, one, service, claimed, commit)
+    if one.sequence and (done := _sequence(claimed)) != one.sequence:
+        contradictions.append(f"it did {done}, and was to do {one.sequence}")
+    _keep_pull_request(stage)
+    if (run.exit_code != 0) != (one.result == "rolled-back"):
+        contradictions.append(f"the workflow ended with {run.exit_code}")
+    for found in run.annotations:
+        say(f"{found.level} on the run's page: {found.title}: {found.message}")
+    return [f"{one.name}: {text}" for text in contradictions]
+
+
+def _push(world: World, one: Press) -> str:
+    commit = world.repository.commit(one.version, one.behaviour, one.app)
+    world.open_pull_request(commit, f"Version {one.version}: {one.name}")
+    return commit
+
+
+def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
+    world = stage.world
+    workflows = world.repository.path / ".github" / "workflows"
+    payload: dict[str, Any] = {"repository": {"default_branch": "main"}}
+    if commit:
+        payload |= {"ref": "refs/heads/main", "after": commit}
+    return act.Request(
+        repository=world.repository.path,
+        workflow=one.workflow,
+        event="workflow_dispatch" if one.inputs else "push",
+        inputs=one.inputs,
+        payload=payload,
+        secrets={
+            "RENDER_API_KEY": world.keys.render,
+            "POSTHOG_API_KEY": world.keys.posthog,
+            "EDGE_TOKEN": world.keys.edge,
+            "GITHUB_TOKEN": world.keys.github,
+        },
+        variables={"REGISTRY": REGISTRY},
+        environment={
+            "GITHUB_API_URL": world.url("github"),
+            "GITHUB_SERVER_URL": world.url("github"),
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_RUN_ID": str(1000 + number),
+            "SANDBOX_RENDER_URL": world.url("render"),
+            # As on a self-hosted runner: the environment is made by the first job.
+            "SLIPWAY_CACHE": str(ROOT / ".cache" / "environments"),
+        },
+        replacements=act.replacements(stage.suite, workflows.glob("*.yml")),
+    )
+
+
+def _begin(stage: Stage, one: Press, service: str) -> None:
+    world = stage.world
+    if service == "dashboard":
+        stage.observer.begin(
+            one.named(service),
+            "rolling-ui",
+            stable_service=world.service_id("ui"),
+            behind_edge=False,
+            load="dashboard",
+        )
+    else:
+        stage.observer.begin(
+            one.named(service),
+            "rollback" if one.rollback else "canary-prod",
+            stable_service=world.service_id("bot"),
+            canary_service=world.service_id("canary"),
+        )
+
+
+def _end(
+    stage: Stage, one: Press, service: str, claimed: Mapping[str, str], commit: str
+) -> list[str]:
+    """Compare what was seen of one service with what is claimed and what must be."""
+    entry = stage.observer.end(
+        _result(service, claimed),
+        claimed.get("reason", "no reason"),
+        claimed.get("observed"),
+        name=one.named(service),
+    )
+    taken_back = f"{service} promoted-previous" in one.sequence
+    expected: dict[str, Any] = {
+        "result": "taken-back" if taken_back else one.result,
+        "peak": one.peak,
+    }
+    if commit:
+        expected["build"] = commit
+    if service == "dashboard":
+        expected |= {"failed": 0}
+    if one.rollout and not one.sequence:
+        expected["observed"] = one.observed
+    say(
+        f"{one.named(service)}: {entry['result']} · {entry['requests']} requests, "
+        f"{entry['failed_requests']} failed · {json.dumps(entry['served_by'])} · "
+        f"{entry['seconds']:.0f} s"
+    )
+    if service == "dashboard":
+        say(f"observed {entry['observed'] or 'nothing'}, longest gap {entry['longest_gap']} s")
+    return verify(entry, expected)
+
+
+def _result(service: str, claimed: Mapping[str, str]) -> str:
+    """Return what is claimed of one service in production."""
+    mine = [
+        done["result"]
+        for done in json.loads(claimed.get("services") or "[]")
+        if done["service"] == service and done["environment"] == "production"
+    ]
+    if mine == ["promoted", "promoted-previous"]:
+        return "taken-back"
+    return mine[-1] if mine else claimed.get("result", "none")
+
+
+def _sequence(claimed: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what was done in production, in order."""
+    return tuple(
+        f"{done['service']} {done['result']}"
+        for done in json.loads(claimed.get("services") or "[]")
+        if done["environment"] == "production"
+    )
+
+
+def _keep_pull_request(stage: Stage) -> None:
+    """Keep what a person sees on the last pull request, to look at when GitHub is gone."""
+    number = stage.world.pull_requests
+    if number:
+        page = fetch(f"{stage.world.url('github')}/pull/{number}")
+        (stage.out / f"pull-request-{number}.html").write_bytes(page)
+
+
+def _show(job: str, line: str) -> None:
+    if line.startswith("| "):  # the installer's own lines
+        return
+    print(f"  {job:<24.24} {line}", flush=True)
+
+
+def say(text: str) -> None:
+    """Print one line of the demonstration's own."""
+    print(f"demo  {text}", flush=True)
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+@contextmanager
+def _status_lines(observer: Observer) -> Iterator[None]:
+    """Show every two seconds what the observer sees: who serves what share."""
+    done = threading.Event()
+
+    def show() -> None:
+        while not done.wait(STATUS_EVERY):
+            print(f"  {'(seen from outside)':<24} {seen(observer.samples[-1], base)}", flush=True)
+
+    base = observer.samples[-1]
+    thread = threading.Thread(target=show, name="status", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(STATUS_EVERY)
+
+
+def seen(sample: Sample, base: Sample) -> str:
+    """Return one line: the share at the edge, and both tracks since ``base``."""
+    share = "no answer" if sample.share is None else f"{sample.share:g} % on the canary track"
+    tracks = [
+        f"{name} {now.requests - then.requests} requests, {now.errors - then.errors} errors"
+        for name, now, then in (
+            ("stable", sample.stable, base.stable),
+            ("canary", sample.canary, base.canary),
+        )
+        if now and then
+    ]
+    return f"edge: {share} · " + " · ".join(tracks)

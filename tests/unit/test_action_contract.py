@@ -36,7 +36,7 @@ OWN = re.compile(
     r"(\$/actions/[\w-]+|slipway-deploy/slipway(?:/\.github/workflows/([\w-]+)\.yml)?@v0)"
 )
 # A workflow beside it, in the same repository at the same commit.
-BESIDE = re.compile(r"\./\.github/workflows/[\w-]+\.yml")
+BESIDE = re.compile(r"\$/\.github/workflows/[\w-]+\.yml")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -448,6 +448,20 @@ def test_an_example_gives_a_workflow_what_it_takes(path: Path) -> None:
         required = {n for n, declared in call["secrets"].items() if declared["required"]}
         assert required <= set(job["secrets"]) <= set(call["secrets"])
         assert job["permissions"] == called["jobs"][own[2]]["permissions"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_gives_the_root_action_what_it_takes(path: Path) -> None:
+    for step in steps(path):
+        if step.get("uses") == "slipway-deploy/slipway@v0" and "with" in step:
+            assert set(step["with"]) <= set(read(ACTIONS["release"])["inputs"])
+
+
+def test_the_modes_that_a_person_may_choose_are_those_that_there_are() -> None:
+    asked = read(EXAMPLE / ".github/workflows/release-together.yml")["on"]["workflow_dispatch"]
+
+    assert sorted(asked["inputs"]["mode"]["options"]) == sorted(inputs.MODES)
+    assert asked["inputs"]["reason"]["required"] is True
 
 
 def test_the_examples_slipway_yml_is_accepted_and_shows_the_defaults() -> None:

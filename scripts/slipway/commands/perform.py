@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from slipway.clients.probe import HttpProber
+from slipway.commands import address
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
@@ -13,10 +14,11 @@ from slipway.release.deploys import Ports
 from slipway.release.journal import Entry, Journal, Kind
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
+from slipway.report.carried import Commits
 from slipway.report.markdown import Report
 from slipway.report.publisher import Publisher, Where
-from slipway.setup import Desk, render
-from slipway.text import short
+from slipway.setup import Desk, brisk_render, render
+from slipway.text import is_build, short
 
 
 def perform(
@@ -37,9 +39,16 @@ def perform(
         candidate=identity or (inputs.target if inputs.target != "previous" else None),
         reason=inputs.reason,
         run_url=inputs.run.url,
-        url=desk.service.url if environment == "production" else None,
+        url=address.configured(desk.service, environment),
     )
-    publisher = _publisher_or_none(desk, report, environment)
+
+    def carried() -> Sequence[str]:
+        commit = artifact.commit if artifact else None
+        return ports.ledger.carried(commit) if commit else ()
+
+    publisher = _publisher_or_none(
+        desk, report, environment, carried if environment == "production" else None
+    )
     journal = Journal(clock, report.entries.append, _printer(runner), publisher or _ignore)
     ports = Ports(
         platform=render(desk, journal),
@@ -55,8 +64,6 @@ def perform(
     holder = inputs.run.holder
     release = f"{holder.run_id}.{holder.attempt}-{short(identity or verb).removeprefix('sha256:')}"
     started = clock.now()
-    if publisher and verb != "canary-prod":
-        publisher.update()
     try:
         outcome = act(ports, release)
     except SlipwayError as error:
@@ -69,6 +76,8 @@ def perform(
             failure=error,
         )
     report.outcome = replace(outcome, started_at=started, finished_at=clock.now())
+    if report.url is None and not clock.cancelled:
+        report.url = address.at_render(desk.service, environment, brisk_render(desk).service)
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
@@ -106,24 +115,28 @@ def forge_of(desk: Desk) -> Forge | None:
     return GitHub(token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say)
 
 
-def _publisher_or_none(desk: Desk, report: Report, environment: str) -> Publisher | None:
+def _publisher_or_none(
+    desk: Desk, report: Report, environment: str, carried: Commits | None
+) -> Publisher | None:
     """Return the publisher; what is wrong with GitHub must not stop a release or a way back."""
     try:
-        return _publisher(desk, report, environment)
+        return _publisher(desk, report, environment, carried)
     except Exception as error:
         why = error.found if isinstance(error, SlipwayError) else type(error).__name__
-        desk.runner.annotate("notice", "Not written on GitHub", why)
+        desk.runner.notice("Not written on GitHub", why)
         return None
 
 
-def _publisher(desk: Desk, report: Report, environment: str) -> Publisher | None:
+def _publisher(
+    desk: Desk, report: Report, environment: str, carried: Commits | None
+) -> Publisher | None:
     run = desk.inputs.run
     forge = forge_of(desk) if run.on_github and desk.inputs.commit else None
     if forge is None or desk.inputs.commit is None:
         return None
 
     def notify(text: str) -> None:
-        desk.runner.annotate("notice", "Not written on GitHub", text)
+        desk.runner.notice("Not written on GitHub", text)
 
     return Publisher(
         forge,
@@ -134,13 +147,27 @@ def _publisher(desk: Desk, report: Report, environment: str) -> Publisher | None
             task="rollback" if report.verb == "rollback" else "deploy",
             pull_request=run.pull_request,
             comment=desk.inputs.comment,
-            payload={
-                "service": report.service,
-                "build": report.candidate or desk.inputs.target,
-                "reason": report.reason,
-                "actor": report.actor,
-            },
+            payload=_payload(report, environment, desk.inputs.commit),
         ),
         report,
         notify,
+        # A canary release announces its phases by itself.
+        eager=report.verb != "canary-prod",
+        carried=carried,
     )
+
+
+def _payload(report: Report, stage: str, commit: str) -> dict[str, str]:
+    """Return what a later release looks for, by :meth:`slipway.ports.Forge.shipped`."""
+    payload = {
+        "service": report.service,
+        "stage": stage,
+        "reason": report.reason,
+        "actor": report.actor,
+    }
+    if report.verb != "rollback":
+        # What is brought back was made from another commit than the one the button ran at.
+        payload["commit"] = commit
+    if report.candidate and is_build(report.candidate):
+        payload["build"] = report.candidate
+    return payload

@@ -35,6 +35,7 @@ class Report:
     """What the person who asked for it said."""
     run_url: str | None = None
     url: str | None = None
+    """What people open: QA staging, users production."""
     entries: list[Entry] = field(default_factory=list)
     outcome: Outcome | None = None
 
@@ -115,11 +116,20 @@ def markdown(report: Report) -> str:
 
 
 def essentials(report: Report) -> str:
-    """Return what to do next and the facts."""
-    outcome = report.outcome
-    if outcome is None or not outcome.remedy:
-        return _facts(report)
-    return f"**What to do next.** {escape(outcome.remedy, 1000)}\n\n{_facts(report)}"
+    """Return where to look, what to do next, and the facts."""
+    parts = [_link(report)]
+    if report.outcome is not None and report.outcome.remedy:
+        parts.append(f"**What to do next.** {escape(report.outcome.remedy, 1000)}")
+    return "\n\n".join(part for part in (*parts, _facts(report)) if part)
+
+
+def _link(report: Report) -> str:
+    """Return the link that QA looks for, where its address may stand in one."""
+    if not (report.url and _ADDRESS.fullmatch(report.url)):
+        return ""
+    if report.verb == "deploy-staging":
+        return f"👉 **[Open staging]({report.url})** (for the team only)"
+    return f"👉 **[Open production]({report.url})**"
 
 
 def details(report: Report) -> str:
@@ -153,10 +163,8 @@ def _facts(report: Report) -> str:
             rows.append(("Users still on the new build", f"{outcome.share:g} %"))
         if outcome.seconds_to_zero is not None:
             rows.append(("From the verdict to 0 %", f"{outcome.seconds_to_zero:.2f} s"))
-    addresses = (("log of this run", report.run_url), ("open", report.url))
-    links = [f"[{label}]({url})" for label, url in addresses if url and _ADDRESS.fullmatch(url)]
-    if links:
-        rows.append(("Links", " · ".join(links)))
+    if report.run_url and _ADDRESS.fullmatch(report.run_url):
+        rows.append(("Links", f"[log of this run]({report.run_url})"))
     first, *others = [f"| {name} | {value} |" for name, value in rows]
     return "\n".join([first, "| :-- | :-- |", *others])
 

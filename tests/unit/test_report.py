@@ -54,6 +54,31 @@ def test_while_it_is_under_way_the_first_line_is_the_phase() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("serving", "text"),
+    [
+        ("new", "everybody is on the new build, which had passed so far"),
+        ("old", "everybody is on the build before"),
+        ("theirs", "somebody else deployed another build, which users have"),
+        ("", "users are on a build that passed"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["canary-prod", "rolling-ui"])
+def test_a_stopped_release_says_which_build_it_has_left_to_everybody(
+    serving: str, text: str, verb: str
+) -> None:
+    outcome = Outcome(result=Result.ABORTED, reason="why", build=serving, previous_build="old")
+    told = Report(verb=verb, service="bot", actor="ana", candidate="new", outcome=outcome)
+    assert text in headline(told)
+
+
+def test_a_rolling_release_never_says_that_nobody_has_the_new_build_once_it_has_begun() -> None:
+    running = Report(verb="rolling-ui", service="bot", actor="ana")
+    assert headline(running) == (
+        "⏳ bot: the new build is taking the place of the one before, and it is being watched"
+    )
+
+
 def test_every_result_has_a_headline_and_a_state() -> None:
     for result in Result:
         assert "bot" in headline(report(result))

@@ -64,10 +64,19 @@ _ROLLBACK_TEXTS = {
     Result.REFUSED: ("⛔", "not taken back, users keep the build they have"),
     Result.ABORTED: ("⚠️", "stopped on the way back, users are on a build that passed"),
 }
+_STOPPED_ON = (
+    "⚠️",
+    "stopped before the end, everybody is on the new build, which had passed so far",
+)
+_STOPPED_BEFORE = ("⚠️", "stopped before it was judged, everybody is on the build before")
+_STOPPED_OTHER = ("⚠️", "stopped, because somebody else deployed another build, which users have")
 _BEGINNINGS = {
     "deploy-staging": "the new build is on its way to staging; users see no change",
     "rollback": "an earlier build is being brought back",
+    # Render chooses the moment at which users get it, and it is watched after that.
+    "rolling-ui": "the new build is taking the place of the one before, and it is being watched",
 }
+_RELEASES = ("canary-prod", "rolling-ui")
 _WATCHED = "{share:g} % of users are on the new build, and it is being watched"
 _PHASES = {
     Phase.DEPLOYING: "the new build is being deployed, nobody has it yet",
@@ -84,6 +93,8 @@ def verdict(report: Report) -> tuple[str, str]:
     """Return a sign, and what is live and for whom as markdown, without the service's name."""
     if report.outcome is not None:
         result = report.outcome.result
+        if result is Result.ABORTED and report.verb in _RELEASES:
+            return _stopped(report, report.outcome)
         special = {"deploy-staging": _STAGING_TEXTS, "rollback": _ROLLBACK_TEXTS}
         return special.get(report.verb, {}).get(result) or _TEXTS[result]
     latest = _latest_phase(report.entries)
@@ -91,6 +102,15 @@ def verdict(report: Report) -> tuple[str, str]:
         return "⏳", _BEGINNINGS.get(report.verb, _BEGINNING)
     text = _PHASES.get(latest.phase) if latest.phase else None
     return "⏳", text.format(share=latest.share or 0) if text else escape(latest.text)
+
+
+def _stopped(report: Report, outcome: Outcome) -> tuple[str, str]:
+    """Return which build a release that was stopped has left to everybody."""
+    if not outcome.build or not outcome.previous_build:
+        return _TEXTS[Result.ABORTED]
+    if outcome.build == outcome.previous_build:
+        return _STOPPED_BEFORE
+    return _STOPPED_ON if outcome.build == report.candidate else _STOPPED_OTHER
 
 
 def headline(report: Report) -> str:

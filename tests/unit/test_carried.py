@@ -186,6 +186,7 @@ def publish(
         forge, where, report, notices.append, carried=lambda: list(reversed(forge.pulls))
     )
     publisher.finish(hurry=hurry)
+    publisher.pass_on()
     return notices
 
 

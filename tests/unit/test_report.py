@@ -17,7 +17,7 @@ from slipway.release.journal import Journal
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, description, headline, markdown
-from slipway.report.publisher import Publisher, Where
+from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.report.sticky import parse
 from slipway.text import code, escape, one_line
 from tests.unit.builds import START
@@ -267,6 +267,35 @@ def test_a_github_that_never_answers_does_not_hold_the_end_of_the_job() -> None:
     told: list[str] = []
     publish(Hanging(), told, Result.PROMOTED, phases=True, patience=0.1)
     assert "GitHub had not answered" in told[-1]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.6])
+def test_a_github_that_asks_to_wait_is_waited_for_and_one_that_is_silent_is_not(
+    pause: float,
+) -> None:
+    pauses, told = Pauses(), list[str]()
+
+    class Limited(FakeForge):
+        def pull_request(self, commit: str) -> int | None:
+            if pause:
+                pauses(pause)
+            else:
+                threading.Event().wait(2)
+            return 12
+
+    forge, running = Limited(), report(Result.PROMOTED)
+    where = Where(
+        ref="a" * 40,
+        environment="production/bot",
+        production=True,
+        task="deploy",
+        pull_request=None,
+        comment=True,
+        payload={},
+    )
+    Publisher(forge, where, running, told.append, patience=0.2, pauses=pauses).finish()
+    assert bool(forge.comments) is bool(pause)
+    assert bool(told) is not bool(pause)
 
 
 def test_an_update_that_is_overtaken_is_dropped() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from slipway.clients.probe import HttpProber
+from slipway.clients.retries import Sleep
 from slipway.commands import address
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
@@ -16,7 +18,7 @@ from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
 from slipway.report.carried import Commits
 from slipway.report.markdown import Report
-from slipway.report.publisher import Publisher, Where
+from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.setup import Desk, brisk_render, render
 from slipway.text import is_build, short
 
@@ -81,6 +83,7 @@ def perform(
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
+        publisher.pass_on()
     return report
 
 
@@ -104,7 +107,7 @@ def environment_of(stage: str, service: str) -> str:
     return f"{stage}/{service}"
 
 
-def forge_of(desk: Desk) -> Forge | None:
+def forge_of(desk: Desk, sleep: Sleep = time.sleep) -> Forge | None:
     """Return GitHub, where there is a repository and a token."""
     run, token = desk.inputs.run, desk.inputs.keys.github
     if not (run.repository and token):
@@ -112,7 +115,9 @@ def forge_of(desk: Desk) -> Forge | None:
     # PyGithub costs a quarter of a second to import: only where there is something to ask.
     from slipway.clients.github import GitHub  # noqa: PLC0415
 
-    return GitHub(token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say)
+    return GitHub(
+        token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say, sleep=sleep
+    )
 
 
 def _publisher_or_none(
@@ -131,7 +136,8 @@ def _publisher(
     desk: Desk, report: Report, environment: str, carried: Commits | None
 ) -> Publisher | None:
     run = desk.inputs.run
-    forge = forge_of(desk) if run.on_github and desk.inputs.commit else None
+    pauses = Pauses()
+    forge = forge_of(desk, pauses) if run.on_github and desk.inputs.commit else None
     if forge is None or desk.inputs.commit is None:
         return None
 
@@ -154,6 +160,7 @@ def _publisher(
         # A canary release announces its phases by itself.
         eager=report.verb != "canary-prod",
         carried=carried,
+        pauses=pauses,
     )
 
 

@@ -7,6 +7,7 @@ their own, an update that is overtaken is dropped, and a failure is said once.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +20,11 @@ from slipway.report.carried import Commits, Own, tell
 from slipway.report.markdown import Report, description
 from slipway.report.sticky import MARKER, merge, section
 
-FINISH_DEADLINE = 90.0
-"""Seconds the last update gets before the job ends without it: a Deployment must not stay "in
-progress" because GitHub asked to wait, for up to 60 s, by its limit."""
+FINISH_DEADLINE = 30.0
+"""Seconds the last update gets before the job ends without it."""
+LIMITED_DEADLINE = 100.0
+"""The same where GitHub asked to wait, up to 60 s, by its limit: it answers, and a Deployment must
+not stay "in progress" for that."""
 HURRIED_DEADLINE = 2.0
 """The same when the job is being cancelled and the runner is about to kill it."""
 
@@ -55,6 +58,22 @@ class Where:
     payload: dict[str, str]
 
 
+class Pauses:
+    """Sleeps, and knows for how long yet: GitHub asked for it, so it is there."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def __call__(self, seconds: float) -> None:
+        """Sleep."""
+        self._until = time.monotonic() + seconds
+        time.sleep(seconds)
+
+    def left(self) -> float:
+        """Return the seconds that are left of a pause, 0 where there is none."""
+        return max(0.0, self._until - time.monotonic())
+
+
 class Publisher:
     """Publishes one report. ``notify`` is told, once each, what did not work."""
 
@@ -68,11 +87,14 @@ class Publisher:
         patience: float = FINISH_DEADLINE,
         eager: bool = False,
         carried: Commits | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         """``eager``: begins with the first entry of the journal, not with the first phase.
 
         ``carried``: asked at the end for the commits whose pull requests are told too.
+        ``pauses``: what ``forge`` sleeps with.
         """
+        self._pauses = pauses or Pauses()
         self._patience = patience
         self._eager = eager
         self._carried = carried
@@ -104,7 +126,7 @@ class Publisher:
     def finish(self, *, hurry: bool = False) -> None:
         """Publish the end. Waits for it at most ``patience`` seconds, less in a hurry.
 
-        Then the other pull requests that the release carried are told, unless there is no time.
+        Where GitHub asked to wait, it is waited for that long too.
         """
         outcome = self._report.outcome
         if outcome is None:
@@ -116,12 +138,27 @@ class Publisher:
         )
         self._ask("" if nothing_to_keep and not self._began else _STATES[outcome.result], end=True)
         deadline = min(HURRIED_DEADLINE, self._patience) if hurry else self._patience
+        began = time.monotonic()
         self._thread.join(deadline)
+        while self._thread.is_alive() and not hurry and self._pauses.left() > 0:
+            left = began + LIMITED_DEADLINE - time.monotonic()
+            if left <= 0:
+                break
+            self._thread.join(min(left, self._pauses.left() + deadline))
         if self._thread.is_alive():
             self._notify(
-                f"the end could not be written: GitHub had not answered after {deadline:.0f} s"
+                "the end could not be written: GitHub had not answered after "
+                f"{time.monotonic() - began:.0f} s"
             )
-        elif self._carried and self._where.comment and not hurry and _COMMENT not in self._failed:
+
+    def pass_on(self) -> None:
+        """After the end: tell the other pull requests whose commits this release carried.
+
+        Takes up to a minute, so nothing that users wait for may come after it. Nothing is done
+        while the job is being cancelled, or where the own comment was not written.
+        """
+        written = self._ended and not self._thread.is_alive() and _COMMENT not in self._failed
+        if self._carried and self._where.comment and written and not self._hurried:
             tell(
                 self._forge,
                 self._report,

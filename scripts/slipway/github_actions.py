@@ -15,6 +15,7 @@ from typing import TextIO
 
 _SUMMARY_LIMIT = 1024 * 1024
 """Bytes GitHub accepts per step summary."""
+_CUT = "\n(Cut here: GitHub takes no longer summary. The log has the rest.)\n"
 
 
 def escape_data(text: str) -> str:
@@ -59,6 +60,7 @@ class Runner:
         self._output_file = output_file
         self._summary_file = summary_file
         self._stream = stream or sys.stdout
+        self._noticed: set[str] = set()
 
     def say(self, text: str) -> None:
         """Print lines of the log. Text from outside cannot become a workflow command."""
@@ -83,6 +85,17 @@ class Runner:
         else:
             self.say(f"{level}: {title}\n{message}")
 
+    def notice(self, title: str, message: str) -> None:
+        """Annotate once for each title; what comes later is in the log.
+
+        The same cause comes for every service, and a step shows ten notices.
+        """
+        if title in self._noticed:
+            self.say(f"{title}: {message}")
+            return
+        self._noticed.add(title)
+        self.annotate("notice", title, message)
+
     def set_outputs(self, values: Mapping[str, str]) -> None:
         """Write the step's outputs."""
         if self._output_file is None:
@@ -92,13 +105,17 @@ class Runner:
         _append(self._output_file, text)
 
     def add_summary(self, markdown: str) -> None:
-        """Append to the step summary, within GitHub's limit."""
+        """Append to the step summary, within GitHub's limit for all of it."""
         if self._summary_file is None:
             return
+        file = self._summary_file
+        left = _SUMMARY_LIMIT - (file.stat().st_size if file.exists() else 0)
         data = markdown.encode()
-        if len(data) > _SUMMARY_LIMIT:
-            markdown = data[: _SUMMARY_LIMIT - 100].decode(errors="ignore") + "\n\n(cut)\n"
-        _append(self._summary_file, markdown)
+        if len(data) > left:
+            cut = data[: max(0, left - len(_CUT))].decode(errors="ignore")
+            # A line is whole, or what is cut could leave a code span or a link open.
+            markdown = cut[: cut.rfind("\n") + 1] + _CUT if left >= len(_CUT) else ""
+        _append(file, markdown)
 
 
 def _append(path: Path, text: str) -> None:

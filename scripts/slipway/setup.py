@@ -11,6 +11,7 @@ from slipway.clients.clock import SystemClock
 from slipway.clients.edge import EdgeClient
 from slipway.clients.posthog import PostHogFlags
 from slipway.clients.render import Render
+from slipway.clients.retries import BRISK as ONCE
 from slipway.clients.retries import Patience
 from slipway.errors import UsageError
 from slipway.github_actions import Runner
@@ -53,6 +54,11 @@ def render(desk: Desk, journal: Journal | None = None) -> Render:
         notice=journal.note if journal else desk.runner.say,
         sleep=desk.clock.sleep,
     )
+
+
+def brisk_render(desk: Desk) -> Render:
+    """Return Render for what is nice to know: asked once, and not waited for."""
+    return Render(desk.inputs.keys.render, base_url=desk.settings.render.api_url, patience=ONCE)
 
 
 def artifact_of(desk: Desk, render: Render, service_id: str) -> Artifact:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_BUILD = re.compile(r"sha256:[0-9a-f]{64}|[0-9a-f]{40}")
 _MENTION = re.compile(r"([@#])(?=\w)")
 
 
@@ -40,3 +41,8 @@ def short(identity: str) -> str:
     """Return a digest or commit at a length people compare by eye."""
     prefix, colon, value = identity.rpartition(":")
     return f"{prefix}{colon}{value[:12]}"
+
+
+def is_build(text: str) -> bool:
+    """Return whether this is a digest or a commit, which name one build and cannot move."""
+    return _BUILD.fullmatch(text) is not None

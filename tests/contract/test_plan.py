@@ -9,6 +9,7 @@ import ast
 import itertools
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from responses import matchers
 from slipway import config
 from slipway.clients.render import Render
 from slipway.ports import Phase
-from slipway.release import canary, rollback, rolling
+from slipway.release import canary, rollback, rolling, staging
 from slipway.release.journal import Journal
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Plan
@@ -28,6 +29,7 @@ from slipway.report.publisher import Publisher, Where
 from tests.contract.markdown import ROOT
 from tests.unit.builds import CANARY, OTHER, STABLE, STAGING, digest, image
 from tests.unit.forge import FakeForge
+from tests.unit.outside import everything, run
 from tests.unit.world import World
 
 MINUTE = 60.0
@@ -41,7 +43,7 @@ def example() -> config.Service:
     text = (EXAMPLE / "slipway.yml").read_text(encoding="utf-8")
     bot = yaml.safe_load(text)["services"]["bot"]
     tracks = {"stable": STABLE, "canary": CANARY, "staging": STAGING}
-    bot |= {track: {"service": service} for track, service in tracks.items()}
+    bot |= {track: bot[track] | {"service": service} for track, service in tracks.items()}
     whole = yaml.safe_dump({"version": 1, "services": {"bot": bot}})
     return config.parse(whole).services["bot"]
 
@@ -105,13 +107,44 @@ BUTTON = "examples/livestreamsell/.github/workflows/promote-previous-build.yml"
 
 def test_d2_production_waits_for_staging() -> None:
     jobs = workflow(RELEASE)["jobs"]
-    staging = {name for name, job in jobs.items() if "deploy-staging.yml" in job.get("uses", "")}
+    before = {name for name, job in jobs.items() if "deploy-staging.yml" in job.get("uses", "")}
     (production,) = (job for job in jobs.values() if "canary-prod.yml" in job.get("uses", ""))
 
-    assert staging <= set(production["needs"])
+    assert before <= set(production["needs"])
     assert "if" not in production, "a failed staging must end the workflow"
-    (bot,) = (jobs[name] for name in staging if jobs[name]["with"]["service"] == "bot")
+    (bot,) = (jobs[name] for name in before if jobs[name]["with"]["service"] == "bot")
     assert bot["with"]["image"] == production["with"]["image"], "QA saw the very same image"
+
+
+def test_d2_qa_gets_a_link_to_staging(tmp_path: Path) -> None:
+    with everything() as outside:
+        _, summary = run("deploy-staging", outside, tmp_path, staging={"url": "https://qa.test"})
+
+    assert "[Open staging](https://qa.test)" in summary
+    assert outside.statuses[1][0]["environment_url"] == "https://qa.test", "View deployment"
+
+
+def test_d2_staging_answers_its_smoke_probes_before_it_is_a_success() -> None:
+    world = World()
+    bot = example()
+    assert bot.staging
+    assert bot.staging.smoke
+    plan = staging.Plan(
+        release="1.1", settings=bot, staging=STAGING, artifact=world.build("new", pages={})
+    )
+
+    assert staging.run(plan, world.ports()).result is Result.FAILED
+    world.builds["new"].pages["/webhooks/meta"] = lambda _: (403, "")
+    assert staging.run(plan, world.ports()).exit_code == 0
+
+
+def test_d2_staging_is_held_still_for_metas_app_review(tmp_path: Path) -> None:
+    with everything() as outside:
+        code, summary = run("release", outside, tmp_path, staging={"frozen": "Meta's App Review"})
+
+    assert code == 1
+    assert "Meta's App Review" in summary.replace("\\", "")
+    assert {method for method, _ in outside.asked} == {"GET"}, "neither staging nor production"
 
 
 # -- D4 ------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from slipway.ports import Artifact, Holder
@@ -42,3 +43,6 @@ class Build:
     """Seconds after it went live."""
     drops: int = 0
     """Probes that get 502 once the first of its instances has come."""
+    pages: dict[str, Callable[[float], tuple[int, str]]] = field(default_factory=dict)
+    """By path: the status and the text that it answers, seconds after it went live. Other paths
+    answer as the health check does."""

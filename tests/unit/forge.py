@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from slipway.errors import Unauthorized
 from slipway.ports import Comparison, Deployment, Shipped
+from tests.unit.builds import START
 
 
 class FakeForge:
@@ -15,9 +17,15 @@ class FakeForge:
     def __init__(self, fail: bool = False) -> None:
         self.fail = fail
         self.states: list[str] = []
+        self.environment_urls: list[str | None] = []
+        self.pulls: dict[str, int | None] = {}
+        """By commit; others are of number 12."""
+        self.asked: list[str] = []
         self.comments: dict[int, str] = {}
         self.certain: list[bool] = []
+        self.payloads: list[Mapping[str, Any]] = []
         self.history: list[Shipped] = []
+        """Newest first, as GitHub keeps it."""
         self.comparison = Comparison(status="ahead", files=(), commits=())
 
     def start_deployment(
@@ -25,7 +33,21 @@ class FakeForge:
     ) -> Deployment:
         if self.fail:
             raise Unauthorized("the token may not do that", remedy="deployments: write")
-        return Deployment(id=1, environment=environment)
+        number = len(self.history) + 1
+        self.history.insert(
+            0,
+            Shipped(
+                id=number,
+                build=payload.get("build"),
+                commit=ref,
+                task=task,
+                state="",
+                actor=payload.get("actor", ""),
+                created_at=START,
+            ),
+        )
+        self.payloads.append(payload)
+        return Deployment(id=number, environment=environment)
 
     def set_status(
         self,
@@ -37,9 +59,15 @@ class FakeForge:
         environment_url: str | None,
     ) -> None:
         self.states.append(state)
+        self.environment_urls.append(environment_url)
+        self.history = [
+            replace(entry, state=state) if entry.id == deployment.id else entry
+            for entry in self.history
+        ]
 
     def pull_request(self, commit: str) -> int | None:
-        return 12
+        self.asked.append(commit)
+        return self.pulls.get(commit, 12)
 
     def comment(
         self,
@@ -49,7 +77,8 @@ class FakeForge:
         *,
         certain: bool,
     ) -> None:
-        self.comments[pull_request] = merge(list(self.comments.values()))
+        before = self.comments.get(pull_request)
+        self.comments[pull_request] = merge([] if before is None else [before])
         self.certain.append(certain)
 
     def shipped(self, environment: str) -> Iterator[Shipped]:

@@ -366,6 +366,42 @@ def test_releases_wait_for_each_other_and_a_rollback_waits_for_nobody(verb: str)
         }
 
 
+# Of these a run is started by a person, or by another workflow.
+PUSHED = [path for path in EXAMPLES if path.name not in ("build.yml", "release-together.yml")]
+
+
+@pytest.mark.parametrize("path", PUSHED, ids=lambda path: path.name)
+def test_of_the_pushes_that_wait_the_newest_is_released_and_the_button_waits_for_none(
+    path: Path,
+) -> None:
+    workflow = read(path)
+    calls = [job for job in workflow["jobs"].values() if "/rollback.yml@" in job.get("uses", "")]
+    # The default queue holds one that waits: a newer one takes its place and carries its commits.
+    keys = set() if calls else {"group", "cancel-in-progress"}
+
+    assert set(workflow.get("concurrency", {})) == keys
+    if not calls:
+        assert workflow["concurrency"]["cancel-in-progress"] is False
+        assert "${{" not in workflow["concurrency"]["group"], "every push must be in the same group"
+    assert not any("concurrency" in job for job in workflow["jobs"].values())
+
+
+def test_an_order_waits_for_no_release_and_a_release_for_every_other() -> None:
+    job = read(EXAMPLE / ".github/workflows/release-together.yml")["jobs"]["release"]
+    group = job["concurrency"]["group"]
+    orders = re.findall(r"inputs\.mode == '([\w-]+)'", group)
+
+    assert sorted(orders) == ["abort", "direct", "promote-now"]
+    assert group.startswith("release${{ (")
+    assert group.endswith(") && format('-{0}', github.run_id) || '' }}")
+    assert job["concurrency"]["cancel-in-progress"] is False
+
+
+def test_no_two_examples_wait_for_each_other_though_they_release_one_service_each() -> None:
+    groups = [read(path)["concurrency"]["group"] for path in EXAMPLES if "push" in read(path)["on"]]
+    assert len(set(groups)) == len(groups) >= 2
+
+
 @each_reusable
 def test_a_job_names_its_environment_and_leaves_the_deployment_to_the_suite(verb: str) -> None:
     job = read(REUSABLE[verb])["jobs"][verb]

@@ -60,6 +60,27 @@ def test_a_summary_over_githubs_limit_is_cut(tmp_path: Path) -> None:
     assert (tmp_path / "summary").stat().st_size <= 1024 * 1024
 
 
+def test_what_several_reports_add_stays_within_githubs_limit_together(tmp_path: Path) -> None:
+    told = runner(io.StringIO(), tmp_path)
+    for _ in range(5):
+        told.add_summary("a line that is whole\n" * 20_000)
+    text = (tmp_path / "summary").read_text()
+    assert len(text.encode()) <= 1024 * 1024
+    lines = set(text.splitlines())
+    assert len(text) > 1_000_000
+    assert {line[:10] for line in lines} == {"a line tha", "(Cut here:", ""}
+
+
+def test_a_notice_is_annotated_once_and_then_only_logged() -> None:
+    stream = io.StringIO()
+    told = Runner(on_github=True, output_file=None, summary_file=None, stream=stream)
+    told.notice("Not written", "the comment of bot")
+    told.notice("Not written", "the comment of\n::error::dashboard")
+    assert stream.getvalue().count("::notice") == 1
+    assert "dashboard" in stream.getvalue()
+    assert "\n::error" not in stream.getvalue()
+
+
 def test_on_a_laptop_nothing_is_written_and_errors_are_plain_lines() -> None:
     stream = io.StringIO()
     laptop = Runner(on_github=False, output_file=None, summary_file=None, stream=stream)

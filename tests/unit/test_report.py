@@ -7,16 +7,20 @@ import threading
 from html import unescape
 
 import cmarkgfm
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.ports import Counts, Phase
+from slipway.errors import Unauthorized
+from slipway.ports import Counts, Phase, Shipped
 from slipway.release.journal import Journal
+from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, description, headline, markdown
-from slipway.report.publisher import Publisher, Where
+from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.report.sticky import parse
 from slipway.text import code, escape, one_line
+from tests.unit.builds import START
 from tests.unit.forge import FakeForge
 from tests.unit.world import VirtualClock
 
@@ -47,6 +51,31 @@ def test_while_it_is_under_way_the_first_line_is_the_phase() -> None:
     journal.phase(Phase.CANARY, "5 % of the sellers are on the candidate", 5)
     assert headline(running) == (
         "⏳ bot: 5 % of users are on the new build, and it is being watched"
+    )
+
+
+@pytest.mark.parametrize(
+    ("serving", "text"),
+    [
+        ("new", "everybody is on the new build, which had passed so far"),
+        ("old", "everybody is on the build before"),
+        ("theirs", "somebody else deployed another build, which users have"),
+        ("", "users are on a build that passed"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["canary-prod", "rolling-ui"])
+def test_a_stopped_release_says_which_build_it_has_left_to_everybody(
+    serving: str, text: str, verb: str
+) -> None:
+    outcome = Outcome(result=Result.ABORTED, reason="why", build=serving, previous_build="old")
+    told = Report(verb=verb, service="bot", actor="ana", candidate="new", outcome=outcome)
+    assert text in headline(told)
+
+
+def test_a_rolling_release_never_says_that_nobody_has_the_new_build_once_it_has_begun() -> None:
+    running = Report(verb="rolling-ui", service="bot", actor="ana")
+    assert headline(running) == (
+        "⏳ bot: the new build is taking the place of the one before, and it is being watched"
     )
 
 
@@ -149,6 +178,86 @@ def test_what_github_refuses_is_said_once_and_stops_nothing() -> None:
     assert forge.comments
 
 
+def test_a_token_that_can_only_read_is_one_notice_for_everything() -> None:
+    class ReadOnly(FakeForge):
+        def comment(self, *args: object, **kwargs: object) -> None:
+            raise Unauthorized("may not comment", remedy="pull-requests: write")
+
+    forge, told = ReadOnly(fail=True), list[str]()
+    publish(forge, told, Result.PROMOTED, phases=True)
+    assert len(told) == 1
+    assert "deployments: write" in told[0]
+    assert "pull-requests: write" in told[0]
+
+
+def staged(result: Result, *, entries: int, history: FakeForge) -> None:
+    """Tell of a staging deploy of the build, in the journal's words where there are any."""
+    build = "sha256:" + "1" * 64
+    running = Report(verb="deploy-staging", service="bot", actor="ana", url="https://staging.test")
+    where = Where(
+        ref="a" * 40,
+        environment="staging/bot",
+        production=False,
+        task="deploy",
+        pull_request=12,
+        comment=True,
+        payload={"service": "bot", "build": build, "actor": "ana"},
+    )
+    told: list[str] = []
+    publishing = Publisher(history, where, running, told.append, eager=True)
+    journal = Journal(VirtualClock(), running.entries.append, publishing)
+    for _ in range(entries):
+        journal.note("something begins")
+    running.outcome = Outcome(result=result, reason="why", build=build)
+    publishing.finish()
+    assert told == []
+
+
+@pytest.mark.parametrize("result", [Result.DEPLOYED, Result.UNCHANGED])
+@pytest.mark.parametrize("entries", [0, 2])
+def test_that_a_build_passed_staging_is_found_by_its_identity(result: Result, entries: int) -> None:
+    forge = FakeForge()
+    staged(result, entries=entries, history=forge)
+    entry = Ledger(lambda: forge, "staging/bot").passed("sha256:" + "1" * 64)
+    assert entry is not None
+    assert (entry.state, entry.commit, entry.task) == ("success", "a" * 40, "deploy")
+    assert forge.environment_urls[-1] == "https://staging.test"
+
+
+@pytest.mark.parametrize("result", [Result.FAILED, Result.ABORTED, Result.REFUSED])
+def test_a_build_that_did_not_pass_staging_is_not_found(result: Result) -> None:
+    forge = FakeForge()
+    staged(result, entries=2, history=forge)
+    assert Ledger(lambda: forge, "staging/bot").passed("sha256:" + "1" * 64) is None
+
+
+def test_a_staging_that_was_refused_before_anything_began_leaves_no_deployment() -> None:
+    forge = FakeForge()
+    staged(Result.REFUSED, entries=0, history=forge)
+    assert forge.history == []
+    assert "staging was not changed" in forge.comments[12]
+
+
+def test_what_a_build_was_made_from_is_not_the_commit_that_the_button_ran_at() -> None:
+    forge, build = FakeForge(), "sha256:" + "1" * 64
+    made, pressed = (
+        Shipped(
+            id=n,
+            build=build,
+            commit=commit * 40,
+            task=task,
+            state="success",
+            actor="ana",
+            created_at=START,
+        )
+        for n, commit, task in ((1, "a", "deploy"), (2, "b", "rollback"))
+    )
+    forge.history = [pressed, made]
+    assert Ledger(lambda: forge, "production/bot").passed(build) == made
+    forge.history = [pressed]
+    assert Ledger(lambda: forge, "production/bot").passed(build) == pressed
+
+
 def test_a_github_that_never_answers_does_not_hold_the_end_of_the_job() -> None:
     class Hanging(FakeForge):
         def pull_request(self, commit: str) -> int | None:
@@ -158,6 +267,35 @@ def test_a_github_that_never_answers_does_not_hold_the_end_of_the_job() -> None:
     told: list[str] = []
     publish(Hanging(), told, Result.PROMOTED, phases=True, patience=0.1)
     assert "GitHub had not answered" in told[-1]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.6])
+def test_a_github_that_asks_to_wait_is_waited_for_and_one_that_is_silent_is_not(
+    pause: float,
+) -> None:
+    pauses, told = Pauses(), list[str]()
+
+    class Limited(FakeForge):
+        def pull_request(self, commit: str) -> int | None:
+            if pause:
+                pauses(pause)
+            else:
+                threading.Event().wait(2)
+            return 12
+
+    forge, running = Limited(), report(Result.PROMOTED)
+    where = Where(
+        ref="a" * 40,
+        environment="production/bot",
+        production=True,
+        task="deploy",
+        pull_request=None,
+        comment=True,
+        payload={},
+    )
+    Publisher(forge, where, running, told.append, patience=0.2, pauses=pauses).finish()
+    assert bool(forge.comments) is bool(pause)
+    assert bool(told) is not bool(pause)
 
 
 def test_an_update_that_is_overtaken_is_dropped() -> None:

@@ -175,8 +175,24 @@ def test_an_address_that_is_none_is_no_link(address: str) -> None:
         markdown(Report(verb="canary-prod", service="bot", actor="ana", url=f"https://{address}"))
     )
     assert set(re.findall(r"<(\w+)", html)) <= {*("h3", "table", "thead", "tr", "th", "a")} | {
-        *("tbody", "td", "code", "p"),
+        *("tbody", "td", "code", "p", "strong"),
     }
+    assert html.count("<a ") <= 1
+
+
+def test_where_to_look_stands_before_everything_else_of_a_section() -> None:
+    staging = Report(
+        verb="deploy-staging",
+        service="bot",
+        actor="ana",
+        url="https://staging.test/x",
+        outcome=Outcome(result=Result.FAILED, reason="why", remedy="mend it", finished_at=NOON),
+    )
+    lines = [s for s in comment(section(staging, "staging/bot", NOON)).splitlines() if s]
+    heading = lines.index("### Staging · bot")
+    assert lines[heading + 2] == "👉 **[Open staging](https://staging.test/x)** (for the team only)"
+    live = Report(verb="rolling-ui", service="bot", actor="ana", url="https://shop.test")
+    assert "[Open production](https://shop.test)" in markdown(live)
 
 
 @pytest.mark.parametrize("limit", [300, 1000, 3000, 9000, 20_000, LIMIT])

@@ -320,3 +320,18 @@ def test_the_report_names_what_serves_even_if_somebody_else_deployed_it() -> Non
     serves = world.running(STABLE)
     assert serves is not None
     assert out.build == digest(serves), (out.result, out.reason)
+
+
+def test_a_cancelled_job_does_not_claim_a_build_that_it_had_no_time_to_ask_for() -> None:
+    world = World()
+    art = world.build("v2")
+
+    def c(call: str) -> None:
+        if call == f"render.start {STABLE}":
+            world.clock.cancel_at = world.clock.t + world.deploy_seconds + 1
+
+    world.after = c
+    out = release(world, art, **SHORT)
+    assert out.result is Result.ABORTED
+    assert world.running(STABLE) == "v2"
+    assert out.build == ""

@@ -260,7 +260,7 @@ class MemoryProber:
     def __init__(self, world: World) -> None:
         self.w = world
 
-    def probe(self, url: str, *, timeout: float) -> Answer:
+    def probe(self, url: str, *, timeout: float, text: str | None = None) -> Answer:
         self.w.flow()
         service = self.w.services[url.split("//")[1].split(".", maxsplit=1)[0]]
         serving = [deploy for _, deploy, serves in self.w.instances(service) if serves]
@@ -275,5 +275,16 @@ class MemoryProber:
         sick = live.build.sick_after is not None and (
             live.live_at is not None and self.w.clock.t - live.live_at > live.build.sick_after
         )
-        status = 200 if live.build.healthy and not sick else 503
-        return Answer(url=url, status=status, seconds=0.1, build=commit_of(live.build.name))
+        path = "/" + url.split("//")[1].partition("/")[2]
+        page = live.build.pages.get(path)
+        if page is not None and live.live_at is not None:
+            status, body = page(self.w.clock.t - live.live_at)
+        else:
+            status, body = 200 if live.build.healthy and not sick else 503, ""
+        return Answer(
+            url=url,
+            status=status,
+            seconds=0.1,
+            build=commit_of(live.build.name),
+            holds=None if text is None else text in body,
+        )

@@ -28,8 +28,11 @@ class HttpProber(Prober):
         self._header = build_header
         self._field = build_field
 
-    def probe(self, url: str, *, timeout: float) -> Answer:
-        """GET ``url`` within ``timeout`` seconds in all. What goes wrong is in the answer."""
+    def probe(self, url: str, *, timeout: float, text: str | None = None) -> Answer:
+        """GET ``url`` within ``timeout`` seconds in all. What goes wrong is in the answer.
+
+        ``text`` is looked for, as UTF-8, in the first :data:`MAX_BODY` bytes, which are not kept.
+        """
         began = time.monotonic()
         try:
             with requests.Session() as session:
@@ -56,6 +59,7 @@ class HttpProber(Prober):
             status=response.status_code,
             seconds=seconds,
             build=self._build(response, content if whole else b""),
+            holds=None if text is None else text.encode("utf-8", "replace") in content,
         )
 
     def _failed(self, url: str, began: float, reason: str) -> Answer:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from slipway.clients.probe import HttpProber
+from slipway.clients.retries import Sleep
+from slipway.commands import address
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
@@ -14,10 +17,11 @@ from slipway.release.deploys import Ports
 from slipway.release.journal import Entry, Journal, Kind
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
+from slipway.report.carried import Commits
 from slipway.report.markdown import Report
-from slipway.report.publisher import Publisher, Where
-from slipway.setup import Desk, render
-from slipway.text import short
+from slipway.report.publisher import Pauses, Publisher, Where
+from slipway.setup import Desk, brisk_render, render
+from slipway.text import is_build, short
 
 
 def _nothing(ports: Ports, release: str) -> None:
@@ -69,15 +73,20 @@ def perform(desk: Desk, task: Task) -> Done:
         candidate=identity or (task.target if task.target != "previous" else None),
         reason=task.reason or inputs.reason,
         run_url=inputs.run.url,
-        url=desk.service.url if task.environment == "production" else None,
+        url=address.configured(desk.service, task.environment),
     )
-    publisher = _publisher_or_none(desk, report, task)
+
+    def carried() -> Sequence[str]:
+        commit = task.artifact.commit if task.artifact else None
+        return ports.ledger.carried(commit) if commit else ()
+
+    publisher = _publisher_or_none(
+        desk, report, task, carried if task.environment == "production" else None
+    )
     journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
     ports = _ports(desk, task, journal)
     release = _release_id(desk, task)
     started = clock.now()
-    if publisher and task.verb != "canary-prod":
-        publisher.update()
     try:
         outcome = task.act(ports, release)
     except SlipwayError as error:
@@ -92,9 +101,12 @@ def perform(desk: Desk, task: Task) -> Done:
     if journal.would_have and outcome.exit_code == 0:
         outcome = replace(outcome, reason=f"{outcome.reason}; {journal.would_have[0].text}")
     report.outcome = outcome = replace(outcome, started_at=started, finished_at=clock.now())
+    if report.url is None and not clock.cancelled:
+        report.url = address.at_render(desk.service, task.environment, brisk_render(desk).service)
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
+        publisher.pass_on()
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 
@@ -143,7 +155,7 @@ def environment_of(stage: str, service: str) -> str:
     return f"{stage}/{service}"
 
 
-def forge_of(desk: Desk) -> Forge | None:
+def forge_of(desk: Desk, sleep: Sleep = time.sleep) -> Forge | None:
     """Return GitHub, where there is a repository and a token."""
     run, token = desk.inputs.run, desk.inputs.keys.github
     if not (run.repository and token):
@@ -151,27 +163,32 @@ def forge_of(desk: Desk) -> Forge | None:
     # PyGithub costs a quarter of a second to import: only where there is something to ask.
     from slipway.clients.github import GitHub  # noqa: PLC0415
 
-    return GitHub(token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say)
+    return GitHub(
+        token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say, sleep=sleep
+    )
 
 
-def _publisher_or_none(desk: Desk, report: Report, task: Task) -> Publisher | None:
+def _publisher_or_none(
+    desk: Desk, report: Report, task: Task, carried: Commits | None
+) -> Publisher | None:
     """Return the publisher; what is wrong with GitHub must not stop a release or a way back."""
     try:
-        return _publisher(desk, report, task)
+        return _publisher(desk, report, task, carried)
     except Exception as error:
         why = error.found if isinstance(error, SlipwayError) else type(error).__name__
-        desk.runner.annotate("notice", "Not written on GitHub", why)
+        desk.runner.notice("Not written on GitHub", why)
         return None
 
 
-def _publisher(desk: Desk, report: Report, task: Task) -> Publisher | None:
+def _publisher(desk: Desk, report: Report, task: Task, carried: Commits | None) -> Publisher | None:
     run = desk.inputs.run
-    forge = forge_of(desk) if run.on_github and desk.inputs.commit else None
+    pauses = Pauses()
+    forge = forge_of(desk, pauses) if run.on_github and desk.inputs.commit else None
     if forge is None or desk.inputs.commit is None:
         return None
 
     def notify(text: str) -> None:
-        desk.runner.annotate("notice", "Not written on GitHub", text)
+        desk.runner.notice("Not written on GitHub", text)
 
     return Publisher(
         forge,
@@ -182,13 +199,28 @@ def _publisher(desk: Desk, report: Report, task: Task) -> Publisher | None:
             task=_TASKS.get(report.verb, "deploy"),
             pull_request=run.pull_request,
             comment=desk.inputs.comment,
-            payload={
-                "service": report.service,
-                "build": report.candidate or task.target,
-                "reason": report.reason,
-                "actor": report.actor,
-            },
+            payload=_payload(report, task.environment, desk.inputs.commit),
         ),
         report,
         notify,
+        # A canary release announces its phases by itself.
+        eager=report.verb != "canary-prod",
+        carried=carried,
+        pauses=pauses,
     )
+
+
+def _payload(report: Report, stage: str, commit: str) -> dict[str, str]:
+    """Return what a later release looks for, by :meth:`slipway.ports.Forge.shipped`."""
+    payload = {
+        "service": report.service,
+        "stage": stage,
+        "reason": report.reason,
+        "actor": report.actor,
+    }
+    if report.verb != "rollback":
+        # What is brought back was made from another commit than the one the button ran at.
+        payload["commit"] = commit
+    if report.candidate and is_build(report.candidate):
+        payload["build"] = report.candidate
+    return payload

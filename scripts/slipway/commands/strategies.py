@@ -40,7 +40,8 @@ def deploy_staging(desk: Desk) -> Task:
         if track.frozen:
             raise Refused(
                 f"staging is frozen: {track.frozen}",
-                remedy="Take `frozen:` out of `staging:` in slipway.yml when it is over.",
+                remedy="Production was not touched either. Take `frozen:` out of `staging:` in "
+                "slipway.yml when it is over, then run this again.",
             )
         return staging.run(
             staging.Plan(

@@ -103,11 +103,16 @@ class Answer:
     build: str | None
     """The build the answer names, where it names one."""
     error: str | None = None
+    holds: bool | None = None
+    """Whether the text that was looked for is there; ``None``: none was looked for."""
 
 
 class Prober(Protocol):
     """Plain HTTP GETs, as a user would make them."""
 
-    def probe(self, url: str, *, timeout: float) -> Answer:
-        """GET ``url``. Never raises for what the other side does: the answer says it."""
+    def probe(self, url: str, *, timeout: float, text: str | None = None) -> Answer:
+        """GET ``url`` and look for ``text`` in the answer, where one is given.
+
+        Never raises for what the other side does: the answer says it.
+        """
         ...

@@ -26,12 +26,22 @@ class Ledger:
         self._ask = forge
         self._forge: Forge | None = None
         self._environment = environment
+        self._live: Shipped | None = None
         self._compared: dict[tuple[str, str], Comparison] = {}
 
     def passed(self, build: str) -> Shipped | None:
-        """Return the newest entry that says that ``build`` passed; ``None``: there is none."""
-        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
-        return next((e for e in entries if e.build == build and e.passed), None)
+        """Return the newest entry that says that ``build`` passed; ``None``: there is none.
+
+        One of a way back is taken only where there is no other: it was made for the commit that
+        the button ran at, not for the one that the build is made from.
+        """
+        back = None
+        for entry in islice(self._github().shipped(self._environment), LOOKED_AT):
+            if entry.build == build and entry.passed:
+                if entry.task != "rollback":
+                    return entry
+                back = back or entry
+        return back
 
     def require(self, build: str, service: str) -> Shipped:
         """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""
@@ -42,7 +52,24 @@ class Ledger:
                 "that this build passed: there is nothing to go back to",
                 remedy=_ADOPT,
             )
+        self._live = entry
         return entry
+
+    def carried(self, head: str) -> tuple[str, ...]:
+        """Return the commits that ``head`` has and what was live before it lacks, newest first.
+
+        What was live is what :meth:`require` was asked for; a release that was refused before that
+        has the newest that passed. Empty where that is not known.
+        """
+        live = self._live or next(
+            (
+                entry
+                for entry in islice(self._github().shipped(self._environment), LOOKED_AT)
+                if entry.passed and entry.task != "rollback" and entry.commit != head
+            ),
+            None,
+        )
+        return tuple(reversed(self.compare(live.commit, head).commits)) if live else ()
 
     def require_descent(self, artifact: Artifact, live: Shipped) -> None:
         """Refuse a build that lacks commits of the live one: a re-run weeks later, for example."""

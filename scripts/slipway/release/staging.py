@@ -1,4 +1,7 @@
-"""deploy-staging: bring the build live on the staging service and see it answer as itself."""
+"""deploy-staging: bring the build live on the staging service, see it answer as itself, probe it.
+
+Its success is what production may ask for later: it is found by the identity of the build.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
+from slipway.release.smoke import smoke
 from slipway.text import short
 
 
@@ -44,6 +48,9 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             health=plan.settings.health,
             instances=service.instances,
         )
+        address = url.removesuffix(plan.settings.health.path)
+        probes = plan.settings.staging.smoke if plan.settings.staging else ()
+        smoke(ports, address, probes, health=plan.settings.health)
     except SlipwayError as error:
         if isinstance(error, Cancelled):
             _cancel(plan, ports)
@@ -55,9 +62,11 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             failure=error,
         )
     known = before is not None and before.identity is not None
+    there = before is not None and before.id == deploy.id
     return Outcome(
-        result=Result.DEPLOYED,
-        reason=f"staging runs {short(plan.artifact.identity)} and answers at {url}",
+        result=Result.UNCHANGED if there else Result.DEPLOYED,
+        reason=f"staging {'already ' * there}runs {short(plan.artifact.identity)} and answers at "
+        f"{url}" + (f"; smoke probes that passed: {len(probes)}" if probes else ""),
         release_id=plan.release,
         deploy_id=deploy.id,
         build=plan.artifact.identity,

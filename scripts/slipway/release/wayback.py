@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from slipway.errors import SlipwayError
@@ -76,7 +77,9 @@ class WayBack:
             task.wait(HURRIED / 2)
         with self._ports.clock.shielded():
             self._traffic.close(zero, self._before.live, hurry=True)
-        return self._outcome(Result.ABORTED, reason, remedy, zero, self._before.live)
+        outcome = self._outcome(Result.ABORTED, reason, remedy, zero, self._before.live)
+        # There is no time to ask which build the stable service has by now.
+        return replace(outcome, build="", deploy_id="") if self.stable_touched else outcome
 
     def _serving(self) -> Deploy:
         """Return what the stable service runs now: somebody may have deployed it meanwhile."""

@@ -35,6 +35,7 @@ class Report:
     """What the person who asked for it said."""
     run_url: str | None = None
     url: str | None = None
+    """What people open: QA staging, users production."""
     entries: list[Entry] = field(default_factory=list)
     outcome: Outcome | None = None
 
@@ -83,7 +84,16 @@ _BEGINNINGS = {
     "abort": "the release is being stopped",
     "promote-now": "the canary is being promoted, because somebody asked for it",
     "direct": "the new build is going to everybody at once, because somebody asked for it",
+    # Render chooses the moment at which users get it, and it is watched after that.
+    "rolling-ui": "the new build is taking the place of the one before, and it is being watched",
 }
+_STOPPED_ON = (
+    "⚠️",
+    "stopped before the end, everybody is on the new build, which had passed so far",
+)
+_STOPPED_BEFORE = ("⚠️", "stopped before it was judged, everybody is on the build before")
+_STOPPED_OTHER = ("⚠️", "stopped, because somebody else deployed another build, which users have")
+_RELEASES = ("canary-prod", "rolling-ui")
 _WATCHED = "{share:g} % of users are on the new build, and it is being watched"
 _PHASES = {
     Phase.DEPLOYING: "the new build is being deployed, nobody has it yet",
@@ -100,12 +110,23 @@ def verdict(report: Report) -> tuple[str, str]:
     """Return a sign, and what is live and for whom as markdown, without the service's name."""
     if report.outcome is not None:
         result = report.outcome.result
+        if result is Result.ABORTED and report.verb in _RELEASES:
+            return _stopped(report, report.outcome)
         return _SPECIAL.get(report.verb, {}).get(result) or _TEXTS[result]
     latest = _latest_phase(report.entries)
     if latest is None:
         return "⏳", _BEGINNINGS.get(report.verb, _BEGINNING)
     text = _PHASES.get(latest.phase) if latest.phase else None
     return "⏳", text.format(share=latest.share or 0) if text else escape(latest.text)
+
+
+def _stopped(report: Report, outcome: Outcome) -> tuple[str, str]:
+    """Return which build a release that was stopped has left to everybody."""
+    if not outcome.build or not outcome.previous_build:
+        return _TEXTS[Result.ABORTED]
+    if outcome.build == outcome.previous_build:
+        return _STOPPED_BEFORE
+    return _STOPPED_ON if outcome.build == report.candidate else _STOPPED_OTHER
 
 
 def headline(report: Report) -> str:
@@ -131,11 +152,20 @@ def markdown(report: Report) -> str:
 
 
 def essentials(report: Report) -> str:
-    """Return what to do next and the facts."""
-    outcome = report.outcome
-    if outcome is None or not outcome.remedy:
-        return _facts(report)
-    return f"**What to do next.** {escape(outcome.remedy, 1000)}\n\n{_facts(report)}"
+    """Return where to look, what to do next, and the facts."""
+    parts = [_link(report)]
+    if report.outcome is not None and report.outcome.remedy:
+        parts.append(f"**What to do next.** {escape(report.outcome.remedy, 1000)}")
+    return "\n\n".join(part for part in (*parts, _facts(report)) if part)
+
+
+def _link(report: Report) -> str:
+    """Return the link that QA looks for, where its address may stand in one."""
+    if not (report.url and _ADDRESS.fullmatch(report.url)):
+        return ""
+    if report.verb == "deploy-staging":
+        return f"👉 **[Open staging]({report.url})** (for the team only)"
+    return f"👉 **[Open production]({report.url})**"
 
 
 def details(report: Report) -> str:
@@ -169,10 +199,8 @@ def _facts(report: Report) -> str:
             rows.append(("Users still on the new build", f"{outcome.share:g} %"))
         if outcome.seconds_to_zero is not None:
             rows.append(("From the verdict to 0 %", f"{outcome.seconds_to_zero:.2f} s"))
-    addresses = (("log of this run", report.run_url), ("open", report.url))
-    links = [f"[{label}]({url})" for label, url in addresses if url and _ADDRESS.fullmatch(url)]
-    if links:
-        rows.append(("Links", " · ".join(links)))
+    if report.run_url and _ADDRESS.fullmatch(report.run_url):
+        rows.append(("Links", f"[log of this run]({report.run_url})"))
     first, *others = [f"| {name} | {value} |" for name, value in rows]
     return "\n".join([first, "| :-- | :-- |", *others])
 

@@ -7,6 +7,7 @@ their own, an update that is overtaken is dropped, and a failure is said once.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,14 +16,20 @@ from slipway.errors import SlipwayError
 from slipway.ports import Deployment, Forge
 from slipway.release.journal import Entry, Kind
 from slipway.release.outcome import Result
+from slipway.report.carried import Commits, Own, tell
 from slipway.report.markdown import Report, description
 from slipway.report.sticky import MARKER, merge, section
 
 FINISH_DEADLINE = 30.0
 """Seconds the last update gets before the job ends without it."""
+LIMITED_DEADLINE = 100.0
+"""The same where GitHub asked to wait, up to 60 s, by its limit: it answers, and a Deployment must
+not stay "in progress" for that."""
 HURRIED_DEADLINE = 2.0
 """The same when the job is being cancelled and the runner is about to kill it."""
 
+_DEPLOYMENT = "the Deployment"
+_COMMENT = "the comment on the pull request"
 _STATES = {
     Result.DEPLOYED: "success",
     Result.PROMOTED: "success",
@@ -51,6 +58,22 @@ class Where:
     payload: dict[str, str]
 
 
+class Pauses:
+    """Sleeps, and knows for how long yet: GitHub asked for it, so it is there."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def __call__(self, seconds: float) -> None:
+        """Sleep."""
+        self._until = time.monotonic() + seconds
+        time.sleep(seconds)
+
+    def left(self) -> float:
+        """Return the seconds that are left of a pause, 0 where there is none."""
+        return max(0.0, self._until - time.monotonic())
+
+
 class Publisher:
     """Publishes one report. ``notify`` is told, once each, what did not work."""
 
@@ -62,8 +85,19 @@ class Publisher:
         notify: Callable[[str], None],
         *,
         patience: float = FINISH_DEADLINE,
+        eager: bool = False,
+        carried: Commits | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
+        """``eager``: begins with the first entry of the journal, not with the first phase.
+
+        ``carried``: asked at the end for the commits whose pull requests are told too.
+        ``pauses``: what ``forge`` sleeps with.
+        """
+        self._pauses = pauses or Pauses()
         self._patience = patience
+        self._eager = eager
+        self._carried = carried
         self._forge = forge
         self._where = where
         self._report = report
@@ -82,7 +116,7 @@ class Publisher:
 
     def __call__(self, entry: Entry) -> None:
         """Listen to the journal: a new phase is published, in the background."""
-        if entry.kind is Kind.PHASE:
+        if entry.kind is Kind.PHASE or (self._eager and not self._began):
             self.update()
 
     def update(self) -> None:
@@ -90,24 +124,59 @@ class Publisher:
         self._ask("in_progress")
 
     def finish(self, *, hurry: bool = False) -> None:
-        """Publish the end. Waits for it at most ``patience`` seconds, less in a hurry."""
+        """Publish the end. Waits for it at most ``patience`` seconds, less in a hurry.
+
+        Where GitHub asked to wait, it is waited for that long too.
+        """
         outcome = self._report.outcome
         if outcome is None:
             return
         self._hurried = hurry
-        nothing_changed = outcome.result in (Result.UNCHANGED, Result.REFUSED)
-        self._ask("" if nothing_changed and not self._began else _STATES[outcome.result], end=True)
+        # A build that staging runs already was seen to answer there: production may ask for that.
+        nothing_to_keep = outcome.result is Result.REFUSED or (
+            outcome.result is Result.UNCHANGED and self._where.production
+        )
+        self._ask("" if nothing_to_keep and not self._began else _STATES[outcome.result], end=True)
         deadline = min(HURRIED_DEADLINE, self._patience) if hurry else self._patience
+        began = time.monotonic()
         self._thread.join(deadline)
+        while self._thread.is_alive() and not hurry and self._pauses.left() > 0:
+            left = began + LIMITED_DEADLINE - time.monotonic()
+            if left <= 0:
+                break
+            self._thread.join(min(left, self._pauses.left() + deadline))
         if self._thread.is_alive():
-            self._say("the end", f"GitHub had not answered after {deadline:.0f} s")
+            self._notify(
+                "the end could not be written: GitHub had not answered after "
+                f"{time.monotonic() - began:.0f} s"
+            )
+
+    def pass_on(self) -> None:
+        """After the end: tell the other pull requests whose commits this release carried.
+
+        Takes up to a minute, so nothing that users wait for may come after it. Nothing is done
+        while the job is being cancelled, or where the own comment was not written.
+        """
+        written = self._ended and not self._thread.is_alive() and _COMMENT not in self._failed
+        if self._carried and self._where.comment and written and not self._hurried:
+            tell(
+                self._forge,
+                self._report,
+                Own(
+                    environment=self._where.environment,
+                    pull_request=self._pull_request,
+                    commit=self._where.ref,
+                ),
+                self._carried,
+                self._notify,
+            )
 
     def disown(self, why: str) -> None:
         """After the end: what was a success is one no longer. A failure to say so is told."""
-        deployment = self._deployment
+        deployment, told = self._deployment, list[str]()
         if deployment is not None:
             self._attempt(
-                "the Deployment",
+                _DEPLOYMENT,
                 lambda: self._forge.set_status(
                     deployment,
                     "failure",
@@ -115,7 +184,10 @@ class Publisher:
                     log_url=self._report.run_url,
                     environment_url=None,
                 ),
+                told,
             )
+        if told:
+            self._notify("\n".join(told))
 
     def _ask(self, state: str, *, end: bool = False) -> None:
         with self._turn:
@@ -140,11 +212,14 @@ class Publisher:
 
         Only the end is worth the wait to be ``certain`` that it stands in the comment.
         """
+        told: list[str] = []
         if state:
-            self._attempt("the Deployment", lambda: self._set_state(state))
+            self._attempt(_DEPLOYMENT, lambda: self._set_state(state), told)
         if self._where.comment:
-            what = "the comment on the pull request"
-            self._attempt(what, lambda: self._comment(certain=certain))
+            self._attempt(_COMMENT, lambda: self._comment(certain=certain), told)
+        if told:
+            # A token that can only read (a fork, Dependabot) fails at both: that is one notice.
+            self._notify("\n".join(told))
 
     def _set_state(self, state: str) -> None:
         where = self._where
@@ -174,16 +249,16 @@ class Publisher:
                 self._pull_request, MARKER, lambda bodies: merge(bodies, own), certain=certain
             )
 
-    def _attempt(self, what: str, act: Callable[[], None]) -> None:
+    def _attempt(self, what: str, act: Callable[[], None], told: list[str]) -> None:
+        """Add to ``told`` what did not work, once for each thing."""
         try:
             act()
+            return
         except SlipwayError as error:
-            self._say(what, f"{error.found} {error.remedy}")
+            why = f"{error.found} {error.remedy}"
         except Exception as error:
             # A bug or a surprise here must not turn a good release red; its type is enough.
-            self._say(what, f"{type(error).__name__}")
-
-    def _say(self, what: str, why: str) -> None:
+            why = type(error).__name__
         if what not in self._failed:
             self._failed.add(what)
-            self._notify(f"{what} could not be written: {why}")
+            told.append(f"{what} could not be written: {why}")

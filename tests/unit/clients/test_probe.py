@@ -56,6 +56,31 @@ def test_the_build_is_read_from_the_header_or_the_field(said: Said, build: str |
         assert PROBER.probe(stub.url, timeout=2).build == build
 
 
+@pytest.mark.parametrize(
+    ("body", "there"),
+    [
+        ("<h1>Grüße</h1>".encode(), True),
+        (b"<h1>Gr", False),
+        (b"x" * (MAX_BODY - 8) + "Grüße".encode(), True),
+        (b"x" * (MAX_BODY - 3) + "Grüße".encode(), False),
+    ],
+)
+def test_a_text_is_looked_for_in_the_first_64_kb_and_the_rest_is_not_kept(
+    body: bytes, there: bool
+) -> None:
+    with serve(Said(200, body)) as stub:
+        answer = PROBER.probe(stub.url, timeout=2, text="Grüße")
+        assert PROBER.probe(stub.url, timeout=2).holds is None
+    assert answer.holds is there
+    assert len(repr(answer)) < 300
+
+
+def test_a_text_that_cannot_be_sent_is_not_there_and_no_answer_has_none() -> None:
+    with serve(Said(200, b"x")) as stub:
+        assert PROBER.probe(stub.url, timeout=2, text="\ud800").holds is False
+    assert PROBER.probe(refused_url(), timeout=2, text="x").holds is None
+
+
 def test_where_the_build_is_named_can_be_set() -> None:
     prober = HttpProber(build_header="X-Version", build_field="commit")
     with serve(Said(200, {"commit": "b1"}), Said(200, {}, {"X-Version": "b2"})) as stub:

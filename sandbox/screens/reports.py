@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from slipway.ports import Clock, Counts, Phase
 from slipway.release.journal import Journal
 from slipway.release.outcome import Outcome, Result
+from slipway.report.carried import Own, carried_section
 from slipway.report.markdown import Report, markdown
 from slipway.report.sticky import Section, render, section
 
@@ -54,7 +55,7 @@ class _Telling:
             candidate=None if verb == "rollback" else NEW,
             reason=known.get("reason", ""),
             run_url=RUN.format(known.get("run", "4711")),
-            url=f"https://{service}.example.com" if environment == "production" else None,
+            url=f"https://{service}{'-staging' * (environment == 'staging')}.example.com",
         )
         self.journal = Journal(self.clock, self.report.entries.append)
 
@@ -201,6 +202,8 @@ def pictures() -> Iterator[tuple[str, str]]:
     before = f"{promoted.at:%Y-%m-%d %H:%M} UTC: {promoted.headline}"
     back = replace(of(_button()), earlier=(before,))
     yield "comment-promoted-previous", render([back, *map(of, staging)])
+    own = Own(environment="production/bot", pull_request=12, commit="c" * 40)
+    yield "comment-carried", render([carried_section(ends["promoted"].report, own, promoted.at)])
     yield "comment-rolled-back-unfolded", render([of(ends["rolled-back"])])
     for name in ("promoted", "rolled-back"):
         yield f"summary-{name}", markdown(staging[0].report) + "\n" + markdown(ends[name].report)

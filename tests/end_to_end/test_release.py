@@ -45,3 +45,22 @@ def test_a_release_goes_through_staging_to_everybody_and_can_be_taken_back(shop:
     assert back.outputs["result"] == "promoted-previous"
     assert back.outputs["previous-build"] == job.outputs["build"]
     assert shop.state()["serving"][stable] == before["serving"][stable]
+
+
+def test_a_smoke_probe_that_is_answered_otherwise_is_a_failed_staging(shop: Shop) -> None:
+    image, commit = shop.push_image("good", {})
+    number = shop.world.open_pull_request(commit, "A change")
+    smoke = [{"path": "/healthz", "contains": commit}, {"path": "/no-such-page"}]
+
+    job = shop.run(
+        "deploy-staging", settings={"services.bot.staging.smoke": smoke}, image=image, commit=commit
+    )
+
+    assert job.exit_code == 1, job.log
+    assert job.outputs["result"] == "failed"
+    (error,) = job.errors
+    assert "1 of 2 smoke probes failed" in error
+    assert "GET /no-such-page: expected HTTP 200, found HTTP 404" in error
+    page = shop.pull_request(number)
+    assert "staging does not run the new build as it should" in page
+    assert "Open staging</a>" in page

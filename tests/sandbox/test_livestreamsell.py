@@ -19,6 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.livestreamsell.bot import signature
 from sandbox.livestreamsell.settings import Behaviour
+from slipway import config
+from slipway.clients.probe import HttpProber
 from tests.sandbox.render_support import PLAIN, ROOT, eventually
 
 BUILD = "c" * 40
@@ -76,6 +78,19 @@ def counted(client: httpx.Client, name: str) -> dict[str, float]:
     samples = [each for family in families for each in family.samples if each.name == name]
     assert all(each.labels["build"] == BUILD for each in samples)
     return {each.labels["slow"]: each.value for each in samples}
+
+
+@pytest.mark.parametrize("app", ["bot", "dashboard"])
+def test_the_smoke_probes_of_the_example_are_answered_as_they_say(app: str) -> None:
+    staging = config.load(ROOT / "examples/livestreamsell/slipway.yml").services[app].staging
+    assert staging
+    assert staging.smoke
+    with instance(app) as (client, _):
+        for probe in staging.smoke:
+            answer = HttpProber().probe(
+                str(client.base_url).rstrip("/") + probe.path, timeout=5, text=probe.contains
+            )
+            assert (answer.status, answer.holds in (True, None)) == (probe.status, True)
 
 
 def test_every_answer_names_its_build_and_its_instance(bot: httpx.Client) -> None:

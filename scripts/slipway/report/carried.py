@@ -65,6 +65,12 @@ def tell(
         notify(f"other pull requests of this release were not all told: {why}")
 
 
+def carried_section(report: Report, own: Own, now: datetime) -> Section:
+    """Return the section of ``report``, as another pull request that it carried gets it."""
+    told = section(report, own.environment, now)
+    return replace(told, body=f"{_line(report, own)}\n\n{told.body}".strip())
+
+
 class _Round:
     """One round over the pull requests. ``trouble`` says why it was not completed."""
 
@@ -73,8 +79,7 @@ class _Round:
         self._forge = forge
         self._own = own
         self._until = until
-        told = section(report, own.environment, datetime.now(UTC))
-        self._section = replace(told, body=f"{_line(report, own)}\n\n{told.body}".strip())
+        self._section = carried_section(report, own, datetime.now(UTC))
 
     def go(self, commits: Commits) -> None:
         try:

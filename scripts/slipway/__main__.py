@@ -69,6 +69,7 @@ def _run(asked: inputs.Inputs, runner: Runner) -> int:
     ended = commands.run(asked, clock, runner, conclude)
     runner.set_outputs(_outputs(ended.outcome) | {"services": ended.services()})
     _announce(runner, ended)
+    ended.pass_on()
     return ended.outcome.exit_code
 
 

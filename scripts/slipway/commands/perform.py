@@ -40,6 +40,8 @@ class Task:
     """Given the ports and the release's id. Raises only while nothing has been changed."""
     check: Callable[[Ports, str], object] = _nothing
     """Looks without changing anything, and raises what ``act`` would begin with."""
+    carries: str | None = None
+    """The commit that is released, or taken back: its pull requests are told."""
     target: str = "previous"
     """What is asked for, where there is no artifact."""
     reason: str = ""
@@ -77,8 +79,7 @@ def perform(desk: Desk, task: Task) -> Done:
     )
 
     def carried() -> Sequence[str]:
-        commit = task.artifact.commit if task.artifact else None
-        return ports.ledger.carried(commit) if commit else ()
+        return ports.ledger.carried(task.carries) if task.carries else ()
 
     publisher = _publisher_or_none(
         desk, report, task, carried if task.environment == "production" else None
@@ -106,7 +107,6 @@ def perform(desk: Desk, task: Task) -> Done:
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
-        publisher.pass_on()
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 

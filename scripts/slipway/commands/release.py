@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slipway import config
 from slipway.commands.perform import Done, Task, check, environment_of, forge_of, perform
@@ -46,6 +46,14 @@ class Ended:
     def of(cls, done: Done) -> Ended:
         """Return the end of a command that did one thing."""
         return cls(done=[done], outcome=done.outcome)
+
+    def pass_on(self) -> None:
+        """Tell the pull requests that were carried, when nothing else is left to do."""
+        # What a service ended as is news; what it was in between is not.
+        last = {(one.desk.name, one.task.environment): one for one in self.done}
+        for one in last.values():
+            if one.publisher and not one.desk.clock.cancelled:
+                one.publisher.pass_on()
 
     def services(self) -> str:
         """Return what was done, in order, as JSON for the output `services`."""
@@ -127,7 +135,8 @@ def _part(desk: Desk, task: Task, done: list[Done]) -> Part:
 
     def back(ended: Outcome, why: str) -> Outcome:
         released = next(one for one in done if one.task is task)
-        outcome = run(roll_back(desk, target=ended.previous_build, reason=why))
+        way = roll_back(desk, target=ended.previous_build, reason=why)
+        outcome = run(replace(way, carries=task.carries))
         if outcome.result is Result.PROMOTED_PREVIOUS and released.publisher:
             released.publisher.disown(f"taken back: {why}")
         return outcome

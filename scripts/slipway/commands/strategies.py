@@ -77,6 +77,7 @@ def canary_prod(desk: Desk) -> Task:
         verb="canary-prod",
         environment="production",
         artifact=artifact,
+        carries=artifact.commit,
         check=lambda ports, r: preflight.preflight(plan(r), ports, traffic(ports, r)),
         act=lambda ports, r: canary.run(plan(r), ports, traffic(ports, r)),
     )
@@ -98,7 +99,13 @@ def rolling_ui(desk: Desk) -> Task:
             ports,
         )
 
-    return Task(verb="rolling-ui", environment="production", artifact=artifact, act=act)
+    return Task(
+        verb="rolling-ui",
+        environment="production",
+        artifact=artifact,
+        carries=artifact.commit,
+        act=act,
+    )
 
 
 def roll_back(desk: Desk, *, target: str = "", reason: str = "") -> Task:
@@ -152,6 +159,7 @@ def deploy_directly(desk: Desk) -> Task:
         verb="direct",
         environment="production",
         artifact=artifact,
+        carries=artifact.commit,
         act=lambda ports, r: direct.run(
             direct.Plan(release=r, artifact=artifact, **order), ports, _brake(desk, ports)
         ),

@@ -15,6 +15,7 @@ class FakeForge:
     def __init__(self, fail: bool = False) -> None:
         self.fail = fail
         self.states: list[str] = []
+        self.deployments: list[dict[str, Any]] = []
         self.comments: dict[int, str] = {}
         self.certain: list[bool] = []
         self.history: list[Shipped] = []
@@ -25,6 +26,8 @@ class FakeForge:
     ) -> Deployment:
         if self.fail:
             raise Unauthorized("the token may not do that", remedy="deployments: write")
+        asked = {"ref": ref, "environment": environment, "task": task, "payload": dict(payload)}
+        self.deployments.append({**asked, "production": production})
         return Deployment(id=1, environment=environment)
 
     def set_status(

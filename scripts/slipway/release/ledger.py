@@ -7,6 +7,7 @@ Slipway released, brought back, or adopted because a person vouched for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 
 from slipway.errors import NotFound, Refused
@@ -29,9 +30,19 @@ class Ledger:
         self._compared: dict[tuple[str, str], Comparison] = {}
 
     def passed(self, build: str) -> Shipped | None:
-        """Return the newest entry that says that ``build`` passed; ``None``: there is none."""
-        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
-        return next((e for e in entries if e.build == build and e.passed), None)
+        """Return the newest entry that says that ``build`` passed; ``None``: there is none.
+
+        A rollback was made for the commit on which its button was pressed; which commit the build
+        is, an older entry says.
+        """
+        vouching: Shipped | None = None
+        for entry in islice(self._github().shipped(self._environment), LOOKED_AT):
+            if entry.build != build:
+                continue
+            vouching = vouching or (entry if entry.passed else None)
+            if vouching and entry.task != "rollback":
+                return replace(vouching, commit=entry.commit)
+        return vouching
 
     def require(self, build: str, service: str) -> Shipped:
         """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""

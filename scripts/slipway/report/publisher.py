@@ -96,7 +96,8 @@ class Publisher:
             return
         self._hurried = hurry
         nothing_changed = outcome.result in (Result.UNCHANGED, Result.REFUSED)
-        self._ask("" if nothing_changed and not self._began else _STATES[outcome.result], end=True)
+        without = nothing_changed and (self._waits_for_the_build or not self._began)
+        self._ask("" if without else _STATES[outcome.result], end=True)
         deadline = min(HURRIED_DEADLINE, self._patience) if hurry else self._patience
         self._thread.join(deadline)
         if self._thread.is_alive():
@@ -131,14 +132,24 @@ class Publisher:
             what = "the comment on the pull request"
             self._attempt(what, lambda: self._comment(certain=certain))
 
+    @property
+    def _waits_for_the_build(self) -> bool:
+        """A Deployment's payload never changes, and what a rollback brings back its end says."""
+        return self._where.task == "rollback"
+
     def _set_state(self, state: str) -> None:
         where = self._where
+        if state == "in_progress" and self._waits_for_the_build:
+            return
         if self._deployment is None:
+            payload = where.payload
+            if self._waits_for_the_build and self._report.outcome and self._report.outcome.build:
+                payload = {**payload, "build": self._report.outcome.build}
             self._deployment = self._forge.start_deployment(
                 ref=where.ref,
                 environment=where.environment,
                 task=where.task,
-                payload=where.payload,
+                payload=payload,
                 production=where.production,
             )
         self._forge.set_status(

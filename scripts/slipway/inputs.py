@@ -11,13 +11,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from slipway.errors import UsageError
 from slipway.ports import Artifact, Holder
 
-Verb = Literal["canary-prod", "rolling-ui", "rollback", "deploy-staging", "release"]
-VERBS: tuple[Verb, ...] = ("canary-prod", "rolling-ui", "rollback", "deploy-staging", "release")
+Verb = Literal["canary-prod", "rolling-ui", "rollback", "deploy-staging", "release", "adopt"]
+VERBS: tuple[Verb, ...] = get_args(Verb)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
@@ -62,6 +62,7 @@ class Inputs:
     config: Path
     image: str | None
     commit: str | None
+    live_commit: str | None
     target: str
     reason: str
     comment: bool
@@ -104,12 +105,13 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         ),
         commit=reader.matching("commit", _COMMIT, "40 hexadecimal digits")
         or _sha(environ.get("GITHUB_SHA")),
+        live_commit=reader.matching("live-commit", _COMMIT, "40 hexadecimal digits"),
         target=reader.matching(
             "target", _TARGET, "`previous`, a deploy id (dep-…), sha256:<64 hex> or a full commit"
         )
         or "previous",
         reason=reader.required("reason", "Why, in a sentence: it is kept with the deployment.")
-        if verb == "rollback"
+        if verb in ("rollback", "adopt")
         else reader.text("reason"),
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),

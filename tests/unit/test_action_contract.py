@@ -106,7 +106,8 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
         n: f"${{{{ steps.run.outputs.{n} }}}}" for n in outputs
     }
     # Without an edge there is no share that could go to 0.
-    no_share = {"seconds-to-zero"} if verb in ("deploy-staging", "rolling-ui") else set()
+    without_edge = ("deploy-staging", "rolling-ui", "adopt")
+    no_share = {"seconds-to-zero"} if verb in without_edge else set()
     extra = {"observed"} if verb == "rolling-ui" else set()
     assert set(outputs) == set(common) - no_share | extra
 
@@ -144,6 +145,7 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "service": ("bot", lambda i: i.service, "bot"),
     "image": (DIGEST, lambda i: i.image, DIGEST),
     "commit": ("c" * 40, lambda i: i.commit, "c" * 40),
+    "live-commit": ("e" * 40, lambda i: i.live_commit, "e" * 40),
     "config": ("other.yml", lambda i: i.config, Path("other.yml")),
     "target": ("dep-1", lambda i: i.target, "dep-1"),
     "reason": ("it is slow", lambda i: i.reason, "it is slow"),
@@ -212,9 +214,8 @@ def test_an_input_is_required_where_the_code_needs_it_and_is_named_where_it_is_m
 
 @each_action
 def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
-    for name in {"image", "commit", "target", "comment", "summary"} & set(
-        read(ACTIONS[verb])["inputs"]
-    ):
+    checked = {"image", "commit", "live-commit", "target", "comment", "summary"}
+    for name in checked & set(read(ACTIONS[verb])["inputs"]):
         with pytest.raises(UsageError, match=f"`{name}` is '!'"):
             read_inputs(verb, given(verb) | {variable(name): "!"})
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from slipway import config
 from slipway.clients.clock import SystemClock
+from slipway.commands.adopt import adopt
 from slipway.commands.strategies import canary_prod, deploy_staging, roll_back, rolling_ui
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs
@@ -37,9 +38,10 @@ def run(
         "canary-prod": [canary_prod],
         "rolling-ui": [rolling_ui],
         "rollback": [roll_back],
+        "adopt": [adopt],
         "release": [deploy_staging, canary_prod] if service.staging else [canary_prod],
     }
-    if inputs.verb != "deploy-staging":
+    if inputs.verb not in ("deploy-staging", "adopt"):
         require_stable(desk)
     if inputs.verb in ("canary-prod", "release"):
         canary_setup(desk)

@@ -39,7 +39,8 @@ def perform(
         run_url=inputs.run.url,
         url=desk.service.url if environment == "production" else None,
     )
-    publisher = _publisher_or_none(desk, report, environment)
+    # The record of an adoption is its point: it is not left to what may fail in the background.
+    publisher = None if verb == "adopt" else _publisher_or_none(desk, report, environment)
     journal = Journal(clock, report.entries.append, _printer(runner), publisher or _ignore)
     ports = Ports(
         platform=render(desk, journal),

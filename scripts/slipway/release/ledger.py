@@ -6,7 +6,7 @@ Slipway released, brought back, or adopted because a person vouched for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -54,6 +54,23 @@ class Ledger:
                 remedy=_ADOPT,
             )
         return entry
+
+    def vouch(
+        self, *, build: str, commit: str, payload: Mapping[str, str], why: str, log_url: str | None
+    ) -> None:
+        """Write that ``build``, made from ``commit``, was adopted. Raises what GitHub does.
+
+        ``why``: a sentence. Only an entry with its status vouches: half a record is none.
+        """
+        forge = self._github()
+        made = forge.start_deployment(
+            ref=commit,
+            environment=self._environment,
+            task="adopt",
+            payload={**payload, "build": build},
+            production=True,
+        )
+        forge.set_status(made, "success", description=why, log_url=log_url, environment_url=None)
 
     def require_descent(self, artifact: Artifact, live: Shipped) -> None:
         """Refuse a build that lacks commits of the live one: a re-run weeks later, for example."""

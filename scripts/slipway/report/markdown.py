@@ -47,6 +47,7 @@ _TEXTS = {
         "the new build was bad and has been rolled back, everybody is on the build before",
     ),
     Result.PROMOTED_PREVIOUS: ("↩️", "everybody is on an earlier build"),
+    Result.ADOPTED: ("✅", "what is live is now the build to go back to; users see no change"),
     Result.UNCHANGED: ("✅", "nothing to do, everybody is on this build already"),
     Result.FAILED: ("❌", "staging does not run the new build as it should; users see no change"),
     Result.REFUSED: ("⛔", "not released, users keep the build they have"),
@@ -63,7 +64,14 @@ _ROLLBACK_TEXTS = {
     Result.REFUSED: ("⛔", "not taken back, users keep the build they have"),
     Result.ABORTED: ("⚠️", "stopped on the way back, users are on a build that passed"),
 }
+_ADOPT_TEXTS = {
+    Result.UNCHANGED: ("✅", "what is live was the build to go back to already"),
+    Result.FAILED: ("❌", "not adopted, users keep the build they have"),
+    Result.REFUSED: ("⛔", "not adopted; users see no change"),
+    Result.ABORTED: ("⚠️", "not adopted, users keep the build they have"),
+}
 _BEGINNINGS = {
+    "adopt": "what is live is being looked at; users see no change",
     "deploy-staging": "the new build is on its way to staging; users see no change",
     "rollback": "an earlier build is being brought back",
 }
@@ -83,7 +91,11 @@ def verdict(report: Report) -> tuple[str, str]:
     """Return a sign, and what is live and for whom as markdown, without the service's name."""
     if report.outcome is not None:
         result = report.outcome.result
-        special = {"deploy-staging": _STAGING_TEXTS, "rollback": _ROLLBACK_TEXTS}
+        special = {
+            "adopt": _ADOPT_TEXTS,
+            "deploy-staging": _STAGING_TEXTS,
+            "rollback": _ROLLBACK_TEXTS,
+        }
         return special.get(report.verb, {}).get(result) or _TEXTS[result]
     latest = _latest_phase(report.entries)
     if latest is None:

@@ -27,6 +27,7 @@ _STATES = {
     Result.DEPLOYED: "success",
     Result.PROMOTED: "success",
     Result.PROMOTED_PREVIOUS: "success",
+    Result.ADOPTED: "success",
     Result.UNCHANGED: "success",
     Result.ROLLED_BACK: "failure",
     Result.FAILED: "failure",

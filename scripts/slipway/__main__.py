@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from slipway import inputs
+from slipway import flags, inputs
 from slipway.errors import SlipwayError, UsageError
 from slipway.github_actions import Runner
 from slipway.release.outcome import Outcome, Result
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BUG = 70
 """Exit code of an error in Slipway itself (``EX_SOFTWARE``)."""
+_INPUTS = "Inputs come as SLIPWAY_<INPUT>, or as flags."
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], stream: TextIO | None = None) -> int:
@@ -30,12 +31,16 @@ def main(arguments: Sequence[str], environ: Mapping[str, str], stream: TextIO | 
     runner = Runner(
         on_github=on_github, output_file=output_file, summary_file=summary_file, stream=stream
     )
-    verb = next((v for v in inputs.VERBS if [v] == list(arguments)), None)
+    verb = next((v for v in inputs.VERBS if [v] == list(arguments[:1])), None)
     if verb is None:
-        runner.say(f"usage: slipway {'|'.join(inputs.VERBS)}\nInputs come as SLIPWAY_<INPUT>.")
-        return UsageError.exit_code
+        runner.say(f"usage: slipway {'|'.join(inputs.VERBS)} [--help]\n{_INPUTS}")
+        return 0 if list(arguments) in ([flag] for flag in flags.HELP) else UsageError.exit_code
+    if any(argument in flags.HELP for argument in arguments[1:]):
+        runner.say(flags.usage(verb))
+        return 0
     try:
-        return _run(inputs.read(environ, verb), runner)
+        given = {**environ, **flags.parse(verb, arguments[1:])}
+        return _run(inputs.read(given, verb), runner)
     except SlipwayError as error:
         return _refused(runner, error)
     except Exception as error:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from slipway.errors import UsageError
 from slipway.ports import Artifact, Holder
@@ -21,8 +21,8 @@ Mode = Literal["release", "observe", "promote-now", "abort", "direct"]
 MODES: tuple[Mode, ...] = ("release", "observe", "promote-now", "abort", "direct")
 Strategy = Literal["auto", "canary", "rolling"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "canary", "rolling")
-Verb = Literal["canary-prod", "rolling-ui", "rollback", "deploy-staging", "release"]
-VERBS: tuple[Verb, ...] = ("canary-prod", "rolling-ui", "rollback", "deploy-staging", "release")
+Verb = Literal["canary-prod", "rolling-ui", "rollback", "deploy-staging", "release", "adopt"]
+VERBS: tuple[Verb, ...] = get_args(Verb)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
@@ -72,6 +72,7 @@ class Inputs:
     commit: str | None
     strategy: Strategy
     mode: Mode
+    live_commit: str | None
     target: str
     reason: str
     comment: bool
@@ -119,12 +120,13 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         or _sha(environ.get("GITHUB_SHA")),
         strategy=reader.one_of("strategy", STRATEGIES),
         mode=mode,
+        live_commit=reader.matching("live-commit", _COMMIT, "40 hexadecimal digits"),
         target=reader.matching(
             "target", _TARGET, "`previous`, a deploy id (dep-…), sha256:<64 hex> or a full commit"
         )
         or "previous",
         reason=reader.required("reason", "Why, in a sentence: it is kept with the deployment.")
-        if verb == "rollback" or mode != "release"
+        if verb in ("rollback", "adopt") or mode != "release"
         else reader.text("reason"),
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),

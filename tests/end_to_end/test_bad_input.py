@@ -106,11 +106,25 @@ def test_a_canary_without_an_edge_says_what_to_set_up(calm: Shop) -> None:
     assert_one_error(job, 2, "Wrong input", "edge: {url", "not set up")
 
 
-def test_a_digest_nobody_pushed_is_a_failed_deploy_and_github_may_be_down(calm: Shop) -> None:
+def test_a_digest_nobody_pushed_is_a_failed_deploy(calm: Shop) -> None:
+    _, commit = calm.push_image("good", {})
     image = f"registry.sandbox/livestreamsell/bot@sha256:{'0' * 64}"
-    job = calm.run("canary-prod", settings=FAST, github=False, image=image, commit="0" * 40)
+    job = calm.run("canary-prod", settings=FAST, image=image, commit=commit)
     assert_one_error(job, 1, "Rolled back", "ended as")
-    assert "::notice title=Not written on GitHub" in job.log
+
+
+def test_without_an_answer_of_githubs_nothing_is_changed(calm: Shop) -> None:
+    """Whether there is a build to go back to stands there."""
+    image, commit = calm.push_image("good", {})
+    job = calm.run("canary-prod", settings=FAST, github=False, image=image, commit=commit)
+    assert_one_error(job, 3, "Outside service unreachable", "GitHub", "read the deployments")
+    assert job.outputs["result"] == "refused"
+
+
+def test_a_commit_github_does_not_know_is_refused(calm: Shop) -> None:
+    image, _ = calm.push_image("good", {})
+    job = calm.run("canary-prod", settings=FAST, image=image, commit="0" * 40)
+    assert_one_error(job, 1, "Release refused", "descends from", "Push both commits")
 
 
 def test_an_image_of_another_name_is_refused(calm: Shop) -> None:
@@ -121,8 +135,9 @@ def test_an_image_of_another_name_is_refused(calm: Shop) -> None:
 
 def test_an_image_that_holds_another_commit_is_found_out(calm: Shop) -> None:
     image, _ = calm.push_image("good", {})
-    job = calm.run("canary-prod", settings=FAST, image=image, commit="1" * 40)
-    assert_one_error(job, 1, "Rolled back", "did not answer", "1" * 40)
+    _, other = calm.push_image("good", {})
+    job = calm.run("canary-prod", settings=FAST, image=image, commit=other)
+    assert_one_error(job, 1, "Rolled back", "did not answer", other)
 
 
 def test_a_rollback_to_a_build_there_never_was_is_refused(calm: Shop) -> None:

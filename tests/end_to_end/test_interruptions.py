@@ -103,7 +103,15 @@ def test_pressed_again_it_goes_further_back_once(steady: Shop) -> None:
 
 def test_the_button_needs_only_the_keys_of_what_it_can_still_touch(steady: Shop) -> None:
     running = canary_under_way(steady)
-    pressed = steady.run("rollback", settings=LONG, reason="a test", posthog_api_key="")
+    pressed = steady.run(
+        "rollback",
+        settings=LONG,
+        reason="a test",
+        posthog_api_key="",
+        github=False,
+        commit=steady.world.repository.commit("later", {}),
+    )
     assert pressed.outputs["result"] == "promoted-previous"
     assert "not confirmed at PostHog: no posthog-api-key was given" in pressed.outputs["reason"]
+    assert "::notice title=Not written on GitHub" in pressed.log
     assert running.wait().outputs["result"] == "aborted"

@@ -21,6 +21,7 @@ class FakeForge:
         self.pulls: dict[str, int | None] = {}
         """By commit; others are of number 12."""
         self.asked: list[str] = []
+        self.deployments: list[dict[str, Any]] = []
         self.comments: dict[int, str] = {}
         self.certain: list[bool] = []
         self.payloads: list[Mapping[str, Any]] = []
@@ -47,6 +48,8 @@ class FakeForge:
             ),
         )
         self.payloads.append(payload)
+        asked = {"ref": ref, "environment": environment, "task": task, "payload": dict(payload)}
+        self.deployments.append({**asked, "production": production})
         return Deployment(id=number, environment=environment)
 
     def set_status(

@@ -110,7 +110,8 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
         n: f"${{{{ steps.run.outputs.{n} }}}}" for n in outputs
     }
     # Without an edge there is no share that could go to 0.
-    no_share = {"seconds-to-zero"} if verb in ("deploy-staging", "rolling-ui") else set()
+    without_edge = ("deploy-staging", "rolling-ui", "adopt")
+    no_share = {"seconds-to-zero"} if verb in without_edge else set()
     extra = {"observed"} if verb == "rolling-ui" else set()
     # One release may be of several services; a part of it is of one.
     several = set() if verb == "release" else {"services"}
@@ -152,6 +153,7 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "service": ("bot", lambda i: i.services, ("bot",)),
     "image": (DIGEST, lambda i: i.images, {"": DIGEST}),
     "commit": ("c" * 40, lambda i: i.commit, "c" * 40),
+    "live-commit": ("e" * 40, lambda i: i.live_commit, "e" * 40),
     "config": ("other.yml", lambda i: i.config, Path("other.yml")),
     "strategy": ("rolling", lambda i: i.strategy, "rolling"),
     "mode": ("observe", lambda i: i.mode, "observe"),
@@ -222,9 +224,8 @@ def test_an_input_is_required_where_the_code_needs_it_and_is_named_where_it_is_m
 
 @each_action
 def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
-    for name in {"image", "commit", "target", "comment", "summary", "mode", "strategy"} & set(
-        read(ACTIONS[verb])["inputs"]
-    ):
+    checked = {"image", "commit", "live-commit", "target", "comment", "summary", "mode", "strategy"}
+    for name in checked & set(read(ACTIONS[verb])["inputs"]):
         with pytest.raises(UsageError, match=f"`{name}` is '!'"):
             read_inputs(verb, given(verb) | {variable(name): "!"})
 
@@ -367,7 +368,10 @@ def test_releases_wait_for_each_other_and_a_rollback_waits_for_nobody(verb: str)
 
 
 # Of these a run is started by a person, or by another workflow.
-PUSHED = [path for path in EXAMPLES if path.name not in ("build.yml", "release-together.yml")]
+BY_HAND = ("build.yml", "release-together.yml", "adopt.yml")
+PUSHED = [path for path in EXAMPLES if path.name not in BY_HAND]
+    path for path in EXAMPLES if path.name not in ("build.yml", "release-together.yml", "adopt.yml")
+]
 
 
 @pytest.mark.parametrize("path", PUSHED, ids=lambda path: path.name)

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.clients.github import GitHub
 from slipway.release.ledger import Ledger
-from tests.unit.outside import BUILD, STABLE, Outside, everything, run
+from tests.unit.outside import BUILD, Outside, everything, run
 
 
 @pytest.fixture
@@ -62,13 +62,3 @@ def test_a_frozen_staging_says_why_and_neither_it_nor_production_is_changed(
     assert "frozen" in summary.partition("What to do next.")[2]
     assert {method for method, _ in outside.asked} == {"GET"}
     assert outside.deployments == []
-
-
-def test_a_way_back_claims_no_commit_and_a_build_only_where_one_was_named(
-    outside: Outside, tmp_path: Path
-) -> None:
-    for target in (f"dep-{STABLE}", BUILD):
-        assert run("rollback", outside, tmp_path, target=target)[0] == 0
-    named, other = (made["payload"] for made in outside.deployments)
-    assert set(other) == {"service", "stage", "actor", "reason"}
-    assert named == {**other, "build": BUILD}

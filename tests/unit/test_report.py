@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from html import unescape
 
 import cmarkgfm
@@ -134,16 +135,23 @@ def test_a_code_span_cannot_be_left(text: str) -> None:
 
 
 def publish(
-    forge: FakeForge, told: list[str], result: Result, *, phases: bool, patience: float = 5
+    forge: FakeForge,
+    told: list[str],
+    result: Result,
+    *,
+    phases: bool,
+    patience: float = 5,
+    task: str = "deploy",
+    build: str = "",
 ) -> None:
     where = Where(
         ref="a" * 40,
         environment="production/bot",
         production=True,
-        task="deploy",
+        task=task,
         pull_request=None,
         comment=True,
-        payload={},
+        payload={"service": "bot", "build": "previous"},
     )
     running = report()
     publishing = Publisher(forge, where, running, told.append, patience=patience)
@@ -151,7 +159,26 @@ def publish(
     if phases:
         journal.phase(Phase.CANARY, "5 %", 5)
     running.outcome = report(result).outcome
+    if build and running.outcome:
+        running.outcome = replace(running.outcome, build=build)
     publishing.finish()
+
+
+def test_the_deployment_of_a_rollback_names_the_build_that_came_back() -> None:
+    """Not `previous`, which is what the button was pressed with: the payload never changes."""
+    forge, build = FakeForge(), "sha256:" + "1" * 64
+    publish(forge, [], Result.PROMOTED_PREVIOUS, phases=True, task="rollback", build=build)
+    (made,) = forge.deployments
+    assert made["payload"] == {"service": "bot", "build": build}
+    assert forge.states == ["success"]
+
+
+@pytest.mark.parametrize("result", [Result.UNCHANGED, Result.REFUSED])
+def test_a_rollback_that_changed_nothing_vouches_for_nothing(result: Result) -> None:
+    forge = FakeForge()
+    publish(forge, [], result, phases=True, task="rollback", build="sha256:" + "1" * 64)
+    assert forge.deployments == []
+    assert forge.comments
 
 
 def test_a_rolled_back_release_is_a_failed_deployment_and_one_comment() -> None:
@@ -253,7 +280,9 @@ def test_what_a_build_was_made_from_is_not_the_commit_that_the_button_ran_at() -
         for n, commit, task in ((1, "a", "deploy"), (2, "b", "rollback"))
     )
     forge.history = [pressed, made]
-    assert Ledger(lambda: forge, "production/bot").passed(build) == made
+    assert Ledger(lambda: forge, "production/bot").passed(build) == replace(
+        pressed, commit=made.commit
+    )
     forge.history = [pressed]
     assert Ledger(lambda: forge, "production/bot").passed(build) == pressed
 

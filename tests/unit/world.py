@@ -70,6 +70,7 @@ class PlacedDeploy:
     created: float
     trigger: str = "api"
     ends: str | None = None
+    pinned: bool = True
     live_at: float | None = None
 
 

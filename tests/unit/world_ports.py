@@ -53,6 +53,7 @@ class MemoryRender:
             trigger=deploy.trigger,
             created_at=START + timedelta(seconds=deploy.created),
             finished_at=None,
+            pinned=deploy.pinned,
         )
 
     def _said(self, name: str, *, running: bool) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from slipway import config
 from slipway.clients.clock import SystemClock
 from slipway.commands import release
+from slipway.commands.adopt import adopt
 from slipway.commands.perform import Task, perform
 from slipway.commands.release import Ended
 from slipway.commands.strategies import canary_prod, deploy_staging, roll_back, rolling_ui
@@ -20,6 +21,7 @@ _TASKS: dict[Verb, Callable[[Desk], Task]] = {
     "canary-prod": canary_prod,
     "rolling-ui": rolling_ui,
     "rollback": roll_back,
+    "adopt": adopt,
 }
 
 

@@ -6,7 +6,8 @@ Slipway released, brought back, or adopted because a person vouched for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from slipway.errors import NotFound, Refused
@@ -32,16 +33,17 @@ class Ledger:
     def passed(self, build: str) -> Shipped | None:
         """Return the newest entry that says that ``build`` passed; ``None``: there is none.
 
-        One of a way back is taken only where there is no other: it was made for the commit that
-        the button ran at, not for the one that the build is made from.
+        A rollback was made for the commit on which its button was pressed; which commit the build
+        is, an older entry says.
         """
-        back = None
+        vouching: Shipped | None = None
         for entry in islice(self._github().shipped(self._environment), LOOKED_AT):
-            if entry.build == build and entry.passed:
-                if entry.task != "rollback":
-                    return entry
-                back = back or entry
-        return back
+            if entry.build != build:
+                continue
+            vouching = vouching or (entry if entry.passed else None)
+            if vouching and entry.task != "rollback":
+                return replace(vouching, commit=entry.commit)
+        return vouching
 
     def require(self, build: str, service: str) -> Shipped:
         """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""
@@ -70,6 +72,23 @@ class Ledger:
             None,
         )
         return tuple(reversed(self.compare(live.commit, head).commits)) if live else ()
+
+    def vouch(
+        self, *, build: str, commit: str, payload: Mapping[str, str], why: str, log_url: str | None
+    ) -> None:
+        """Write that ``build``, made from ``commit``, was adopted. Raises what GitHub does.
+
+        ``why``: a sentence. Only an entry with its status vouches: half a record is none.
+        """
+        forge = self._github()
+        made = forge.start_deployment(
+            ref=commit,
+            environment=self._environment,
+            task="adopt",
+            payload={**payload, "build": build},
+            production=True,
+        )
+        forge.set_status(made, "success", description=why, log_url=log_url, environment_url=None)
 
     def require_descent(self, artifact: Artifact, live: Shipped) -> None:
         """Refuse a build that lacks commits of the live one: a re-run weeks later, for example."""

@@ -20,6 +20,8 @@ class Result(StrEnum):
     """The candidate was judged bad; everybody is on the build before."""
     PROMOTED_PREVIOUS = "promoted-previous"
     """A person went back to an earlier build."""
+    ADOPTED = "adopted"
+    """A person vouches for what is live: it is the build to go back to."""
     UNCHANGED = "unchanged"
     """What was asked for is what is live."""
     FAILED = "failed"
@@ -41,6 +43,7 @@ _EXIT_CODES = {
     Result.DEPLOYED: 0,
     Result.PROMOTED: 0,
     Result.PROMOTED_PREVIOUS: 0,
+    Result.ADOPTED: 0,
     Result.UNCHANGED: 0,
     Result.ROLLED_BACK: 1,
     Result.FAILED: 1,

@@ -48,6 +48,7 @@ _TEXTS = {
         "the new build was bad and has been rolled back, everybody is on the build before",
     ),
     Result.PROMOTED_PREVIOUS: ("↩️", "everybody is on an earlier build"),
+    Result.ADOPTED: ("✅", "what is live is now the build to go back to; users see no change"),
     Result.UNCHANGED: ("✅", "nothing to do, everybody is on this build already"),
     Result.FAILED: ("❌", "staging does not run the new build as it should; users see no change"),
     Result.REFUSED: ("⛔", "not released, users keep the build they have"),
@@ -72,13 +73,21 @@ _ABORT_TEXTS = {
 _PROMOTE_TEXTS = {
     Result.REFUSED: ("⛔", "there is no canary to promote, users keep the build they have"),
 }
+_ADOPT_TEXTS = {
+    Result.UNCHANGED: ("✅", "what is live was the build to go back to already"),
+    Result.FAILED: ("❌", "not adopted, users keep the build they have"),
+    Result.REFUSED: ("⛔", "not adopted; users see no change"),
+    Result.ABORTED: ("⚠️", "not adopted, users keep the build they have"),
+}
 _SPECIAL = {
+    "adopt": _ADOPT_TEXTS,
     "deploy-staging": _STAGING_TEXTS,
     "rollback": _ROLLBACK_TEXTS,
     "abort": _ABORT_TEXTS,
     "promote-now": _PROMOTE_TEXTS,
 }
 _BEGINNINGS = {
+    "adopt": "what is live is being looked at; users see no change",
     "deploy-staging": "the new build is on its way to staging; users see no change",
     "rollback": "an earlier build is being brought back",
     "abort": "the release is being stopped",

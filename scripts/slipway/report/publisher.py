@@ -34,6 +34,7 @@ _STATES = {
     Result.DEPLOYED: "success",
     Result.PROMOTED: "success",
     Result.PROMOTED_PREVIOUS: "success",
+    Result.ADOPTED: "success",
     Result.UNCHANGED: "success",
     Result.ROLLED_BACK: "failure",
     Result.FAILED: "failure",
@@ -136,7 +137,8 @@ class Publisher:
         nothing_to_keep = outcome.result is Result.REFUSED or (
             outcome.result is Result.UNCHANGED and self._where.production
         )
-        self._ask("" if nothing_to_keep and not self._began else _STATES[outcome.result], end=True)
+        without = nothing_to_keep and (self._waits_for_the_build or not self._began)
+        self._ask("" if without else _STATES[outcome.result], end=True)
         deadline = min(HURRIED_DEADLINE, self._patience) if hurry else self._patience
         began = time.monotonic()
         self._thread.join(deadline)
@@ -221,14 +223,24 @@ class Publisher:
             # A token that can only read (a fork, Dependabot) fails at both: that is one notice.
             self._notify("\n".join(told))
 
+    @property
+    def _waits_for_the_build(self) -> bool:
+        """A Deployment's payload never changes, and what a rollback brings back its end says."""
+        return self._where.task == "rollback"
+
     def _set_state(self, state: str) -> None:
         where = self._where
+        if state == "in_progress" and self._waits_for_the_build:
+            return
         if self._deployment is None:
+            payload = where.payload
+            if self._waits_for_the_build and self._report.outcome and self._report.outcome.build:
+                payload = {**payload, "build": self._report.outcome.build}
             self._deployment = self._forge.start_deployment(
                 ref=where.ref,
                 environment=where.environment,
                 task=where.task,
-                payload=where.payload,
+                payload=payload,
                 production=where.production,
             )
         self._forge.set_status(

@@ -14,7 +14,8 @@ import requests
 import responses
 from responses import matchers
 
-from slipway.clients.github import CUT, MAX_COMMENT, ROUNDS, SETTLE, GitHub
+from slipway.clients.github import GitHub
+from slipway.clients.github_comments import CUT, MAX_COMMENT, ROUNDS, SETTLE
 from slipway.clients.retries import Patience
 from slipway.errors import NotFound, OutsideError, Unauthorized, Unreachable, UsageError
 from slipway.ports import Deployment
@@ -38,7 +39,7 @@ def mock() -> Iterator[responses.RequestsMock]:
 
 @pytest.fixture(autouse=True)
 def no_pause_between_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slipway.clients.github.BETWEEN_WRITES", 0.0)
+    monkeypatch.setattr("slipway.clients.github_connection.BETWEEN_WRITES", 0.0)
 
 
 def forge(**kwargs: Any) -> GitHub:

@@ -42,3 +42,9 @@ class Build:
     """Seconds after it went live."""
     drops: int = 0
     """Probes that get 502 once the first of its instances has come."""
+    cuts: int = 0
+    """As ``drops``, on the kept-alive connection: an answer that is cut."""
+    closes: int = 0
+    """Kept-alive connections that are found closed once the first of its instances has come."""
+    forgets: bool = False
+    """Whether it has no asset of the build before."""

@@ -90,6 +90,35 @@ def test_as_many_failed_probes_as_allowed_are_said_and_do_not_turn_it_back() -> 
     assert "2 of " in outcome.reason
 
 
+def test_an_answer_that_is_cut_on_a_kept_alive_connection_turns_it_back_too() -> None:
+    world = fleet(4)
+    outcome = release(world, world.build("v2", cuts=1))
+    assert outcome.result is Result.ROLLED_BACK
+    assert world.running(STABLE) == "v1"
+    assert "1 of " in outcome.reason.partition("new connections, ")[2]
+    assert "no answer (cut)" in outcome.reason
+
+
+def test_kept_alive_connections_that_were_closed_are_counted_and_turn_nothing_back() -> None:
+    world = fleet(4)
+    outcome = release(world, world.build("v2", closes=3))
+    assert outcome.result is Result.PROMOTED
+    assert "on a kept-alive one (reconnected 3 times)" in outcome.reason
+    assert outcome.reason.count("0 of ") == 2
+
+
+def test_failures_of_both_kinds_of_connections_add_up() -> None:
+    world = fleet(4)
+    failing = {"drops": 1, "cuts": 1}
+    assert release(world, world.build("v2", **failing), **{"max-failed-probes": 2}).result is (
+        Result.PROMOTED
+    )
+    world = fleet(4)
+    assert release(world, world.build("v2", **failing), **{"max-failed-probes": 1}).result is (
+        Result.ROLLED_BACK
+    )
+
+
 def test_instances_that_never_become_healthy_leave_the_old_ones_serving() -> None:
     world = fleet(4)
     outcome = release(world, world.build("v2", status="update_failed"))

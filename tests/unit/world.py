@@ -32,7 +32,13 @@ from tests.unit.builds import (
     image,
 )
 from tests.unit.world_history import MemoryHistory
-from tests.unit.world_ports import MemoryEdge, MemoryFlags, MemoryProber, MemoryRender
+from tests.unit.world_ports import (
+    MemoryBrowser,
+    MemoryEdge,
+    MemoryFlags,
+    MemoryProber,
+    MemoryRender,
+)
 
 
 class VirtualClock:
@@ -118,6 +124,8 @@ class World:
         """Render does not say the build of a deploy before it is live."""
         self.no_canary_traffic = False
         self.static = False
+        self.assets: tuple[str, ...] = ()
+        """What the page of the build that serves loads: paths."""
         self.metrics: Callable[[str, datetime, datetime], Requests | None] | None = (
             lambda service, since, until: None
         )
@@ -169,6 +177,8 @@ class World:
         return Ports(
             platform=MemoryRender(self),
             prober=MemoryProber(self),
+            kept=MemoryProber(self, kept=True),
+            browser=MemoryBrowser(self),
             clock=self.clock,
             journal=Journal(self.clock),
             ledger=Ledger(lambda: MemoryHistory(self), "production/bot"),

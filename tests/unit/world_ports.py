@@ -20,6 +20,7 @@ from slipway.ports import (
     Flag,
     Holder,
     Instance,
+    Page,
     Record,
     Requests,
     Service,
@@ -248,23 +249,44 @@ class MemoryEdge:
 
 
 class MemoryProber:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, kept: bool = False) -> None:
         self.w = world
+        self._kept = kept
 
     def probe(self, url: str, *, timeout: float) -> Answer:
         self.w.flow()
-        service = self.w.services[url.split("//")[1].split(".", maxsplit=1)[0]]
+        _, _, host, *path = url.split("/", maxsplit=3)
+        service = self.w.services[host.split(".", maxsplit=1)[0]]
         serving = [deploy for _, deploy, serves in self.w.instances(service) if serves]
         if not serving:
             return Answer(url=url, status=502, seconds=0.1, build=None)
         self.w.probes += 1
         live = serving[self.w.probes % len(serving)]
         coming = self.w.coming(service) or live
-        if coming.build.drops:
+        named = commit_of(live.build.name)
+        if path and path[0].startswith("assets/"):
+            known = not live.build.forgets or live.build.name in path[0]
+            return Answer(url=url, status=200 if known else 404, seconds=0.1, build=named)
+        reconnected = self._kept and coming.build.closes > 0
+        coming.build.closes -= reconnected
+        if self._kept and coming.build.cuts:
+            coming.build.cuts -= 1
+            return Answer(url=url, status=None, seconds=0.1, build=None, error="cut")
+        if not self._kept and coming.build.drops:
             coming.build.drops -= 1
             return Answer(url=url, status=502, seconds=0.1, build=None)
         sick = live.build.sick_after is not None and (
             live.live_at is not None and self.w.clock.t - live.live_at > live.build.sick_after
         )
         status = 200 if live.build.healthy and not sick else 503
-        return Answer(url=url, status=status, seconds=0.1, build=commit_of(live.build.name))
+        return Answer(url=url, status=status, seconds=0.1, build=named, reconnected=reconnected)
+
+
+class MemoryBrowser:
+    def __init__(self, world: World) -> None:
+        self.w = world
+
+    def page(self, url: str, *, timeout: float) -> Page:
+        if not self.w.assets:
+            return Page(assets=(), note="the page is no HTML (application/json)")
+        return Page(assets=tuple(url.rstrip("/") + path for path in self.w.assets))

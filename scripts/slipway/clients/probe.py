@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import requests
@@ -18,6 +19,17 @@ MAX_BODY: Final = 64 * 1024
 """Bytes of an answer that are read: a health answer is far shorter."""
 MAX_BUILD: Final = 128
 """Characters of a build's name; a digest has 71."""
+FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, ValueError)
+"""What a request raises where there is no whole answer."""
+
+
+def plain_session() -> requests.Session:
+    """Return a session that is nobody's: no credentials, and cookies of no one."""
+    session = requests.Session()
+    session.auth = _Nobody()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"User-Agent": "slipway-probe", "Cache-Control": "no-cache"})
+    return session
 
 
 class HttpProber(Prober):
@@ -32,33 +44,33 @@ class HttpProber(Prober):
         """GET ``url`` within ``timeout`` seconds in all. What goes wrong is in the answer."""
         began = time.monotonic()
         try:
-            with requests.Session() as session:
-                session.auth = _Nobody()
-                session.headers.update(
-                    {
-                        "User-Agent": "slipway-probe",
-                        "Cache-Control": "no-cache",
-                        "Connection": "close",
-                    }
-                )
+            with plain_session() as session:
+                session.headers["Connection"] = "close"
                 with session.get(
                     url, timeout=timeout, allow_redirects=False, stream=True
                 ) as response:
                     left = timeout - (time.monotonic() - began)
                     content, whole = read_body(response, limit=MAX_BODY, seconds=left)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-            return self._failed(url, began, why(error))
+        except FAILURES as error:
+            return self.failed(url, began, why(error))
+        return self.answer(url, response, content if whole else b"", began, timeout)
+
+    def answer(
+        self, url: str, response: requests.Response, content: bytes, began: float, timeout: float
+    ) -> Answer:
+        """Return what an answer says, unless it came too late."""
         seconds = time.monotonic() - began
         if seconds > timeout:
-            return self._failed(url, began, "no answer in time")
+            return self.failed(url, began, "no answer in time")
         return Answer(
             url=url,
             status=response.status_code,
             seconds=seconds,
-            build=self._build(response, content if whole else b""),
+            build=self._build(response, content),
         )
 
-    def _failed(self, url: str, began: float, reason: str) -> Answer:
+    def failed(self, url: str, began: float, reason: str) -> Answer:
+        """Return that there was no answer, and why."""
         seconds = time.monotonic() - began
         return Answer(url=url, status=None, seconds=seconds, build=None, error=reason)
 

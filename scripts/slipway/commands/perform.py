@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from slipway.clients.browser import HttpBrowser
+from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
@@ -41,11 +43,12 @@ def perform(
     )
     publisher = _publisher_or_none(desk, report, environment)
     journal = Journal(clock, report.entries.append, _printer(runner), publisher or _ignore)
+    named = desk.service.build
     ports = Ports(
         platform=render(desk, journal),
-        prober=HttpProber(
-            build_header=desk.service.build.header, build_field=desk.service.build.field
-        ),
+        prober=HttpProber(build_header=named.header, build_field=named.field),
+        kept=KeptProber(build_header=named.header, build_field=named.field),
+        browser=HttpBrowser(),
         clock=clock,
         journal=journal,
         ledger=Ledger(lambda: forge_of(desk), environment_of(environment, report.service)),

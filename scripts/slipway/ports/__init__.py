@@ -7,7 +7,7 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
-from slipway.ports.edge import Answer, Counts, Edge, EdgeCounts, EdgeState, Prober
+from slipway.ports.edge import Answer, Browser, Counts, Edge, EdgeCounts, EdgeState, Page, Prober
 from slipway.ports.flags import Flag, FlagStore, Holder, Phase, Record
 from slipway.ports.forge import Comparison, Deployment, Forge, Shipped
 from slipway.ports.platform import (
@@ -26,6 +26,7 @@ __all__ = [
     "Answer",
     "Artifact",
     "Autoscaling",
+    "Browser",
     "Clock",
     "Comparison",
     "Counts",
@@ -41,6 +42,7 @@ __all__ = [
     "Forge",
     "Holder",
     "Instance",
+    "Page",
     "Phase",
     "Platform",
     "Prober",

@@ -134,8 +134,10 @@ def _unchanged(plan: Plan, ports: Ports, service: Service, url: str, live: Deplo
 def _refuse_what_is_down(plan: Plan, ports: Ports, url: str) -> None:
     """Refuse to replace instances that do not answer now: nothing could be told from it."""
     for _ in range(GOOD_IN_A_ROW):
-        answer = ports.prober.probe(url, timeout=plan.settings.health.timeout)
-        if not healthy(answer):
+        for prober in (ports.prober, ports.kept):
+            answer = prober.probe(url, timeout=plan.settings.health.timeout)
+            if healthy(answer):
+                continue
             raise Refused(
                 f"{url} does not answer well before anything was changed: {describe(answer)}",
                 remedy="Mend it first: Promote Previous Build, or deploy at Render by hand. A "
@@ -152,7 +154,12 @@ class _Change:
     ) -> None:
         rolling, health = plan.settings.strategy.rolling, plan.settings.health
         self.probes = Probes(
-            ports.prober, ports.clock, url, health, max_failed=rolling.max_failed_probes
+            ports.prober,
+            ports.kept,
+            ports.clock,
+            url,
+            health,
+            max_failed=rolling.max_failed_probes,
         )
         self.verified = False
         """Whether the new build was seen to be the only one that serves, with no failed probe."""

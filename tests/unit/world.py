@@ -124,6 +124,8 @@ class World:
         """Render does not say the build of a deploy before it is live."""
         self.no_canary_traffic = False
         self.static = False
+        self.balanced: tuple[str, ...] = ()
+        """Services behind a balancer, which looks at their health, at ``https://www.example``."""
         self.assets: tuple[str, ...] = ()
         """What the page of the build that serves loads: paths."""
         self.metrics: Callable[[str, datetime, datetime], Requests | None] | None = (

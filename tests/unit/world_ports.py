@@ -256,9 +256,10 @@ class MemoryProber:
     def probe(self, url: str, *, timeout: float) -> Answer:
         self.w.flow()
         _, _, host, *path = url.split("/", maxsplit=3)
-        service = self.w.services[host.split(".", maxsplit=1)[0]]
-        serving = [deploy for _, deploy, serves in self.w.instances(service) if serves]
-        if not serving:
+        name = host.split(".", maxsplit=1)[0]
+        service = self._balanced() if name == "www" else self.w.services[name]
+        serving = self._serving(service) if service else []
+        if not service or not serving:
             return Answer(url=url, status=502, seconds=0.1, build=None)
         self.w.probes += 1
         live = serving[self.w.probes % len(serving)]
@@ -275,11 +276,22 @@ class MemoryProber:
         if not self._kept and coming.build.drops:
             coming.build.drops -= 1
             return Answer(url=url, status=502, seconds=0.1, build=None)
-        sick = live.build.sick_after is not None and (
-            live.live_at is not None and self.w.clock.t - live.live_at > live.build.sick_after
-        )
-        status = 200 if live.build.healthy and not sick else 503
+        status = 200 if self._is_well(live) else 503
         return Answer(url=url, status=status, seconds=0.1, build=named, reconnected=reconnected)
+
+    def _serving(self, service: PlacedService) -> list[PlacedDeploy]:
+        return [deploy for _, deploy, serves in self.w.instances(service) if serves]
+
+    def _is_well(self, deploy: PlacedDeploy) -> bool:
+        since = self.w.clock.t - (deploy.live_at if deploy.live_at is not None else self.w.clock.t)
+        after = deploy.build.sick_after
+        return deploy.build.healthy and not (after is not None and since > after)
+
+    def _balanced(self) -> PlacedService | None:
+        """Return the next service in turn that is well; ``None``: all are down."""
+        services = [self.w.services[name] for name in self.w.balanced]
+        well = [s for s in services if any(map(self._is_well, self._serving(s)))]
+        return well[self.w.probes % len(well)] if well else None
 
 
 class MemoryBrowser:

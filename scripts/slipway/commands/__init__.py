@@ -39,7 +39,8 @@ def run(
         "rollback": [roll_back],
         "release": [deploy_staging, canary_prod] if service.staging else [canary_prod],
     }
-    if inputs.verb != "deploy-staging":
+    takes_fleets = service.fleet and inputs.verb in ("rolling-ui", "rollback")
+    if inputs.verb != "deploy-staging" and not takes_fleets:
         require_stable(desk)
     if inputs.verb in ("canary-prod", "release"):
         canary_setup(desk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slipway.commands.perform import perform
 from slipway.errors import Refused, UsageError
-from slipway.release import canary, preflight, rollback, rolling, staging
+from slipway.release import canary, fleet, fleet_back, preflight, rollback, rolling, staging
 from slipway.release.deploys import Ports
 from slipway.release.outcome import Outcome
 from slipway.report.markdown import Report
@@ -71,15 +71,22 @@ def canary_prod(desk: Desk) -> Report:
 
 def rolling_ui(desk: Desk) -> Report:
     """Render replaces the instances; it is watched, and gone back from where it is bad."""
-    stable = require_stable(desk)
-    artifact = artifact_of(desk, render(desk), stable.service)
+    services = desk.service.fleet or (require_stable(desk).service,)
+    artifact = artifact_of(desk, render(desk), services[0])
 
     def act(ports: Ports, release: str) -> Outcome:
+        if desk.service.fleet:
+            return fleet.run(
+                fleet.Plan(
+                    release=release, settings=desk.service, fleet=services, artifact=artifact
+                ),
+                ports,
+            )
         return rolling.run(
             rolling.Plan(
                 release=release,
                 settings=desk.service,
-                stable=stable.service,
+                stable=services[0],
                 artifact=artifact,
             ),
             ports,
@@ -90,15 +97,27 @@ def rolling_ui(desk: Desk) -> Report:
 
 def roll_back(desk: Desk) -> Report:
     """Promote Previous Build."""
-    stable = require_stable(desk)
+    services = desk.service.fleet or (require_stable(desk).service,)
     inputs = desk.inputs
 
     def act(ports: Ports, release: str) -> Outcome:
+        if desk.service.fleet:
+            return fleet_back.run(
+                fleet_back.Plan(
+                    release=release,
+                    settings=desk.service,
+                    fleet=services,
+                    target=inputs.target,
+                    reason=inputs.reason,
+                    actor=inputs.run.actor,
+                ),
+                ports,
+            )
         return rollback.run(
             rollback.Plan(
                 release=release,
                 settings=desk.service,
-                stable=stable.service,
+                stable=services[0],
                 target=inputs.target,
                 reason=inputs.reason,
                 actor=inputs.run.actor,

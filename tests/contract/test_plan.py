@@ -195,7 +195,7 @@ def test_d5_where_it_is_not_required_it_is_said_how_they_were_replaced() -> None
     for rollout in ("one-by-one", "all-at-once"):
         _, outcome = rolled(rollout=rollout)
         assert outcome.observed == rollout
-        assert f"observed {rollout}, " in outcome.reason
+        assert f"observed {rollout} (old+new: 4+0, " in outcome.reason
 
 
 def test_d5_the_service_is_never_interrupted() -> None:

@@ -40,11 +40,11 @@ class Build:
     """Ends in this status instead of live."""
     sick_after: float | None = None
     """Seconds after it went live."""
+    cuts: int = 0
+    """Answers on the kept-alive connection that are cut, once its first instance has come."""
+    closes: int = 0
+    """Kept-alive connections that are found closed then."""
+    forgets: bool = False
+    """Whether it has no file of the page before."""
     drops: int = 0
     """Probes that get 502 once the first of its instances has come."""
-    cuts: int = 0
-    """As ``drops``, on the kept-alive connection: an answer that is cut."""
-    closes: int = 0
-    """Kept-alive connections that are found closed once the first of its instances has come."""
-    forgets: bool = False
-    """Whether it has no asset of the build before."""

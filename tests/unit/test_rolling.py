@@ -47,7 +47,11 @@ def test_a_good_build_replaces_every_instance_and_how_is_said(rollout: str) -> N
     assert outcome.build == commit_of("v2")
     assert outcome.previous_build == commit_of("v1")
     assert outcome.observed == rollout
-    assert f"observed {rollout}, 0 of" in outcome.reason
+    how = {
+        "one-by-one": "4+0, 4+1, 3+2, 2+3, 1+4, 0+4",
+        "all-at-once": "4+0, 4+4, 0+4",
+    }
+    assert f"observed {rollout} (old+new: {how[rollout]}), 0 of" in outcome.reason
     assert "longest gap between good answers 1.00 s" in outcome.reason
 
 
@@ -87,7 +91,7 @@ def test_as_many_failed_probes_as_allowed_are_said_and_do_not_turn_it_back() -> 
     world = fleet(4)
     outcome = release(world, world.build("v2", drops=2), **{"max-failed-probes": 2})
     assert outcome.result is Result.PROMOTED
-    assert "2 of " in outcome.reason
+    assert outcome.reason.count(" 1 of ") == 2, "one on each kind of connection"
 
 
 def test_an_answer_that_is_cut_on_a_kept_alive_connection_turns_it_back_too() -> None:

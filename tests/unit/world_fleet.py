@@ -43,12 +43,7 @@ class Film:
         service = world.services[name]
         if any(world.status(service, d) == "update_in_progress" for d in service.deploys):
             return False
-        live = world.live(service)
-        if live is None:
-            return False
-        since = world.clock.t - (live.live_at or 0)
-        sick = live.build.sick_after is not None and since > live.build.sick_after
-        return live.build.healthy and not sick
+        return world.is_well(service)
 
     def settings(self) -> dict[str, object]:
         return {

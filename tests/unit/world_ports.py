@@ -20,7 +20,6 @@ from slipway.ports import (
     Flag,
     Holder,
     Instance,
-    Page,
     Record,
     Requests,
     Service,
@@ -249,56 +248,25 @@ class MemoryEdge:
 
 
 class MemoryProber:
-    def __init__(self, world: World, *, kept: bool = False) -> None:
+    def __init__(self, world: World) -> None:
         self.w = world
-        self._kept = kept
 
     def probe(self, url: str, *, timeout: float) -> Answer:
         self.w.flow()
-        _, _, host, *path = url.split("/", maxsplit=3)
-        name = host.split(".", maxsplit=1)[0]
-        service = self._balanced() if name == "www" else self.w.services[name]
-        serving = self._serving(service) if service else []
-        if not service or not serving:
+        service = self.w.behind(url)
+        serving = [deploy for _, deploy, serves in self.w.instances(service) if serves]
+        if not serving:
             return Answer(url=url, status=502, seconds=0.1, build=None)
         self.w.probes += 1
         live = serving[self.w.probes % len(serving)]
         coming = self.w.coming(service) or live
-        named = commit_of(live.build.name)
-        if path and path[0].startswith("assets/"):
-            known = not live.build.forgets or live.build.name in path[0]
-            return Answer(url=url, status=200 if known else 404, seconds=0.1, build=named)
-        reconnected = self._kept and coming.build.closes > 0
-        coming.build.closes -= reconnected
-        if self._kept and coming.build.cuts:
-            coming.build.cuts -= 1
-            return Answer(url=url, status=None, seconds=0.1, build=None, error="cut")
-        if not self._kept and coming.build.drops:
+        if "/assets/" in url and live.build.forgets and live.build.name not in url:
+            return Answer(url=url, status=404, seconds=0.1, build=commit_of(live.build.name))
+        if coming.build.drops:
             coming.build.drops -= 1
             return Answer(url=url, status=502, seconds=0.1, build=None)
-        status = 200 if self._is_well(live) else 503
-        return Answer(url=url, status=status, seconds=0.1, build=named, reconnected=reconnected)
-
-    def _serving(self, service: PlacedService) -> list[PlacedDeploy]:
-        return [deploy for _, deploy, serves in self.w.instances(service) if serves]
-
-    def _is_well(self, deploy: PlacedDeploy) -> bool:
-        since = self.w.clock.t - (deploy.live_at if deploy.live_at is not None else self.w.clock.t)
-        after = deploy.build.sick_after
-        return deploy.build.healthy and not (after is not None and since > after)
-
-    def _balanced(self) -> PlacedService | None:
-        """Return the next service in turn that is well; ``None``: all are down."""
-        services = [self.w.services[name] for name in self.w.balanced]
-        well = [s for s in services if any(map(self._is_well, self._serving(s)))]
-        return well[self.w.probes % len(well)] if well else None
-
-
-class MemoryBrowser:
-    def __init__(self, world: World) -> None:
-        self.w = world
-
-    def page(self, url: str, *, timeout: float) -> Page:
-        if not self.w.assets:
-            return Page(assets=(), note="the page is no HTML (application/json)")
-        return Page(assets=tuple(url.rstrip("/") + path for path in self.w.assets))
+        sick = live.build.sick_after is not None and (
+            live.live_at is not None and self.w.clock.t - live.live_at > live.build.sick_after
+        )
+        status = 200 if live.build.healthy and not sick else 503
+        return Answer(url=url, status=status, seconds=0.1, build=commit_of(live.build.name))

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 from slipway.clients.http import why
-from slipway.clients.probe import FAILURES, plain_session
+from slipway.clients.plain import FAILURES, plain_session
 from slipway.clients.replies import clean, read_body
 from slipway.ports import Browser, Page
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from http.client import HTTPResponse
 from typing import Any
 
@@ -13,12 +12,13 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from slipway.clients.http import why
-from slipway.clients.probe import FAILURES, MAX_BODY, HttpProber, plain_session
+from slipway.clients.plain import FAILURES, plain_session
+from slipway.clients.probe import MAX_BODY, build_named
 from slipway.clients.replies import read_body
-from slipway.ports import Answer
+from slipway.ports import Answer, Kept
 
 
-class KeptProber(HttpProber):
+class KeptProber(Kept):
     """Probes over a connection that it keeps. A redirect is an answer, not followed.
 
     Whoever keeps a connection must expect to find it closed: HTTP lets both sides close it between
@@ -28,7 +28,8 @@ class KeptProber(HttpProber):
     """
 
     def __init__(self, *, build_header: str = "X-Build", build_field: str = "build") -> None:
-        super().__init__(build_header=build_header, build_field=build_field)
+        self._header = build_header
+        self._field = build_field
         self._line = _Line()
         self._session = plain_session()
         for scheme in ("https://", "http://"):
@@ -54,13 +55,28 @@ class KeptProber(HttpProber):
                 if not last and line.found_closed(made, error):
                     continue
                 line.ended_by_us = True
-                return self.failed(url, began, why(error))
-            answer = self.answer(url, response, content if whole else b"", began, timeout)
+                return _none(url, began, why(error))
             again = line.reconnected(made) or last
             # What is not read to its end leaves a connection that cannot be used again.
             line.ended_by_us = not whole
-            return replace(answer, reconnected=again)
+            seconds = time.monotonic() - began
+            if seconds > timeout:
+                return _none(url, began, "no answer in time")
+            return Answer(
+                url=url,
+                status=response.status_code,
+                seconds=seconds,
+                build=build_named(
+                    response, content if whole else b"", header=self._header, field=self._field
+                ),
+                reconnected=again,
+            )
         raise AssertionError("unreachable: the last attempt returns")
+
+
+def _none(url: str, began: float, reason: str) -> Answer:
+    seconds = time.monotonic() - began
+    return Answer(url=url, status=None, seconds=seconds, build=None, error=reason)
 
 
 class _Line:

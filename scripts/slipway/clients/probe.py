@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import requests
-import urllib3
-from requests.auth import AuthBase
 
 from slipway.clients.http import why
+from slipway.clients.plain import FAILURES, plain_session
 from slipway.clients.replies import clean, read_body
 from slipway.ports import Answer, Prober
 
@@ -19,17 +17,6 @@ MAX_BODY: Final = 64 * 1024
 """Bytes of an answer that are read: a health answer is far shorter."""
 MAX_BUILD: Final = 128
 """Characters of a build's name; a digest has 71."""
-FAILURES: Final = (requests.RequestException, urllib3.exceptions.HTTPError, ValueError)
-"""What a request raises where there is no whole answer."""
-
-
-def plain_session() -> requests.Session:
-    """Return a session that is nobody's: no credentials, and cookies of no one."""
-    session = requests.Session()
-    session.auth = _Nobody()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.update({"User-Agent": "slipway-probe", "Cache-Control": "no-cache"})
-    return session
 
 
 class HttpProber(Prober):
@@ -52,45 +39,38 @@ class HttpProber(Prober):
                     left = timeout - (time.monotonic() - began)
                     content, whole = read_body(response, limit=MAX_BODY, seconds=left)
         except FAILURES as error:
-            return self.failed(url, began, why(error))
-        return self.answer(url, response, content if whole else b"", began, timeout)
-
-    def answer(
-        self, url: str, response: requests.Response, content: bytes, began: float, timeout: float
-    ) -> Answer:
-        """Return what an answer says, unless it came too late."""
+            return self._failed(url, began, why(error))
         seconds = time.monotonic() - began
         if seconds > timeout:
-            return self.failed(url, began, "no answer in time")
+            return self._failed(url, began, "no answer in time")
         return Answer(
             url=url,
             status=response.status_code,
             seconds=seconds,
-            build=self._build(response, content),
+            build=self._build(response, content if whole else b""),
         )
 
-    def failed(self, url: str, began: float, reason: str) -> Answer:
-        """Return that there was no answer, and why."""
+    def _failed(self, url: str, began: float, reason: str) -> Answer:
         seconds = time.monotonic() - began
         return Answer(url=url, status=None, seconds=seconds, build=None, error=reason)
 
     def _build(self, response: requests.Response, content: bytes) -> str | None:
-        named: object = response.headers.get(self._header)
-        if named is None:
-            try:
-                value = json.loads(content)
-            except (ValueError, RecursionError):
-                return None
-            named = value.get(self._field) if isinstance(value, dict) else None
-        if not isinstance(named, str):
+        return build_named(response, content, header=self._header, field=self._field)
+
+
+def build_named(
+    response: requests.Response, content: bytes, *, header: str, field: str
+) -> str | None:
+    """Return the build that an answer names in a header, or in a field of a JSON object."""
+    named: object = response.headers.get(header)
+    if named is None:
+        try:
+            value = json.loads(content)
+        except (ValueError, RecursionError):
             return None
-        # Compared with a digest or a commit, and shown: anything else names no build.
-        named = named.strip()
-        return named if named and named == clean(named, limit=MAX_BUILD) else None
-
-
-class _Nobody(AuthBase):
-    """No credentials, not even those of a ``.netrc``."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
+        named = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(named, str):
+        return None
+    # Compared with a digest or a commit, and shown: anything else names no build.
+    named = named.strip()
+    return named if named and named == clean(named, limit=MAX_BUILD) else None

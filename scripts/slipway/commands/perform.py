@@ -43,11 +43,14 @@ def perform(
     )
     publisher = _publisher_or_none(desk, report, environment)
     journal = Journal(clock, report.entries.append, _printer(runner), publisher or _ignore)
-    named = desk.service.build
     ports = Ports(
         platform=render(desk, journal),
-        prober=HttpProber(build_header=named.header, build_field=named.field),
-        kept=KeptProber(build_header=named.header, build_field=named.field),
+        prober=HttpProber(
+            build_header=desk.service.build.header, build_field=desk.service.build.field
+        ),
+        kept=KeptProber(
+            build_header=desk.service.build.header, build_field=desk.service.build.field
+        ),
         browser=HttpBrowser(),
         clock=clock,
         journal=journal,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from slipway.commands import fleets
 from slipway.commands.perform import perform
 from slipway.errors import Refused, UsageError
-from slipway.release import canary, fleet, fleet_back, preflight, rollback, rolling, staging
+from slipway.release import canary, preflight, rollback, rolling, staging
 from slipway.release.deploys import Ports
 from slipway.release.outcome import Outcome
 from slipway.report.markdown import Report
@@ -71,22 +72,17 @@ def canary_prod(desk: Desk) -> Report:
 
 def rolling_ui(desk: Desk) -> Report:
     """Render replaces the instances; it is watched, and gone back from where it is bad."""
-    services = desk.service.fleet or (require_stable(desk).service,)
-    artifact = artifact_of(desk, render(desk), services[0])
+    stable = fleets.first_of(desk)
+    artifact = artifact_of(desk, render(desk), stable)
 
     def act(ports: Ports, release: str) -> Outcome:
         if desk.service.fleet:
-            return fleet.run(
-                fleet.Plan(
-                    release=release, settings=desk.service, fleet=services, artifact=artifact
-                ),
-                ports,
-            )
+            return fleets.release(desk, artifact, ports, release)
         return rolling.run(
             rolling.Plan(
                 release=release,
                 settings=desk.service,
-                stable=services[0],
+                stable=stable,
                 artifact=artifact,
             ),
             ports,
@@ -97,27 +93,17 @@ def rolling_ui(desk: Desk) -> Report:
 
 def roll_back(desk: Desk) -> Report:
     """Promote Previous Build."""
-    services = desk.service.fleet or (require_stable(desk).service,)
+    stable = fleets.first_of(desk)
     inputs = desk.inputs
 
     def act(ports: Ports, release: str) -> Outcome:
         if desk.service.fleet:
-            return fleet_back.run(
-                fleet_back.Plan(
-                    release=release,
-                    settings=desk.service,
-                    fleet=services,
-                    target=inputs.target,
-                    reason=inputs.reason,
-                    actor=inputs.run.actor,
-                ),
-                ports,
-            )
+            return fleets.roll_back(desk, inputs.target, inputs.reason, ports, release)
         return rollback.run(
             rollback.Plan(
                 release=release,
                 settings=desk.service,
-                stable=services[0],
+                stable=stable,
                 target=inputs.target,
                 reason=inputs.reason,
                 actor=inputs.run.actor,

@@ -7,9 +7,10 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
-from slipway.ports.edge import Answer, Browser, Counts, Edge, EdgeCounts, EdgeState, Page, Prober
+from slipway.ports.edge import Answer, Counts, Edge, EdgeCounts, EdgeState, Prober
 from slipway.ports.flags import Flag, FlagStore, Holder, Phase, Record
 from slipway.ports.forge import Comparison, Deployment, Forge, Shipped
+from slipway.ports.page import Browser, Kept, Page
 from slipway.ports.platform import (
     Artifact,
     Autoscaling,
@@ -42,6 +43,7 @@ __all__ = [
     "Forge",
     "Holder",
     "Instance",
+    "Kept",
     "Page",
     "Phase",
     "Platform",

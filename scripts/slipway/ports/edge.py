@@ -85,19 +85,9 @@ class Answer:
     seconds: float
     build: str | None
     """The build the answer names, where it names one."""
-    error: str | None = None
     reconnected: bool = False
     """Whether a kept-alive connection had been closed meanwhile, and a new one was made for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """What a page loads from its own origin."""
-
-    assets: tuple[str, ...]
-    """Absolute URLs of scripts and stylesheets, in the page's order, none twice."""
-    note: str = ""
-    """Why there are none, or what was left out."""
+    error: str | None = None
 
 
 class Prober(Protocol):
@@ -105,12 +95,4 @@ class Prober(Protocol):
 
     def probe(self, url: str, *, timeout: float) -> Answer:
         """GET ``url``. Never raises for what the other side does: the answer says it."""
-        ...
-
-
-class Browser(Protocol):
-    """Reads a page as far as a browser does that loads it."""
-
-    def page(self, url: str, *, timeout: float) -> Page:
-        """GET the page at ``url``. Never raises for what the other side does: the note says it."""
         ...

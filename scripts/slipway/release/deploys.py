@@ -22,6 +22,7 @@ from slipway.ports import (
     Clock,
     Deploy,
     DeployStatus,
+    Kept,
     Platform,
     Prober,
     Service,
@@ -43,7 +44,7 @@ class Ports:
     platform: Platform
     prober: Prober
     """A new connection for each probe."""
-    kept: Prober
+    kept: Kept
     """One connection, kept alive from probe to probe."""
     browser: Browser
     clock: Clock

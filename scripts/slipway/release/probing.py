@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from slipway.config import Health
-from slipway.ports import Answer, Clock, Prober
+from slipway.ports import Answer, Clock, Kept, Prober
 from slipway.release.health import describe, healthy
 from slipway.release.watch import Tripped
 
@@ -18,7 +18,7 @@ _A_MOMENT = 1e-6
 class Line:
     """What was seen of one way to connect: how many answers were good, and how far apart."""
 
-    def __init__(self, prober: Prober, clock: Clock) -> None:
+    def __init__(self, prober: Prober | Kept, clock: Clock) -> None:
         self.prober = prober
         self.made = 0
         self.failed = 0
@@ -61,7 +61,7 @@ class Probes:
     def __init__(
         self,
         fresh: Prober,
-        kept: Prober,
+        kept: Kept,
         clock: Clock,
         url: str,
         health: Health,

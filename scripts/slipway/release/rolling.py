@@ -23,7 +23,7 @@ from slipway.ports import Artifact, Deploy, Service
 from slipway.release import deploys, preflight
 from slipway.release.deploys import Ports
 from slipway.release.health import HealthGuard, await_build, url_of
-from slipway.release.observed import Observed, of_instances, of_static_site
+from slipway.release.observed import Observed, of_instances, of_static_site, steps
 from slipway.release.outcome import Outcome, Result
 from slipway.release.retreat import Retreat
 from slipway.release.seen import Seen
@@ -158,10 +158,17 @@ class _Change:
                 self._ports.journal.trouble(f"listing instances: {error.found}")
             return False
         if not self._looks or self._looks[-1] != listed:
-            old, new = len(listed & self._before), len(listed - self._before)
-            self._ports.journal.note(f"instances: {old} old, {new} new")
+            self._ports.journal.note(self._changed(listed))
         self._looks.append(listed)
         return bool(listed) and not listed & self._before
+
+    def _changed(self, listed: frozenset[str]) -> str:
+        """Say how many there are, and which have come and gone since the last look."""
+        last = self._looks[-1] if self._looks else self._before
+        said = [f"instances: {len(listed & self._before)} old, {len(listed - self._before)} new"]
+        said += [f"come: {', '.join(sorted(listed - last))}"] if listed - last else []
+        said += [f"gone: {', '.join(sorted(last - listed))}"] if last - listed else []
+        return "; ".join(said)
 
     def replace_instances(self) -> Deploy:
         """Deploy and wait until no old instance is left and the new build answers alone."""
@@ -243,4 +250,6 @@ class _Change:
     def sentence(self) -> str:
         """Say what was seen, with its numbers."""
         observed = self.observed()
-        return (f"observed {observed}, " if observed else "") + self.seen.probes.sentence()
+        stages = "" if self._static else f" (old+new: {steps(self._before, self._looks)})"
+        how = f"observed {observed}{stages}, " if observed else ""
+        return how + self.seen.probes.sentence()

@@ -48,8 +48,8 @@ class Seen:
         """
         ports, settings = self._ports, self._settings
         for _ in range(GOOD_IN_A_ROW):
-            for prober in (ports.prober, ports.kept):
-                answer = prober.probe(self._url, timeout=settings.health.timeout)
+            for probe in (ports.prober.probe, ports.kept.probe):
+                answer = probe(self._url, timeout=settings.health.timeout)
                 if not healthy(answer):
                     raise Refused(
                         f"{self._url} does not answer well before anything was changed: "

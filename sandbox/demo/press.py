@@ -136,7 +136,7 @@ def _end(
         expected["build"] = commit
     if service == "dashboard":
         expected |= {"failed": 0}
-    if one.rollout and not one.sequence:
+    if one.rollout and not one.sequence and one.observed is not None:
         expected["observed"] = one.observed
     say(
         f"{one.named(service)}: {entry['result']} · {entry['requests']} requests, "

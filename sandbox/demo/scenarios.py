@@ -22,8 +22,9 @@ class Press:
     behaviour: Mapping[str, Any] = field(default_factory=dict)
     rollout: str | None = None
     """A rolling release of the dashboard: how the sandbox's Render replaces instances."""
-    observed: str = ""
-    """What a rolling release must say of how they were replaced."""
+    observed: str | None = ""
+    """What a rolling release must say of how they were replaced; ``None``: that depends on when it
+    was stopped."""
 
     sequence: tuple[str, ...] = ()
     """A release of several services: what must have been done in production, in order."""
@@ -107,6 +108,17 @@ def _rolling_bad(number: int, rollout: str) -> Press:
     )
 
 
+def _rolling_skew(number: int, rollout: str) -> Press:
+    return Press(
+        name=f"a dashboard without the scripts of the page before, {rollout}",
+        version=f"v{number}",
+        behaviour={"forgets_assets": True},
+        result="rolled-back",
+        rollout=rollout,
+        observed=None,
+    )
+
+
 ONE_BY_ONE, ALL_AT_ONCE = "one-by-one", "all-at-once"
 
 TOGETHER_BAD = Press(
@@ -128,5 +140,6 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "rolling-one-by-one": (_rolling(2, ONE_BY_ONE),),
     "rolling-all-at-once": (_rolling(2, ALL_AT_ONCE),),
     "two-services": (TOGETHER_BAD,),
+    "rolling-skew": (_rolling_skew(2, ONE_BY_ONE), _rolling_skew(3, ALL_AT_ONCE)),
     "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),
 }

@@ -1,6 +1,10 @@
-"""The dashboard: one page that names its build, and one asset whose name is the build."""
+"""The dashboard: one page that names its build, and a script whose name is the hash of it."""
 
 from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,29 +17,51 @@ from sandbox.livestreamsell.settings import Settings
 _PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>LiveStreamSell</title>
-<script src="/assets/{build}.js" defer></script></head>
+<script src="/assets/{script}" defer></script></head>
 <body><h1>LiveStreamSell</h1><p id="build" data-build="{build}">Build {build}</p></body>
 </html>
 """
+_NUMBERED = re.compile(r"v([0-9]{1,3})")
+
+
+def _script(version: str) -> str:
+    return f'document.documentElement.dataset.version = "{version}";\n'
+
+
+def asset_name(version: str) -> str:
+    """Return the name of the script of a version: it changes with what is in it."""
+    return f"app-{hashlib.sha256(_script(version).encode()).hexdigest()[:12]}.js"
+
+
+def _assets(version: str, *, forgets: bool) -> Mapping[str, str]:
+    """Return the scripts that a build has by name: its own, and those of the versions before it.
+
+    A careful team copies them into each build, for browsers that have an older page open.
+    """
+    number = _NUMBERED.fullmatch(version)
+    before = range(int(number[1])) if number and not forgets else range(0)
+    return {asset_name(each): _script(each) for each in (*(f"v{n}" for n in before), version)}
 
 
 def create(settings: Settings) -> Starlette:
     """Return the application."""
+    assets = _assets(settings.version, forgets=settings.behaviour.forgets_assets)
 
     async def page(_: Request) -> Response:
-        return HTMLResponse(_PAGE.format(build=settings.build))
+        script = asset_name(settings.version)
+        return HTMLResponse(_PAGE.format(build=settings.build, script=script))
 
     async def asset(request: Request) -> Response:
-        # An instance has the assets of its own build only: what a mixed fleet does to users.
-        if request.path_params["build"] != settings.build:
+        script = assets.get(request.path_params["name"])
+        if script is None:
             return PlainTextResponse("no such asset", status_code=404)
-        script = f'document.documentElement.dataset.build = "{settings.build}";\n'
-        return Response(script, media_type="text/javascript")
+        forever = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(script, media_type="text/javascript", headers=forever)
 
     return Starlette(
         routes=[
             health(settings, "dashboard"),
             Route("/", failing(settings, page)),
-            Route("/assets/{build}.js", failing(settings, asset)),
+            Route("/assets/{name}", failing(settings, asset)),
         ]
     )

@@ -22,6 +22,8 @@ class Behaviour:
     """``/healthz`` answers 503 from then on."""
     needs: str | None = None
     """A variable of the environment without which ``/healthz`` answers 503."""
+    forgets_assets: bool = False
+    """The dashboard has the scripts of its own version only: the page before it breaks."""
     slow_start: float = 0.0
     """Nothing listens before then."""
     crash_after: float | None = None

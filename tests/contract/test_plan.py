@@ -31,6 +31,7 @@ from tests.unit.builds import CANARY, OTHER, STABLE, STAGING, digest, image
 from tests.unit.forge import FakeForge
 from tests.unit.outside import everything, run
 from tests.unit.world import World
+from tests.unit.world_fleet import Film as Fleet
 
 MINUTE = 60.0
 EXAMPLE = ROOT / "examples/livestreamsell"
@@ -186,7 +187,7 @@ def test_d4_then_it_goes_to_everybody() -> None:
 # -- D7 ------------------------------------------------------------------------------------
 
 
-def rolled(**behaviour: Any) -> tuple[World, Outcome]:
+def rolled(*, rollout: str = "one-by-one", **behaviour: Any) -> tuple[World, Outcome]:
     """Release a new dashboard, as the example's slipway.yml says, to four instances."""
     text = (EXAMPLE / "slipway.yml").read_text(encoding="utf-8")
     dashboard = yaml.safe_load(text)["services"]["dashboard"]
@@ -194,6 +195,7 @@ def rolled(**behaviour: Any) -> tuple[World, Outcome]:
     whole = yaml.safe_dump({"version": 1, "services": {"dashboard": dashboard}})
     world = World(git=True)
     world.services[STABLE].instances = 4
+    world.rollout = rollout
     plan = rolling.Plan(
         release="77.1-new",
         settings=config.parse(whole).services["dashboard"],
@@ -212,10 +214,28 @@ def test_d5_a_rolling_update_of_the_dashboard() -> None:
     assert not [call for call in world.calls if call.startswith(("edge", "flags"))]
 
 
+def test_d5_instances_are_replaced_one_by_one_where_that_is_required() -> None:
+    film = Fleet()
+    outcome = film.release(film.world.build("new"))
+
+    assert outcome.result is Result.PROMOTED
+    assert film.running() == ["new"] * 3
+    assert film.fewest == 2, "of three, never fewer than two could serve at any call"
+    assert outcome.observed == "one-by-one"
+
+
+def test_d5_where_it_is_not_required_it_is_said_how_they_were_replaced() -> None:
+    for rollout in ("one-by-one", "all-at-once"):
+        _, outcome = rolled(rollout=rollout)
+        assert outcome.observed == rollout
+        assert f"observed {rollout} (old+new: 4+0, " in outcome.reason
+
+
 def test_d5_the_service_is_never_interrupted() -> None:
     _, outcome = rolled()
 
-    assert re.search(r"\b0 of [1-9]\d+ probes failed", outcome.reason), outcome.reason
+    for kind in (r"probes failed during the change on new connections", r"on a kept-alive one"):
+        assert re.search(rf"\b0 of [1-9]\d+ {kind}", outcome.reason), outcome.reason
 
 
 def test_d5_a_build_that_interrupts_it_goes_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.livestreamsell.bot import signature
+from sandbox.livestreamsell.dashboard import asset_name
 from sandbox.livestreamsell.settings import Behaviour
 from slipway import config
 from slipway.clients.probe import HttpProber
@@ -158,18 +160,28 @@ def test_metas_handshake_is_answered_with_its_challenge(bot: httpx.Client) -> No
         assert bot.get("/webhooks/meta", params={**query, **wrong}).status_code == 403
 
 
-def test_the_dashboard_names_its_build_and_has_only_its_own_assets() -> None:
-    with instance("dashboard") as (client, _):
-        page = client.get("/")
-        assert page.headers["content-type"].startswith("text/html")
-        assert f"/assets/{BUILD}.js" in page.text
-        assert client.get(f"/assets/{BUILD}.js").status_code == 200
-        assert client.get(f"/assets/{'d' * 40}.js").status_code == 404
-
-
 def misbehaving(**behaviour: Any) -> dict[str, str]:
     """Return the environment of a build that behaves so."""
     return {"BEHAVIOUR": json.dumps(behaviour)}
+
+
+def test_the_dashboard_loads_a_script_named_by_its_hash_and_keeps_those_before_it() -> None:
+    with instance("dashboard") as (client, _):
+        page = client.get("/")
+        assert page.headers["content-type"].startswith("text/html")
+        assert BUILD in page.text
+        assert f'src="/assets/{asset_name("v7")}"' in page.text
+        script = client.get(f"/assets/{asset_name('v7')}")
+        assert hashlib.sha256(script.content).hexdigest()[:12] in asset_name("v7")
+        assert "immutable" in script.headers["cache-control"]
+        assert client.get(f"/assets/{asset_name('v6')}").status_code == 200
+        assert client.get(f"/assets/{asset_name('v8')}").status_code == 404
+
+
+def test_a_dashboard_can_forget_the_scripts_before_it() -> None:
+    with instance("dashboard", **misbehaving(forgets_assets=True)) as (client, _):
+        assert client.get(f"/assets/{asset_name('v7')}").status_code == 200
+        assert client.get(f"/assets/{asset_name('v6')}").status_code == 404
 
 
 def test_a_broken_build_fails_requests_but_not_its_health_check() -> None:

@@ -41,6 +41,12 @@ class Build:
     """Ends in this status instead of live."""
     sick_after: float | None = None
     """Seconds after it went live."""
+    cuts: int = 0
+    """Answers on the kept-alive connection that are cut, once its first instance has come."""
+    closes: int = 0
+    """Kept-alive connections that are found closed then."""
+    forgets: bool = False
+    """Whether it has no file of the page before."""
     drops: int = 0
     """Probes that get 502 once the first of its instances has come."""
     pages: dict[str, Callable[[float], tuple[int, str]]] = field(default_factory=dict)

@@ -370,8 +370,6 @@ def test_releases_wait_for_each_other_and_a_rollback_waits_for_nobody(verb: str)
 # Of these a run is started by a person, or by another workflow.
 BY_HAND = ("build.yml", "release-together.yml", "adopt.yml")
 PUSHED = [path for path in EXAMPLES if path.name not in BY_HAND]
-    path for path in EXAMPLES if path.name not in ("build.yml", "release-together.yml", "adopt.yml")
-]
 
 
 @pytest.mark.parametrize("path", PUSHED, ids=lambda path: path.name)

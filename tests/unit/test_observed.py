@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.release.observed import Observed, of_instances, of_static_site
+from slipway.release.observed import MOST_STEPS, Observed, of_instances, of_static_site, steps
 
 BEFORE = frozenset("abc")
 
@@ -109,3 +109,14 @@ def test_a_static_site_is_atomic_where_no_old_answer_follows_a_new_one(
     answers: list[str], word: str
 ) -> None:
     assert of_static_site("v1", "v2", answers) == word
+
+
+def test_the_steps_are_said_in_their_order_and_none_twice_in_a_row() -> None:
+    looks = [frozenset(look) for look in ("abc", "abcA", "abcA", "bcA", "ABC")]
+    assert steps(BEFORE, looks) == "3+0, 3+1, 2+1, 0+3"
+    many = frozenset(f"old{n}" for n in range(30))
+    gone = [many - {f"old{n}" for n in range(left)} for left in range(31)]
+    said = steps(many, gone)
+    assert said.startswith("30+0, 29+0, ")
+    assert said.endswith(", 1+0, 0+0")
+    assert said.count(", ") == MOST_STEPS

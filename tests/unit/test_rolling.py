@@ -47,7 +47,11 @@ def test_a_good_build_replaces_every_instance_and_how_is_said(rollout: str) -> N
     assert outcome.build == commit_of("v2")
     assert outcome.previous_build == commit_of("v1")
     assert outcome.observed == rollout
-    assert f"observed {rollout}, 0 of" in outcome.reason
+    how = {
+        "one-by-one": "4+0, 4+1, 3+2, 2+3, 1+4, 0+4",
+        "all-at-once": "4+0, 4+4, 0+4",
+    }
+    assert f"observed {rollout} (old+new: {how[rollout]}), 0 of" in outcome.reason
     assert "longest gap between good answers 1.00 s" in outcome.reason
 
 
@@ -87,7 +91,36 @@ def test_as_many_failed_probes_as_allowed_are_said_and_do_not_turn_it_back() -> 
     world = fleet(4)
     outcome = release(world, world.build("v2", drops=2), **{"max-failed-probes": 2})
     assert outcome.result is Result.PROMOTED
-    assert "2 of " in outcome.reason
+    assert outcome.reason.count(" 1 of ") == 2, "one on each kind of connection"
+
+
+def test_an_answer_that_is_cut_on_a_kept_alive_connection_turns_it_back_too() -> None:
+    world = fleet(4)
+    outcome = release(world, world.build("v2", cuts=1))
+    assert outcome.result is Result.ROLLED_BACK
+    assert world.running(STABLE) == "v1"
+    assert "1 of " in outcome.reason.partition("new connections, ")[2]
+    assert "no answer (cut)" in outcome.reason
+
+
+def test_kept_alive_connections_that_were_closed_are_counted_and_turn_nothing_back() -> None:
+    world = fleet(4)
+    outcome = release(world, world.build("v2", closes=3))
+    assert outcome.result is Result.PROMOTED
+    assert "on a kept-alive one (reconnected 3 times)" in outcome.reason
+    assert outcome.reason.count("0 of ") == 2
+
+
+def test_failures_of_both_kinds_of_connections_add_up() -> None:
+    world = fleet(4)
+    failing = {"drops": 1, "cuts": 1}
+    assert release(world, world.build("v2", **failing), **{"max-failed-probes": 2}).result is (
+        Result.PROMOTED
+    )
+    world = fleet(4)
+    assert release(world, world.build("v2", **failing), **{"max-failed-probes": 1}).result is (
+        Result.ROLLED_BACK
+    )
 
 
 def test_instances_that_never_become_healthy_leave_the_old_ones_serving() -> None:

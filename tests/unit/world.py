@@ -33,6 +33,7 @@ from tests.unit.builds import (
 )
 from tests.unit.world_history import MemoryHistory
 from tests.unit.world_ports import MemoryEdge, MemoryFlags, MemoryProber, MemoryRender
+from tests.unit.world_probes import MemoryBrowser, MemoryKept
 
 
 class VirtualClock:
@@ -119,6 +120,10 @@ class World:
         """Render does not say the build of a deploy before it is live."""
         self.no_canary_traffic = False
         self.static = False
+        self.balanced: tuple[str, ...] = ()
+        """Services behind a balancer, which looks at their health, at ``https://www.example``."""
+        self.assets: tuple[str, ...] = ()
+        """What the page of the build that serves loads: paths."""
         self.metrics: Callable[[str, datetime, datetime], Requests | None] | None = (
             lambda service, since, until: None
         )
@@ -171,6 +176,8 @@ class World:
         return Ports(
             platform=MemoryRender(self),
             prober=MemoryProber(self),
+            kept=MemoryKept(self),
+            browser=MemoryBrowser(self),
             clock=self.clock,
             journal=Journal(self.clock),
             ledger=Ledger(lambda: MemoryHistory(self), "production/bot"),
@@ -272,6 +279,24 @@ class World:
             if good and deploy.live_at is None and self.clock.t - deploy.created >= 10:
                 return deploy
         return None
+
+    def behind(self, url: str) -> PlacedService:
+        """Return the service that answers at an address: behind the balancer, one that is well."""
+        name = url.split("//")[1].split(".", maxsplit=1)[0]
+        if name != "www":
+            return self.services[name]
+        services = [self.services[each] for each in self.balanced]
+        well = [service for service in services if self.is_well(service)]
+        turn = well or services
+        return turn[self.probes % len(turn)]
+
+    def is_well(self, service: PlacedService) -> bool:
+        live = self.live(service)
+        if live is None:
+            return False
+        since = self.clock.t - (live.live_at if live.live_at is not None else self.clock.t)
+        after = live.build.sick_after
+        return live.build.healthy and not (after is not None and since > after)
 
     def effective_share(self) -> float:
         flag = self.flag

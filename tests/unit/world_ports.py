@@ -263,13 +263,15 @@ class MemoryProber:
 
     def probe(self, url: str, *, timeout: float, text: str | None = None) -> Answer:
         self.w.flow()
-        service = self.w.services[url.split("//")[1].split(".", maxsplit=1)[0]]
+        service = self.w.behind(url)
         serving = [deploy for _, deploy, serves in self.w.instances(service) if serves]
         if not serving:
             return Answer(url=url, status=502, seconds=0.1, build=None)
         self.w.probes += 1
         live = serving[self.w.probes % len(serving)]
         coming = self.w.coming(service) or live
+        if "/assets/" in url and live.build.forgets and live.build.name not in url:
+            return Answer(url=url, status=404, seconds=0.1, build=commit_of(live.build.name))
         if coming.build.drops:
             coming.build.drops -= 1
             return Answer(url=url, status=502, seconds=0.1, build=None)

@@ -7,10 +7,9 @@ import time
 from typing import Final
 
 import requests
-import urllib3
-from requests.auth import AuthBase
 
 from slipway.clients.http import why
+from slipway.clients.plain import FAILURES, plain_session
 from slipway.clients.replies import clean, read_body
 from slipway.ports import Answer, Prober
 
@@ -35,21 +34,14 @@ class HttpProber(Prober):
         """
         began = time.monotonic()
         try:
-            with requests.Session() as session:
-                session.auth = _Nobody()
-                session.headers.update(
-                    {
-                        "User-Agent": "slipway-probe",
-                        "Cache-Control": "no-cache",
-                        "Connection": "close",
-                    }
-                )
+            with plain_session() as session:
+                session.headers["Connection"] = "close"
                 with session.get(
                     url, timeout=timeout, allow_redirects=False, stream=True
                 ) as response:
                     left = timeout - (time.monotonic() - began)
                     content, whole = read_body(response, limit=MAX_BODY, seconds=left)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        except FAILURES as error:
             return self._failed(url, began, why(error))
         seconds = time.monotonic() - began
         if seconds > timeout:
@@ -67,22 +59,22 @@ class HttpProber(Prober):
         return Answer(url=url, status=None, seconds=seconds, build=None, error=reason)
 
     def _build(self, response: requests.Response, content: bytes) -> str | None:
-        named: object = response.headers.get(self._header)
-        if named is None:
-            try:
-                value = json.loads(content)
-            except (ValueError, RecursionError):
-                return None
-            named = value.get(self._field) if isinstance(value, dict) else None
-        if not isinstance(named, str):
+        return build_named(response, content, header=self._header, field=self._field)
+
+
+def build_named(
+    response: requests.Response, content: bytes, *, header: str, field: str
+) -> str | None:
+    """Return the build that an answer names in a header, or in a field of a JSON object."""
+    named: object = response.headers.get(header)
+    if named is None:
+        try:
+            value = json.loads(content)
+        except (ValueError, RecursionError):
             return None
-        # Compared with a digest or a commit, and shown: anything else names no build.
-        named = named.strip()
-        return named if named and named == clean(named, limit=MAX_BUILD) else None
-
-
-class _Nobody(AuthBase):
-    """No credentials, not even those of a ``.netrc``."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
+        named = value.get(field) if isinstance(value, dict) else None
+    if not isinstance(named, str):
+        return None
+    # Compared with a digest or a commit, and shown: anything else names no build.
+    named = named.strip()
+    return named if named and named == clean(named, limit=MAX_BUILD) else None

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from slipway.clients.browser import HttpBrowser
+from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
@@ -126,6 +128,10 @@ def _ports(desk: Desk, task: Task, journal: Journal) -> Ports:
         prober=HttpProber(
             build_header=desk.service.build.header, build_field=desk.service.build.field
         ),
+        kept=KeptProber(
+            build_header=desk.service.build.header, build_field=desk.service.build.field
+        ),
+        browser=HttpBrowser(),
         clock=desk.clock,
         journal=journal,
         ledger=Ledger(lambda: forge_of(desk), environment_of(task.environment, desk.name)),

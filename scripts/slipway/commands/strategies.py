@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from slipway import config
+from slipway.commands import fleets
 from slipway.commands.perform import Task
 from slipway.errors import Refused, UsageError
 from slipway.ports import Holder
@@ -85,15 +86,17 @@ def canary_prod(desk: Desk) -> Task:
 
 def rolling_ui(desk: Desk) -> Task:
     """Render replaces the instances; it is watched, and gone back from where it is bad."""
-    stable = require_stable(desk)
-    artifact = artifact_of(desk, render(desk), stable.service)
+    stable = fleets.first_of(desk)
+    artifact = artifact_of(desk, render(desk), stable)
 
     def act(ports: Ports, release: str) -> Outcome:
+        if desk.service.fleet:
+            return fleets.release(desk, artifact, ports, release)
         return rolling.run(
             rolling.Plan(
                 release=release,
                 settings=desk.service,
-                stable=stable.service,
+                stable=stable,
                 artifact=artifact,
             ),
             ports,
@@ -110,10 +113,12 @@ def rolling_ui(desk: Desk) -> Task:
 
 def roll_back(desk: Desk, *, target: str = "", reason: str = "") -> Task:
     """Promote Previous Build, or ``target`` for ``reason`` where something else asks for it."""
-    order = _order(desk, reason)
+    order = _order(desk, fleets.first_of(desk), reason)
     target = target or desk.inputs.target
 
     def act(ports: Ports, release: str) -> Outcome:
+        if desk.service.fleet:
+            return fleets.roll_back(desk, target, order["reason"], ports, release)
         plan = rollback.Plan(release=release, target=target, **order)
         return rollback.run(plan, ports, _brake(desk, ports))
 
@@ -129,7 +134,7 @@ def roll_back(desk: Desk, *, target: str = "", reason: str = "") -> Task:
 
 def abort_release(desk: Desk) -> Task:
     """End the release that is under way."""
-    order = _order(desk)
+    order = _order(desk, require_stable(desk).service)
     return Task(
         verb="abort",
         environment="production",
@@ -140,7 +145,7 @@ def abort_release(desk: Desk) -> Task:
 
 def promote_now(desk: Desk) -> Task:
     """Ask the canary under way to end its judging."""
-    order, setup = _order(desk), canary_setup(desk)
+    order, setup = _order(desk, require_stable(desk).service), canary_setup(desk)
     return Task(
         verb="promote-now",
         environment="production",
@@ -153,8 +158,9 @@ def promote_now(desk: Desk) -> Task:
 
 def deploy_directly(desk: Desk) -> Task:
     """To everybody at once."""
-    stable, order = require_stable(desk), _order(desk)
-    artifact = artifact_of(desk, render(desk), stable.service)
+    stable = require_stable(desk).service
+    order = _order(desk, stable)
+    artifact = artifact_of(desk, render(desk), stable)
     return Task(
         verb="direct",
         environment="production",
@@ -176,11 +182,11 @@ class _Order(TypedDict):
     holder: Holder
 
 
-def _order(desk: Desk, reason: str = "") -> _Order:
+def _order(desk: Desk, stable: str, reason: str = "") -> _Order:
     run = desk.inputs.run
     return _Order(
         settings=desk.service,
-        stable=require_stable(desk).service,
+        stable=stable,
         reason=reason or desk.inputs.reason,
         actor=run.actor,
         holder=run.holder,

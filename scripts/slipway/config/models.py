@@ -176,15 +176,17 @@ class Rolling(Model):
     probe_every: Annotated[Seconds, Field(ge=0.05, le=10)] = 0.1
     """Between two probes while instances are replaced."""
     max_failed_probes: Annotated[int, Field(strict=True, ge=0, le=1000)] = 0
-    """More failed probes than this while instances are replaced: the build goes back."""
+    """More failed probes than this while instances are replaced: the build goes back. Probes on new
+    connections, on a kept-alive one, and of the files of the old page count together."""
     one_by_one: Literal["observed", "required"] = "observed"
     """``observed``: Render decides how it replaces instances, and it is said what was seen.
     ``required``: there must be a `fleet`, whose services are replaced one after the other."""
     metrics: Literal["auto", "required", "off"] = "auto"
     """Whether Render's own count of 5xx answers is looked at during the watch. ``auto``: where it
-    can be had; ``required``: a release that cannot have it is stopped."""
+    can be had; ``required``: a release that cannot have it is refused, or goes back."""
     assets: bool = True
-    """Whether the files that the old page loads must go on answering while instances change."""
+    """Whether the files that the old page loads must go on answering while instances change, and
+    are looked at until the watch ends."""
 
 
 class Strategy(Model):

@@ -10,6 +10,7 @@ from slipway.ports.clock import Clock
 from slipway.ports.edge import Answer, Counts, Edge, EdgeCounts, EdgeState, Prober, Promotion
 from slipway.ports.flags import Flag, FlagStore, Holder, Phase, Record
 from slipway.ports.forge import Comparison, Deployment, Forge, Shipped
+from slipway.ports.page import Browser, Kept, Page
 from slipway.ports.platform import (
     Artifact,
     Autoscaling,
@@ -26,6 +27,7 @@ __all__ = [
     "Answer",
     "Artifact",
     "Autoscaling",
+    "Browser",
     "Clock",
     "Comparison",
     "Counts",
@@ -41,6 +43,8 @@ __all__ = [
     "Forge",
     "Holder",
     "Instance",
+    "Kept",
+    "Page",
     "Phase",
     "Platform",
     "Prober",

@@ -102,6 +102,8 @@ class Answer:
     seconds: float
     build: str | None
     """The build the answer names, where it names one."""
+    reconnected: bool = False
+    """Whether a kept-alive connection had been closed meanwhile, and a new one was made for it."""
     error: str | None = None
     holds: bool | None = None
     """Whether the text that was looked for is there; ``None``: none was looked for."""

@@ -16,7 +16,17 @@ from slipway.errors import (
     Refused,
     Unauthorized,
 )
-from slipway.ports import Artifact, Clock, Deploy, DeployStatus, Platform, Prober, Service
+from slipway.ports import (
+    Artifact,
+    Browser,
+    Clock,
+    Deploy,
+    DeployStatus,
+    Kept,
+    Platform,
+    Prober,
+    Service,
+)
 from slipway.release.journal import Journal
 from slipway.release.ledger import Ledger
 from slipway.text import short
@@ -33,6 +43,10 @@ class Ports:
 
     platform: Platform
     prober: Prober
+    """A new connection for each probe."""
+    kept: Kept
+    """One connection, kept alive from probe to probe."""
+    browser: Browser
     clock: Clock
     journal: Journal
     ledger: Ledger

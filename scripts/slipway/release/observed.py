@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from itertools import pairwise
+from itertools import groupby, pairwise
+
+MOST_STEPS = 20
+"""Steps that are said: ten instances replaced one by one have 21."""
 
 
 class Observed(StrEnum):
@@ -44,6 +47,16 @@ def of_instances(before: frozenset[str], looks: Sequence[frozenset[str]]) -> Obs
         return Observed.ONE_BY_ONE
     # As nothing comes back, one look at all of both says that no old one had left before.
     return Observed.ALL_AT_ONCE if (count, count) in stages else Observed.UNCLEAR
+
+
+def steps(before: frozenset[str], looks: Sequence[frozenset[str]]) -> str:
+    """Return how many old and new instances were listed, in order: ``2+0, 2+1, 1+1, 1+2, 0+2``."""
+    counts = [(len(look & before), len(look - before)) for look in (before, *looks)]
+    said = [f"{old}+{new}" for (old, new), _ in groupby(counts)]
+    if len(said) > MOST_STEPS:
+        half = MOST_STEPS // 2
+        said[half:-half] = ["…"]
+    return ", ".join(said)
 
 
 def _one_at_a_time(stages: Sequence[tuple[int, int]]) -> bool:

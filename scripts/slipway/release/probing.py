@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
 from slipway.config import Health
-from slipway.ports import Answer, Clock, Prober
+from slipway.ports import Answer, Clock, Kept, Prober
 from slipway.release.health import describe, healthy
 from slipway.release.watch import Tripped
 
@@ -14,42 +15,29 @@ _A_MOMENT = 1e-6
 """Seconds; below the resolution of what is timed here."""
 
 
-class Probes:
-    """Probes one URL and counts. One probe in every answer's time; each a new connection."""
+class Line:
+    """What was seen of one way to connect: how many answers were good, and how far apart."""
 
-    def __init__(
-        self, prober: Prober, clock: Clock, url: str, health: Health, *, max_failed: int
-    ) -> None:
+    def __init__(self, prober: Prober | Kept, clock: Clock) -> None:
+        self.prober = prober
         self.made = 0
         self.failed = 0
-        self.tripped = False
-        self.builds: list[str] = []
-        """The builds that good answers named, without repetitions in a row."""
-        self._prober = prober
+        self.reconnected = 0
         self._clock = clock
-        self._url = url
-        self._health = health
-        self._max_failed = max_failed
         self._last_good: float | None = None
         self._ended = False
         self._gap = 0.0
-        self._last_bad: Answer | None = None
 
-    def probe(self) -> None:
-        """Probe once. Raises :class:`Tripped` when more have failed than may."""
-        answer = self._prober.probe(self._url, timeout=self._health.timeout)
+    def count(self, answer: Answer) -> bool:
+        """Count ``answer``; return whether it is good."""
         self.made += 1
-        if healthy(answer):
-            self._gap = self.longest_gap
-            self._last_good = self._clock.monotonic()
-            if answer.build is not None and self.builds[-1:] != [answer.build]:
-                self.builds.append(answer.build)
-            return
-        self.failed += 1
-        self._last_bad = answer
-        if self.failed > self._max_failed:
-            self.tripped = True
-            raise Tripped(f"{self.sentence()}; at most {self._max_failed} may fail")
+        self.reconnected += answer.reconnected
+        if not healthy(answer):
+            self.failed += 1
+            return False
+        self._gap = self.longest_gap
+        self._last_good = self._clock.monotonic()
+        return True
 
     def end(self) -> None:
         """Count no further: the time from now on is not a gap."""
@@ -63,11 +51,83 @@ class Probes:
             return self._gap
         return max(self._gap, self._clock.monotonic() - self._last_good)
 
+
+class Probes:
+    """Probes one URL and counts: each turn once on a new connection, and once on a kept one.
+
+    One turn in every two answers' time at the most.
+    """
+
+    def __init__(
+        self,
+        fresh: Prober,
+        kept: Kept,
+        clock: Clock,
+        url: str,
+        health: Health,
+        *,
+        max_failed: int,
+    ) -> None:
+        self.tripped = False
+        self.builds: list[str] = []
+        """The builds that good answers named, without repetitions in a row."""
+        self.also: Callable[[], None] = lambda: None
+        """Done in every turn."""
+        self._fresh = Line(fresh, clock)
+        self._kept = Line(kept, clock)
+        self._url = url
+        self._health = health
+        self._max_failed = max_failed
+        self._others = 0
+        self._last_bad = ""
+
+    @property
+    def made(self) -> int:
+        """How many probes on new connections there were."""
+        return self._fresh.made
+
+    def probe(self) -> None:
+        """Probe once each way. Raises :class:`Tripped` when more have failed than may."""
+        for line in (self._fresh, self._kept):
+            answer = line.prober.probe(self._url, timeout=self._health.timeout)
+            if line.count(answer):
+                if answer.build is not None and self.builds[-1:] != [answer.build]:
+                    self.builds.append(answer.build)
+            else:
+                self._last_bad = describe(answer)
+                self._trip_if_too_many()
+        self.also()
+
+    def count_failed(self, what: str, remedy: str) -> None:
+        """Count a failure that another look found. Raises :class:`Tripped` as :meth:`probe`."""
+        self._others += 1
+        self._trip_if_too_many(what, remedy)
+
+    def _trip_if_too_many(self, what: str = "", remedy: str | None = None) -> None:
+        failed = self._fresh.failed + self._kept.failed + self._others
+        if failed > self._max_failed:
+            self.tripped = True
+            found = f"{what}; {self.sentence()}" if what else self.sentence()
+            raise Tripped(f"{found}; at most {self._max_failed} may fail", remedy)
+
+    def end(self) -> None:
+        """Count no further: the time from now on is not a gap."""
+        self._fresh.end()
+        self._kept.end()
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds between two good answers in a row, at most, on either kind of connection."""
+        return max(self._fresh.longest_gap, self._kept.longest_gap)
+
     def sentence(self) -> str:
-        """Say how many failed, and the longest time between good answers."""
-        last = f" (the last: {describe(self._last_bad)})" if self._last_bad else ""
+        """Say how many failed of each, and the longest time between good answers."""
+        fresh, kept = self._fresh, self._kept
+        last = f" (the last: {self._last_bad})" if self._last_bad else ""
+        times = "once" if kept.reconnected == 1 else f"{kept.reconnected} times"
         return (
-            f"{self.failed} of {self.made} probes failed during the change{last}, "
+            f"{fresh.failed} of {fresh.made} probes failed during the change on new connections, "
+            f"{kept.failed} of {kept.made} on a kept-alive one (reconnected {times}){last}, "
             f"longest gap between good answers {self.longest_gap:.2f} s"
         )
 

@@ -57,7 +57,7 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
             deploy_id=current.id if current else "",
             build=(current.identity or "") if current else "",
         )
-    _stop_auto_deploy(ports, service)
+    stop_auto_deploy(ports, service)
     arrived = go_back(
         ports,
         plan.stable,
@@ -175,7 +175,7 @@ def _see_it_answer(plan: Plan, ports: Ports, service: Service) -> None:
     )
 
 
-def _stop_auto_deploy(ports: Ports, service: Service) -> None:
+def stop_auto_deploy(ports: Ports, service: Service) -> None:
     """Render's API leaves auto-deploy on after a rollback: the next push would undo it."""
     if not service.auto_deploy or service.image_backed:
         return

@@ -22,26 +22,17 @@ from slipway.errors import (
 from slipway.ports import Artifact, Deploy, Service
 from slipway.release import deploys, preflight
 from slipway.release.deploys import Ports
-from slipway.release.health import (
-    GOOD_IN_A_ROW,
-    HealthGuard,
-    await_build,
-    describe,
-    healthy,
-    url_of,
-)
-from slipway.release.observed import Observed, of_instances, of_static_site
+from slipway.release.health import HealthGuard, await_build, url_of
+from slipway.release.observed import Observed, of_instances, of_static_site, steps
 from slipway.release.outcome import Outcome, Result
-from slipway.release.probing import Probes, ProbingClock
 from slipway.release.retreat import Retreat
+from slipway.release.seen import Seen
 from slipway.release.watch import Tripped
 from slipway.text import short
 
 OLD_GONE = 420.0
 """Seconds for the last old instance to be gone after the new build is live: Render ends them after
 60 s and kills them after a shutdown delay of 300 s at most."""
-LOOK_EVERY = 1.0
-"""Seconds between two looks of the watch."""
 _STATIC = "static_site"
 
 
@@ -72,8 +63,8 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         )
     if live.identity == plan.artifact.identity:
         return _unchanged(plan, ports, service, url, live)
-    _refuse_what_is_down(plan, ports, url)
     change = _Change(plan, ports, service, url, live)
+    change.seen.before()
     retreat = Retreat(
         ports,
         service=service,
@@ -97,12 +88,12 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         outcome = Outcome(
             result=Result.PROMOTED,
             reason=f"{service.name} runs {short(plan.artifact.identity)}: {change.sentence()}; "
-            f"healthy for {plan.settings.strategy.rolling.watch:g} s since",
+            f"healthy for {plan.settings.strategy.rolling.watch:g} s since" + change.watched(),
             deploy_id=deploy.id,
             build=plan.artifact.identity,
         )
-    said = outcome.result is Result.PROMOTED or change.probes.tripped
-    if change.probes.made and not said:
+    said = outcome.result is Result.PROMOTED or change.seen.probes.tripped
+    if change.seen.probes.made and not said:
         outcome = replace(outcome, reason=f"{outcome.reason} ({change.sentence()})")
     return replace(
         outcome,
@@ -131,29 +122,13 @@ def _unchanged(plan: Plan, ports: Ports, service: Service, url: str, live: Deplo
     )
 
 
-def _refuse_what_is_down(plan: Plan, ports: Ports, url: str) -> None:
-    """Refuse to replace instances that do not answer now: nothing could be told from it."""
-    for _ in range(GOOD_IN_A_ROW):
-        answer = ports.prober.probe(url, timeout=plan.settings.health.timeout)
-        if not healthy(answer):
-            raise Refused(
-                f"{url} does not answer well before anything was changed: {describe(answer)}",
-                remedy="Mend it first: Promote Previous Build, or deploy at Render by hand. A "
-                "rolling release promises that no request fails, and goes back where one does.",
-            )
-        ports.clock.sleep(plan.settings.strategy.rolling.probe_every)
-
-
 class _Change:
     """The replacement of the instances, and what was seen of it."""
 
     def __init__(
         self, plan: Plan, ports: Ports, service: Service, url: str, before: Deploy
     ) -> None:
-        rolling, health = plan.settings.strategy.rolling, plan.settings.health
-        self.probes = Probes(
-            ports.prober, ports.clock, url, health, max_failed=rolling.max_failed_probes
-        )
+        self.seen = Seen(ports, plan.settings, url, [service])
         self.verified = False
         """Whether the new build was seen to be the only one that serves, with no failed probe."""
         self._plan = plan
@@ -183,20 +158,25 @@ class _Change:
                 self._ports.journal.trouble(f"listing instances: {error.found}")
             return False
         if not self._looks or self._looks[-1] != listed:
-            old, new = len(listed & self._before), len(listed - self._before)
-            self._ports.journal.note(f"instances: {old} old, {new} new")
+            self._ports.journal.note(self._changed(listed))
         self._looks.append(listed)
         return bool(listed) and not listed & self._before
+
+    def _changed(self, listed: frozenset[str]) -> str:
+        """Say how many there are, and which have come and gone since the last look."""
+        last = self._looks[-1] if self._looks else self._before
+        said = [f"instances: {len(listed & self._before)} old, {len(listed - self._before)} new"]
+        said += [f"come: {', '.join(sorted(listed - last))}"] if listed - last else []
+        said += [f"gone: {', '.join(sorted(last - listed))}"] if last - listed else []
+        return "; ".join(said)
 
     def replace_instances(self) -> Deploy:
         """Deploy and wait until no old instance is left and the new build answers alone."""
         plan, settings = self._plan, self._plan.settings
-        every = settings.strategy.rolling.probe_every
-        clock = ProbingClock(self._ports.clock, self.probes, every=every)
-        ports = replace(self._ports, clock=clock)
+        ports = self.seen.probing()
         self._ports.journal.note(
-            f"probing {self._url} every {every:g} s until all {len(self._before)} instances are "
-            "replaced"
+            f"probing {self._url} every {settings.strategy.rolling.probe_every:g} s until all "
+            f"{len(self._before)} instances are replaced"
         )
         try:
             deploy = deploys.bring_live(
@@ -217,7 +197,7 @@ class _Change:
                 pulse=self._pulse,
             )
         finally:
-            self.probes.end()
+            self.seen.probes.end()
         self.verified = True
         self._ports.journal.gate(self.sentence())
         return deploy
@@ -237,19 +217,15 @@ class _Change:
 
     def watch(self) -> None:
         """Look at the new build's health. Raises :class:`Tripped` where it fails in a row."""
-        settings = self._plan.settings
         guard = HealthGuard(
-            self._ports.prober, self._url, settings.health, self._plan.artifact.commit
+            self._ports.prober, self._url, self._plan.settings.health, self._plan.artifact.commit
         )
-        until = self._ports.clock.monotonic() + settings.strategy.rolling.watch
-        looks = 0
-        # A short watch has at least as many looks as can trip the guard.
-        while looks < settings.health.failures or self._ports.clock.monotonic() < until:
-            self._ports.clock.sleep(min(LOOK_EVERY, self._ports.poll))
-            why = guard.look()
-            looks += 1
-            if why:
-                raise Tripped(why)
+        self.seen.watch([guard])
+
+    def watched(self) -> str:
+        """Say what the watch saw beside health."""
+        said = self.seen.watched()
+        return f"; {said}" if said else ""
 
     def confirm(self, deploy: Deploy) -> None:
         """See that what was watched is what Render runs still. Raises :class:`Aborted`."""
@@ -264,7 +240,9 @@ class _Change:
     def observed(self) -> Observed | None:
         """Return how instances were seen to be replaced; ``None``: none was."""
         if self._static:
-            return of_static_site(self._old_build, self._plan.artifact.commit, self.probes.builds)
+            return of_static_site(
+                self._old_build, self._plan.artifact.commit, self.seen.probes.builds
+            )
         if all(look >= self._before for look in self._looks):
             return None
         return of_instances(self._before, self._looks)
@@ -272,4 +250,6 @@ class _Change:
     def sentence(self) -> str:
         """Say what was seen, with its numbers."""
         observed = self.observed()
-        return (f"observed {observed}, " if observed else "") + self.probes.sentence()
+        stages = "" if self._static else f" (old+new: {steps(self._before, self._looks)})"
+        how = f"observed {observed}{stages}, " if observed else ""
+        return how + self.seen.probes.sentence()

@@ -19,10 +19,9 @@ class Tripped(SlipwayError):
 
     title = "Rolled back"
 
-    def __init__(self, found: str) -> None:
-        super().__init__(
-            found, remedy="Read the candidate's log at Render, mend it, and merge a fix."
-        )
+    def __init__(self, found: str, remedy: str | None = None) -> None:
+        mend = "Read the candidate's log at Render, mend it, and merge a fix."
+        super().__init__(found, remedy=remedy or mend)
 
 
 _SHOWN = {

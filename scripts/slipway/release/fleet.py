@@ -1,0 +1,268 @@
+"""rolling-ui of a fleet: several services of one instance each are replaced one after the other.
+
+Render decides how it replaces the instances of one service. Where one by one is required, each
+instance is a service of its own behind the user's balancer, and the order is ours: before one is
+touched, all others and the public address must answer. A fleet that a dead run left half new is
+taken as it is, and the rest follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from slipway.config import Service as Settings
+from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, SlipwayError
+from slipway.ports import Artifact, Deploy, DeployStatus, Service
+from slipway.release import deploys, preflight
+from slipway.release.deploys import Ports
+from slipway.release.fleet_back import WayBack
+from slipway.release.health import HealthGuard, await_build, url_of
+from slipway.release.members import Down, Member, await_all, names
+from slipway.release.observed import Observed
+from slipway.release.outcome import Outcome, Result
+from slipway.release.seen import Seen
+from slipway.release.watch import Tripped
+from slipway.text import short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One release to a fleet, as asked for."""
+
+    release: str
+    settings: Settings
+    fleet: tuple[str, ...]
+    """Render service ids, in the order in which they are replaced."""
+    artifact: Artifact
+
+
+def run(plan: Plan, ports: Ports) -> Outcome:
+    """Replace one after the other, watch all, and go back where it is bad.
+
+    Raises only while nothing has been changed, now or by a run before.
+    """
+    members = [_member(plan, ports, service_id) for service_id in plan.fleet]
+    new = [m for m in members if m.live.identity == plan.artifact.identity]
+    if len(new) == len(members):
+        return _unchanged(plan, ports, members)
+    change = _Change(plan, ports, members, new)
+    change.before()
+    try:
+        change.replace()
+        change.watch()
+    except (Tripped, DeployFailed) as error:
+        outcome = change.back(Result.ROLLED_BACK, error)
+    except SlipwayError as error:  # a cancelled job too: what is changed must not stay half
+        outcome = change.back(Result.ABORTED, error)
+    else:
+        outcome = Outcome(
+            result=Result.PROMOTED,
+            reason=f"{len(members)} services run {short(plan.artifact.identity)}: "
+            f"{change.sentence()}; healthy for {plan.settings.strategy.rolling.watch:g} s since"
+            f"{change.watched()}",
+            deploy_id=change.live(members[0]).id,
+            build=plan.artifact.identity,
+        )
+    return replace(
+        outcome,
+        release_id=plan.release,
+        previous_build=members[0].before.identity or "",
+        observed=Observed.ONE_BY_ONE if change.done else "",
+    )
+
+
+def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
+    """Read one service and refuse the release where it is not fit for it."""
+    service, artifact = deploys.usable(ports, service_id), plan.artifact
+    if service.image_backed != (artifact.kind == "image"):
+        raise Refused(
+            f"{service.name} is {'' if service.image_backed else 'not '}image-backed, and the "
+            f"build to release is a {artifact.kind}",
+            remedy="All services of a fleet must be of the same kind.",
+        )
+    scaling = service.autoscaling
+    if service.instances != 1 or (scaling and scaling.enabled and scaling.maximum > 1):
+        raise Refused(
+            f"{service.name} may have more than one instance, and Render decides how it replaces "
+            "them",
+            remedy="Scale each service of the fleet to one instance, with autoscaling off.",
+        )
+    preflight.refuse_other_deployers(service, artifact)
+    latest = ports.platform.deploys(service_id, limit=100)
+    live = preflight.build_to_go_back_to(service, latest)
+    others = [d.id for d in latest if d.status.running and d.identity != artifact.identity]
+    if others:
+        raise Refused(
+            f"another deploy is running on {service.name}: {', '.join(others)}",
+            remedy="Wait until it has ended, or cancel it at Render.",
+        )
+    return Member(
+        service=service,
+        url=url_of(service, plan.settings.health),
+        live=live,
+        before=_before(plan, ports, service, live, latest),
+    )
+
+
+def _before(
+    plan: Plan, ports: Ports, service: Service, live: Deploy, latest: Sequence[Deploy]
+) -> Deploy:
+    """Return what to go back to: what is live, or what was before a run that died.
+
+    Raises ``Refused`` where nobody vouches for it.
+    """
+    artifact = plan.artifact
+    if live.identity != artifact.identity:
+        preflight.refuse_unknown_past(artifact, service, live, ports)
+        return live
+    if ports.ledger.passed(artifact.identity):
+        return live
+    served = [d for d in latest if d.status is DeployStatus.DEACTIVATED and d.identity]
+    older = [d for d in served if d.identity != artifact.identity]
+    before = next((d for d in older if ports.ledger.passed(d.identity or "")), None)
+    if before is None:
+        raise Refused(
+            f"{service.name} runs {short(artifact.identity)}, which has not passed, and no build "
+            "before it has: there is nothing to go back to",
+            remedy="Deploy a build that passed to it at Render, then release again.",
+        )
+    preflight.refuse_unknown_past(artifact, service, before, ports)
+    return before
+
+
+def _unchanged(plan: Plan, ports: Ports, members: Sequence[Member]) -> Outcome:
+    """All run the build already, perhaps since a run that died: see each answer before saying so.
+
+    Raises :class:`DeployFailed` where one does not.
+    """
+    for member in members:
+        await_build(
+            ports, member.url, build=plan.artifact.commit, health=plan.settings.health, instances=1
+        )
+    return Outcome(
+        result=Result.UNCHANGED,
+        reason=f"all {len(members)} services already run {short(plan.artifact.identity)} and "
+        "answer",
+        release_id=plan.release,
+        deploy_id=members[0].live.id,
+        build=plan.artifact.identity,
+        previous_build=plan.artifact.identity,
+    )
+
+
+class _Change:
+    """The replacement of one service after the other, and what was seen of it."""
+
+    def __init__(
+        self, plan: Plan, ports: Ports, members: Sequence[Member], new: Sequence[Member]
+    ) -> None:
+        url = f"{plan.settings.url}{plan.settings.health.path}"
+        self.done: list[Member] = []
+        """Replaced by this run, in their order."""
+        self._plan = plan
+        self._ports = ports
+        self._members = members
+        self._new = new
+        self._touched = [m for m in new if m.before is not m.live]
+        self._url = url
+        self._seen = Seen(ports, plan.settings, url, [m.service for m in members])
+
+    def before(self) -> None:
+        """See that the public address and all services answer. Raises ``Refused``."""
+        self._seen.before()
+        try:
+            await_all(self._ports, self._members, self._plan.settings.health)
+        except Down as down:
+            raise Refused(
+                f"{down.found}; nothing was changed",
+                remedy=f"Mend {down.member.name} first: Promote Previous Build, or deploy to it at "
+                "Render by hand.",
+            ) from down
+        if self._new:
+            self._ports.journal.note(f"already on the build: {names(self._new)}")
+
+    def replace(self) -> None:
+        """Replace one after the other, while the public address is probed."""
+        ports = self._seen.probing()
+        left = [m for m in self._members if m not in self._new]
+        # What a dead run began is ended before anything else is begun.
+        left.sort(key=lambda m: not self._is_coming(m))
+        self._ports.journal.note(f"probing {self._url} while these are replaced: {names(left)}")
+        try:
+            for member in left:
+                self._replace(ports, member)
+        finally:
+            self._seen.probes.end()
+        self._ports.journal.gate(self.sentence())
+
+    def _is_coming(self, member: Member) -> bool:
+        latest = self._ports.platform.deploys(member.service.id)
+        return any(d.status.running for d in latest)
+
+    def _replace(self, ports: Ports, member: Member) -> None:
+        settings, artifact = self._plan.settings, self._plan.artifact
+        try:
+            await_all(ports, [m for m in self._members if m is not member], settings.health)
+        except Down as down:
+            if down.member in (*self._new, *self.done):
+                raise Tripped(down.found) from down
+            raise OutsideError(down.found, remedy=down.remedy) from down
+        self._touched.append(member)
+        deploys.bring_live(
+            ports,
+            member.service.id,
+            artifact,
+            deadline=settings.strategy.deploy_deadline,
+            shared=True,
+        )
+        await_build(ports, member.url, build=artifact.commit, health=settings.health, instances=1)
+        self.done.append(member)
+        count = len(self._new) + len(self.done)
+        self._ports.journal.gate(
+            f"{count} of {len(self._members)} services replaced: {member.name}; longest gap so "
+            f"far {self._seen.probes.longest_gap:.2f} s"
+        )
+
+    def watch(self) -> None:
+        """Look at all services and the public address; see that Render runs the build still."""
+        health, ports = self._plan.settings.health, self._ports
+        urls = [self._url, *(member.url for member in self._members)]
+        # Render keeps an old instance for 60 s, which may answer once more: none names the build.
+        self._seen.watch([HealthGuard(ports.prober, url, health, None) for url in urls])
+        for member in self._members:
+            live = self.live(member)
+            if live.identity != self._plan.artifact.identity:
+                raise Aborted(
+                    f"{member.name} runs {short(live.identity or live.id)} since it was replaced",
+                    remedy="Somebody else deployed this service. See its Events at Render.",
+                )
+
+    def live(self, member: Member) -> Deploy:
+        """Return what ``member`` runs now."""
+        latest = self._ports.platform.deploys(member.service.id)
+        return preflight.build_to_go_back_to(member.service, latest)
+
+    def back(self, result: Result, error: SlipwayError) -> Outcome:
+        """Bring all back that run the build. Raises ``error`` where none does."""
+        if not self._touched:
+            raise (
+                error
+                if isinstance(error, Aborted)
+                else Refused(f"{error.found}; nothing was changed", remedy=error.remedy)
+            )
+        back = WayBack(self._ports, self._plan.settings, self._plan.artifact, self._members)
+        outcome = back.go(result, error, self._touched)
+        if self._seen.probes.tripped:
+            return outcome
+        return replace(outcome, reason=f"{outcome.reason} ({self.sentence()})")
+
+    def sentence(self) -> str:
+        """Say what was seen, with its order and numbers."""
+        order = f"one by one in the order {names(self.done)}, " if self.done else ""
+        return order + self._seen.probes.sentence()
+
+    def watched(self) -> str:
+        """Say what the watch saw beside health."""
+        said = self._seen.watched()
+        return f"; {said}" if said else ""

@@ -1,0 +1,91 @@
+"""What is seen from outside while instances are replaced, and while the new build is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from slipway.config import Service as Settings
+from slipway.errors import Refused
+from slipway.ports import Service
+from slipway.release.assets import OldPage, page_of
+from slipway.release.counted import Counted
+from slipway.release.deploys import Ports
+from slipway.release.health import GOOD_IN_A_ROW, HealthGuard, describe, healthy
+from slipway.release.probing import Probes, ProbingClock
+from slipway.release.watch import Tripped
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks of the watch."""
+
+
+class Seen:
+    """Probes of one address, the files of its old page, and Render's counts of its services."""
+
+    def __init__(
+        self, ports: Ports, settings: Settings, url: str, services: Sequence[Service]
+    ) -> None:
+        rolling = settings.strategy.rolling
+        self.probes = Probes(
+            ports.prober,
+            ports.kept,
+            ports.clock,
+            url,
+            settings.health,
+            max_failed=rolling.max_failed_probes,
+        )
+        self._ports = ports
+        self._settings = settings
+        self._url = url
+        self._page_url = page_of(settings.url, services[0])
+        self._page = OldPage(ports, settings.health, wanted=rolling.assets)
+        self._counted = Counted(ports, [each.id for each in services], settings.strategy)
+
+    def before(self) -> None:
+        """Look once before anything is changed. Raises :class:`Refused`.
+
+        Where the address does not answer well now, nothing could be told from how it answers later.
+        """
+        ports, settings = self._ports, self._settings
+        for _ in range(GOOD_IN_A_ROW):
+            for probe in (ports.prober.probe, ports.kept.probe):
+                answer = probe(self._url, timeout=settings.health.timeout)
+                if not healthy(answer):
+                    raise Refused(
+                        f"{self._url} does not answer well before anything was changed: "
+                        f"{describe(answer)}",
+                        remedy="Mend it first: Promote Previous Build, or deploy at Render by "
+                        "hand. A rolling release promises that no request fails, and goes back "
+                        "where one does.",
+                    )
+            ports.clock.sleep(settings.strategy.rolling.probe_every)
+        self._counted.before()
+        self._page.read(self._page_url)
+
+    def probing(self) -> Ports:
+        """Return ports on which every wait probes meanwhile."""
+        every = self._settings.strategy.rolling.probe_every
+        self.probes.also = lambda: self._page.turn(self.probes.count_failed)
+        return replace(self._ports, clock=ProbingClock(self._ports.clock, self.probes, every=every))
+
+    def watch(self, guards: Sequence[HealthGuard]) -> None:
+        """Look on for the time of the watch. Raises :class:`Tripped` where something is bad."""
+        settings, clock = self._settings, self._ports.clock
+        self._counted.begin()
+        until = clock.monotonic() + settings.strategy.rolling.watch
+        looks = 0
+        # A short watch has at least as many looks as can trip the guard.
+        while looks < settings.health.failures or clock.monotonic() < until:
+            clock.sleep(min(LOOK_EVERY, self._ports.poll))
+            looks += 1
+            for guard in guards:
+                why = guard.look()
+                if why:
+                    raise Tripped(why)
+            self._page.turn()
+            self._counted.look()
+        self._counted.end()
+
+    def watched(self) -> str:
+        """Say what was seen beside the probes; empty where nothing was."""
+        return "; ".join(said for said in (self._counted.sentence(), self._page.sentence()) if said)

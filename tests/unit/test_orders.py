@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from slipway.errors import Refused
 from slipway.ports import Artifact, DeployStatus, Holder, Phase
-from slipway.release import abort, canary, direct, promote
+from slipway.release import abort, canary, direct, promote, rolling
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Plan
 from slipway.release.takeover import Order
@@ -32,8 +33,6 @@ def order() -> Order:
 
 def release(world: World, artifact: Artifact, *, observe: bool = False) -> tuple[Outcome, str]:
     """Return how a canary ended, and what it noted for people."""
-    from dataclasses import replace  # noqa: PLC0415
-
     ports = replace(world.ports(), observe=observe)
     plan = Plan(
         release="77.1-candidate",
@@ -76,6 +75,22 @@ def test_observing_a_good_build_says_nothing_of_the_kind() -> None:
     world = World()
     _, noted = release(world, world.build("v2"), observe=True)
     assert "only observed" not in noted
+
+
+@pytest.mark.parametrize("behaviour", [{"drops": 5}, {"sick_after": 30}])
+def test_observing_a_rolling_release_says_so_and_goes_on(behaviour: dict[str, int]) -> None:
+    world = World(git=True)
+    ports = replace(world.ports(), observe=True)
+    plan = rolling.Plan(
+        release="77.1-candidate",
+        settings=settings(canary=None, edge=None, strategy={"rolling": {"probe-every": "1s"}}),
+        stable=STABLE,
+        artifact=world.build("v2", **behaviour),
+    )
+    outcome = rolling.run(plan, ports)
+    assert outcome.result is Result.PROMOTED
+    assert world.running(STABLE) == "v2"
+    assert [entry.text[:13] for entry in ports.journal.would_have] == ["only observed"]
 
 
 # -- promote-now ------------------------------------------------------------------------------

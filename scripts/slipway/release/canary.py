@@ -155,7 +155,7 @@ class _Release:
             traffic=self._traffic,
             guard=guard,
             journal=self.journal,
-            observe=self._ports.observe,
+            trip=self._ports.trip,
         )
         clock = self._ports.clock
         until = clock.monotonic() + step.for_

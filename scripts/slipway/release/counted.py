@@ -107,7 +107,7 @@ class Counted:
             return
         verdict = rate.judge(self._since, self._before, self._rule)
         if verdict.decision is Decision.ROLLBACK:
-            raise Tripped(verdict.sentence)
+            self._ports.trip(Tripped(verdict.sentence))
 
     def _ask(self, since: datetime, until: datetime) -> Requests | None:
         """Return the sum over the services that have counts."""

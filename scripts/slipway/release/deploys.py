@@ -14,6 +14,7 @@ from slipway.errors import (
     DeployFailed,
     OutsideError,
     Refused,
+    SlipwayError,
     Unauthorized,
 )
 from slipway.ports import (
@@ -56,6 +57,12 @@ class Ports:
     """Seconds between the two readings that confirm a way back."""
     observe: bool = False
     """Whether judge and guards only say what they would have done."""
+
+    def trip(self, error: SlipwayError) -> None:
+        """Raise what ends the release; where it is only observed, note it once and go on."""
+        if not self.observe:
+            raise error
+        self.journal.would(error.found)
 
 
 Pulse = Callable[[], None]

@@ -9,7 +9,7 @@ from datetime import datetime
 from slipway.config import Health
 from slipway.ports import Answer, Clock, Kept, Prober
 from slipway.release.health import describe, healthy
-from slipway.release.watch import Tripped
+from slipway.release.watch import Trip, Tripped, raised
 
 _A_MOMENT = 1e-6
 """Seconds; below the resolution of what is timed here."""
@@ -67,6 +67,7 @@ class Probes:
         health: Health,
         *,
         max_failed: int,
+        trip: Trip = raised,
     ) -> None:
         self.tripped = False
         self.builds: list[str] = []
@@ -78,6 +79,7 @@ class Probes:
         self._url = url
         self._health = health
         self._max_failed = max_failed
+        self._trip = trip
         self._others = 0
         self._last_bad = ""
 
@@ -108,7 +110,7 @@ class Probes:
         if failed > self._max_failed:
             self.tripped = True
             found = f"{what}; {self.sentence()}" if what else self.sentence()
-            raise Tripped(f"{found}; at most {self._max_failed} may fail", remedy)
+            self._trip(Tripped(f"{found}; at most {self._max_failed} may fail", remedy))
 
     def end(self) -> None:
         """Count no further: the time from now on is not a gap."""

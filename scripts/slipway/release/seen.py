@@ -33,6 +33,7 @@ class Seen:
             url,
             settings.health,
             max_failed=rolling.max_failed_probes,
+            trip=ports.trip,
         )
         self._ports = ports
         self._settings = settings
@@ -81,7 +82,7 @@ class Seen:
             for guard in guards:
                 why = guard.look()
                 if why:
-                    raise Tripped(why)
+                    self._ports.trip(Tripped(why))
             self._page.turn()
             self._counted.look()
         self._counted.end()

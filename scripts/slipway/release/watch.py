@@ -24,6 +24,15 @@ class Tripped(SlipwayError):
         super().__init__(found, remedy=remedy or mend)
 
 
+Trip = Callable[[SlipwayError], None]
+"""What is done with the reason to end a release: raised, or noted where it is only observed."""
+
+
+def raised(error: SlipwayError) -> None:
+    """End it."""
+    raise error
+
+
 _SHOWN = {
     Decision.ROLLBACK: "roll back",
     Decision.HOLD: "wait",
@@ -42,7 +51,7 @@ class Look:
         traffic: Traffic,
         guard: HealthGuard,
         journal: Journal,
-        observe: bool = False,
+        trip: Trip = raised,
     ) -> None:
         self._rule = Rule(
             ratio=rule.ratio,
@@ -55,7 +64,7 @@ class Look:
         self._traffic = traffic
         self._guard = guard
         self._journal = journal
-        self._observe = observe
+        self._trip = trip
         self._window = self._begin()
         self._stable = self._canary = NOTHING
 
@@ -72,7 +81,7 @@ class Look:
         self._traffic.check()
         unhealthy = self._guard.look()
         if unhealthy:
-            self._trip(unhealthy)
+            self._trip(Tripped(unhealthy))
         try:
             now = self._traffic.edge.counts()
             self._window = self._window or Window(now)
@@ -88,13 +97,8 @@ class Look:
             canary=self._canary,
         )
         if verdict.decision is Decision.ROLLBACK:
-            self._trip(verdict.sentence)
+            self._trip(Tripped(verdict.sentence))
         return verdict
-
-    def _trip(self, why: str) -> None:
-        if not self._observe:
-            raise Tripped(why)
-        self._journal.would(why)
 
     def undecided(self, verdict: Verdict) -> Exception:
         """Return what to raise when a step ends, extended, without a verdict."""

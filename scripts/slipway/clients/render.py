@@ -156,11 +156,17 @@ class Render(Platform):
             )
 
     def env_vars(self, service_id: str) -> Mapping[str, str]:
-        """Return a fingerprint of each variable's value, keyed anew for each process."""
+        """Return a fingerprint of each variable's value, keyed anew for each process.
+
+        A value that Render does not show is not an empty one: :class:`OutsideError`.
+        """
         found: dict[str, str] = {}
-        for item in self._pages(service_id, "env-vars"):
+        for item in self._pages(service_id, "env-vars", secret=True):
             variable = item.child("envVar")
-            found[variable.text("key")] = _fingerprint(variable.text_or_none("value") or "")
+            value = variable.text_or_none("value")
+            if value is None:
+                raise variable.bad("value", "text")
+            found[variable.text("key")] = _fingerprint(value)
         return found
 
     def events(self, service_id: str, *, since: datetime) -> Sequence[Event]:
@@ -192,7 +198,12 @@ class Render(Platform):
         return parse_requests(reply.objects())
 
     def _pages(
-        self, service_id: str, what: str, params: Mapping[str, str] | None = None
+        self,
+        service_id: str,
+        what: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        secret: bool = False,
     ) -> Iterator[Fields]:
         """Yield the items of a listing, page after page."""
         cursor: str | None = None
@@ -200,7 +211,8 @@ class Render(Platform):
             asked: dict[str, str | int] = {"limit": PAGE, **(params or {})}
             if cursor:
                 asked["cursor"] = cursor
-            items = self._http.get(_path(service_id, what), params=asked).objects()
+            reply = self._http.get(_path(service_id, what), params=asked, secret=secret)
+            items = reply.objects()
             yield from items
             if len(items) < PAGE:
                 return

@@ -182,6 +182,7 @@ class World:
                 "port": self.ports[track],
                 "num_instances": instances,
                 "history": past,
+                **(_autoscaling(instances) if track == "bot" else {}),
             }
             for track, instances, past in tracks
         ]
@@ -205,6 +206,7 @@ class World:
                     "name": "dashboard",
                     "port": self.ports["ui"],
                     "num_instances": DASHBOARDS,
+                    **_autoscaling(DASHBOARDS),
                     "env": {},
                 }
             )
@@ -261,6 +263,11 @@ class World:
             "RELEASE_FLAG": flag,
             "STATE_DIR": str(self.plain / "edge"),
         }
+
+
+def _autoscaling(instances: int) -> dict[str, Any]:
+    """What production promises by default; a canary must not have it."""
+    return {"autoscaling": {"enabled": True, "min": instances, "max": instances + 2}}
 
 
 def _are_served(load_file: Path) -> bool:

@@ -86,6 +86,11 @@ class PlacedService:
     )
     disk: bool = False
     maintenance: bool = False
+    health_path: str | None = "/healthz"
+    plan: str = "standard"
+    region: str = "frankfurt"
+    start_command: str | None = None
+    pre_deploy_command: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     """Fingerprints of values, by name."""
     events: list[Event] = field(default_factory=list)
@@ -108,7 +113,7 @@ class World:
         self.after: Callable[[str], None] = lambda call: None
         self.services = {
             STABLE: PlacedService(STABLE, 2),
-            CANARY: PlacedService(CANARY, 1),
+            CANARY: PlacedService(CANARY, 1, autoscaling=None),
             STAGING: PlacedService(STAGING, 1),
         }
         self.seconds_of: dict[str, float] = {}
@@ -122,6 +127,8 @@ class World:
             lambda service, since, until: None
         )
         """What Render counts; ``None``: the plan does not include it."""
+        self.expired: set[str] = set()
+        """Deploys whose builds Render no longer keeps."""
         self.unvouched: set[str] = set()
         """Builds of which no deployment says that they passed."""
         self.probes = 0

@@ -72,9 +72,11 @@ class MemoryRender:
                 url=f"https://{s.id}.example",
                 instances=s.instances,
                 image_path=None if self.w.git else f"{IMAGE}:latest",
-                health_path="/healthz",
-                plan="standard",
-                region="frankfurt",
+                health_path=s.health_path,
+                plan=s.plan,
+                region=s.region,
+                start_command=s.start_command,
+                pre_deploy_command=s.pre_deploy_command,
                 autoscaling=s.autoscaling,
                 disk=s.disk,
                 maintenance=s.maintenance,
@@ -123,7 +125,8 @@ class MemoryRender:
     def scale(self, service_id: str, instances: int) -> None:
         with self.w.call(f"render.scale {service_id}"):
             s = self._service(service_id)
-            s.instances, s.scaled_at = instances, self.w.clock.t
+            if not (s.autoscaling and s.autoscaling.enabled):
+                s.instances, s.scaled_at = instances, self.w.clock.t
 
     def env_vars(self, service_id: str) -> Mapping[str, str]:
         with self.w.call(f"render.env_vars {service_id}"):

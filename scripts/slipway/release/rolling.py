@@ -20,7 +20,7 @@ from slipway.errors import (
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, Service
-from slipway.release import deploys, preflight
+from slipway.release import deploys, preflight, promises
 from slipway.release.deploys import Ports
 from slipway.release.health import (
     GOOD_IN_A_ROW,
@@ -72,6 +72,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         )
     if live.identity == plan.artifact.identity:
         return _unchanged(plan, ports, service, url, live)
+    promises.require(service, plan.settings, ports.journal)
     _refuse_what_is_down(plan, ports, url)
     change = _Change(plan, ports, service, url, live)
     retreat = Retreat(

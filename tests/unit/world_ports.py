@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from slipway.errors import FlagConflict, NotFound, NotOnThisPlan, Refused
+from slipway.errors import BuildGone, FlagConflict, NotFound, NotOnThisPlan, Refused
 from slipway.ports import (
     Answer,
     Artifact,
@@ -107,6 +107,8 @@ class MemoryRender:
     def roll_back(self, service_id: str, deploy_id: str) -> Deploy:
         with self.w.call(f"render.roll_back {service_id}"):
             s = self._service(service_id)
+            if deploy_id in self.w.expired:
+                raise BuildGone(f"400, {deploy_id} is gone", remedy="Deploy the commit anew.")
             old = next(d for d in s.deploys if d.id == deploy_id)
             return self._deploy(s, self.w.add(service_id, old.build, "rollback"))
 

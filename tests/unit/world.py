@@ -86,6 +86,8 @@ class PlacedService:
     )
     disk: bool = False
     maintenance: bool = False
+    autoscaled: int | None = None
+    """How many instances autoscaling chose beside the configured count."""
     health_path: str | None = "/healthz"
     plan: str = "standard"
     region: str = "frankfurt"
@@ -251,7 +253,8 @@ class World:
         live = self.live(service)
         if live is None:
             return []
-        count = service.instances if self.clock.t - service.scaled_at >= 30 else 1
+        wanted = service.autoscaled or service.instances
+        count = wanted if self.clock.t - service.scaled_at >= 30 else 1
         fleet = [(f"{service.id}-{live.id}-{n}", live, True) for n in range(count)]
         coming = self.coming(service)
         if coming is not None:

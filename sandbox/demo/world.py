@@ -265,17 +265,17 @@ class World:
         }
 
 
-def _autoscaling(instances: int) -> dict[str, Any]:
-    """What production promises by default; a canary must not have it."""
-    return {"autoscaling": {"enabled": True, "min": instances, "max": instances + 2}}
-
-
 def _are_served(load_file: Path) -> bool:
     try:
         load = json.loads(load_file.read_text())
     except (OSError, ValueError):
         return False
     return bool(load["requests"] > 0)
+
+
+def _autoscaling(instances: int) -> dict[str, Any]:
+    """What production promises by default; a canary must not have it."""
+    return {"autoscaling": {"enabled": True, "min": instances, "max": instances + 2}}
 
 
 def fresh(directory: Path) -> Path:

@@ -202,6 +202,7 @@ class World:
                 "port": self.ports[track],
                 "num_instances": instances,
                 "history": past,
+                **(_autoscaling(instances) if track == "bot" else {}),
             }
             for track, instances, past in tracks
         ]
@@ -225,6 +226,7 @@ class World:
                     "name": "dashboard",
                     "port": self.ports["ui"],
                     "num_instances": DASHBOARDS,
+                    **_autoscaling(DASHBOARDS),
                     "env": {},
                 }
             )
@@ -295,6 +297,11 @@ def _are_served(load_file: Path) -> bool:
     except (OSError, ValueError):
         return False
     return bool(load["requests"] > 0)
+
+
+def _autoscaling(instances: int) -> dict[str, Any]:
+    """What production promises by default; a canary must not have it."""
+    return {"autoscaling": {"enabled": True, "min": instances, "max": instances + 2}}
 
 
 def fresh(directory: Path) -> Path:

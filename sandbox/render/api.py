@@ -13,6 +13,7 @@ from starlette.routing import Route
 from sandbox.render import deploys, paging, wire
 from sandbox.render.changes import patch, set_autoscaling
 from sandbox.render.deploys import Refusal
+from sandbox.render.metrics import known_until
 from sandbox.render.model import Deploy, now
 from sandbox.render.runner import Runner
 from sandbox.render.state import Render
@@ -60,6 +61,7 @@ class Api:
             Route(f"{one}/events", self.list_events, methods=["GET"]),
             Route(f"{one}/env-vars", self.list_env_vars, methods=["GET"]),
             Route(f"{one}/env-vars/{{key}}", self.put_env_var, methods=["PUT"]),
+            Route("/v1/metrics/http-requests", self.http_requests, methods=["GET"]),
         ]
 
     def _runner(self, request: Request) -> Runner:
@@ -92,7 +94,10 @@ class Api:
     async def patch_service(self, request: Request) -> Response:
         """``PATCH /v1/services/{id}``. Starts no deploy: what is changed counts from the next."""
         service = self._runner(request).service
+        closed = service.maintenance
         patch(service, await body_of(request))
+        if service.maintenance != closed:
+            await self._render.world.router.close_to_public(service, closed=service.maintenance)
         return JSONResponse(wire.service(service))
 
     async def list_deploys(self, request: Request) -> Response:
@@ -150,7 +155,7 @@ class Api:
         target = asked.get("deployId")
         if not isinstance(target, str):
             raise Refusal(400, "deployId is required")
-        deploy = deploys.roll_back(runner, target, self._policy)
+        deploy = deploys.roll_back(runner, target, self._render.settings)
         return JSONResponse(wire.deploy(deploy), 201)
 
     async def scale(self, request: Request) -> Response:
@@ -160,6 +165,8 @@ class Api:
         most = self._render.settings.most_instances  # Render: 100
         if not isinstance(count, int) or not 1 <= count <= most:
             raise Refusal(400, f"numInstances must be between 1 and {most}")
+        if runner.service.disk and count > 1:
+            raise Refusal(400, "a service with a disk cannot have several instances")
         if not (runner.service.autoscaling or {}).get("enabled"):
             runner.scale(count)
         return Response(status_code=202)
@@ -167,13 +174,14 @@ class Api:
     async def put_autoscaling(self, request: Request) -> Response:
         """``PUT …/autoscaling``."""
         runner = self._runner(request)
-        config, count = set_autoscaling(runner.service, await body_of(request))
-        runner.scale(count)
-        return JSONResponse(config)
+        runner.autoscale(set_autoscaling(runner.service, await body_of(request)))
+        return JSONResponse(dict(runner.service.autoscaling or {}))
 
     async def delete_autoscaling(self, request: Request) -> Response:
         """``DELETE …/autoscaling``."""
-        self._runner(request).service.autoscaling = None
+        runner = self._runner(request)
+        runner.service.autoscaling = None
+        runner.autoscale(None)
         return Response(status_code=204)
 
     async def suspend(self, request: Request) -> Response:
@@ -224,3 +232,20 @@ class Api:
             raise Refusal(400, "value is required")
         service.env[key] = value
         return JSONResponse(wire.env_var(wire.EnvVar(key, value)))
+
+    async def http_requests(self, request: Request) -> Response:
+        """``GET /v1/metrics/http-requests``: by status code; a bare array, a little late."""
+        query, settings = request.query_params, self._render.settings
+        if query.get("aggregateBy") != "statusCode":
+            raise Refusal(400, "the sandbox counts by statusCode only")
+        if not settings.metrics_by_status:
+            raise Refusal(400, "this metric is not available on your plan")
+        resolution = query.get("resolutionSeconds", "60")
+        if not resolution.isdecimal() or int(resolution) < 30:
+            raise Refusal(400, "resolutionSeconds must be 30 or more")
+        end = paging.moment(query, "endTime") or now()
+        start = paging.moment(query, "startTime") or end - timedelta(hours=1)
+        until = known_until(end, settings.metrics_lag)
+        resources = paging.several(query, "resource")
+        counts = self._render.world.router.counts
+        return JSONResponse(counts.series(resources, start, until, int(resolution)))

@@ -9,6 +9,11 @@ from sandbox.render import registry
 from sandbox.render.deploys import Refusal
 from sandbox.render.model import Service, now
 
+CRITERIA: Mapping[str, Any] = {
+    "cpu": {"enabled": True, "percentage": 70},
+    "memory": {"enabled": False, "percentage": 70},
+}
+
 
 def patch(service: Service, asked: Mapping[str, Any]) -> None:
     """Apply the body of ``PATCH /services/{id}``. Raises :class:`Refusal` (400)."""
@@ -26,6 +31,8 @@ def patch(service: Service, asked: Mapping[str, Any]) -> None:
             changes.update(_details(value))
         else:
             raise Refusal(400, f"invalid or unsupported: {key}")
+    if changes.get("maintenance", service.maintenance) != service.maintenance:
+        service.note("maintenance_mode_enabled", enabled=changes["maintenance"])
     for name, value in changes.items():
         setattr(service, name, value)
     service.updated = now()
@@ -45,17 +52,37 @@ def _image_path(image: Any) -> str:
 def _details(details: Mapping[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for key, value in details.items():
-        if key == "healthCheckPath" and isinstance(value, str) and value.startswith("/"):
+        if key == "healthCheckPath" and isinstance(value, str) and value[:1] in {"", "/"}:
             changes["health_path"] = value
         elif key == "maxShutdownDelaySeconds" and isinstance(value, int) and 1 <= value <= 300:
             changes["shutdown_delay"] = value
+        elif key == "plan" and isinstance(value, str) and value:
+            changes["plan"] = value
+        elif key == "maintenanceMode" and isinstance(value, Mapping):
+            changes |= _maintenance(value)
+        elif key == "envSpecificDetails" and isinstance(value, Mapping):
+            changes["start_command"] = _command(value)
         else:
             raise Refusal(400, f"invalid or unsupported: serviceDetails.{key}")
     return changes
 
 
-def set_autoscaling(service: Service, asked: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """Set the configuration; return it, and the instance count it leads to.
+def _maintenance(asked: Mapping[str, Any]) -> dict[str, Any]:
+    enabled, uri = asked.get("enabled"), asked.get("uri")
+    if not isinstance(enabled, bool) or not isinstance(uri, str):
+        raise Refusal(400, "maintenanceMode needs enabled and uri")
+    return {"maintenance": enabled, "maintenance_uri": uri}
+
+
+def _command(asked: Mapping[str, Any]) -> str:
+    for name, value in asked.items():
+        if name in {"startCommand", "dockerCommand"} and isinstance(value, str):
+            return value
+    raise Refusal(400, "invalid or unsupported: serviceDetails.envSpecificDetails")
+
+
+def set_autoscaling(service: Service, asked: Mapping[str, Any]) -> int | None:
+    """Set the configuration; return the instance count it leads to, ``None`` where it is off.
 
     The sandbox has no load to follow: the count is only kept within the bounds. Raises
     :class:`Refusal` (400).
@@ -75,5 +102,5 @@ def set_autoscaling(service: Service, asked: Mapping[str, Any]) -> tuple[dict[st
     service.note(
         "autoscaling_config_changed", **details, **({"fromConfig": before} if before else {})
     )
-    count = min(max(service.num_instances, low), high) if asked["enabled"] else None
-    return dict(service.autoscaling), count or service.num_instances
+    now_there = service.autoscaled or service.num_instances
+    return min(max(now_there, low), high) if asked["enabled"] else None

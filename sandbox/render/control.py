@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from typing import get_args
 
 from starlette.requests import Request
@@ -34,6 +35,8 @@ class Control:
             Route("/_sandbox/instances/{instance}/kill", self.kill, methods=["POST"]),
             Route("/_sandbox/rollout", self.rollout, methods=["POST"]),
             Route("/_sandbox/push", self.push_commit, methods=["POST"]),
+            Route("/_sandbox/autoscale", self.autoscale, methods=["POST"]),
+            Route("/_sandbox/metrics", self.metrics, methods=["POST"]),
             Route("/_sandbox/fault", self.fault, methods=["POST"]),
             Route("/_sandbox/fault", self.behave, methods=["DELETE"]),
         ]
@@ -71,6 +74,29 @@ class Control:
         deploy = Deploy(source=source, trigger="new_commit", env=dict(runner.service.env))
         deploys.begin(runner, deploy, self._render.settings.overlap_policy)
         return JSONResponse({"id": deploy.id}, 201)
+
+    async def autoscale(self, request: Request) -> Response:
+        """``POST /_sandbox/autoscale {service, instances}``: as load would, while it is on."""
+        body = await body_of(request)
+        runner = self._render.runners.get(str(body.get("service")))
+        if runner is None or runner.service.autoscaled is None:
+            raise Refusal(404, "no such service, or its autoscaling is off")
+        if not isinstance(body.get("instances"), int) or body["instances"] < 1:
+            raise Refusal(400, "instances is a number")
+        runner.autoscale(body["instances"])
+        return Response(status_code=204)
+
+    async def metrics(self, request: Request) -> Response:
+        """``POST /_sandbox/metrics {lag, by_status}``: how late they are; what the plan allows."""
+        body = await body_of(request)
+        lag, allowed = body.get("lag"), body.get("by_status")
+        settings = self._render.settings
+        self._render.settings = replace(
+            settings,
+            metrics_lag=settings.metrics_lag if lag is None else float(lag),
+            metrics_by_status=settings.metrics_by_status if allowed is None else bool(allowed),
+        )
+        return Response(status_code=204)
 
     async def instances(self, _: Request) -> Response:
         """``GET /_sandbox/instances``: every process, its build, deploy and state."""

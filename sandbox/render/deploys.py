@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from sandbox.render import registry
 from sandbox.render.fleet import World
-from sandbox.render.model import Deploy, Source, Status
+from sandbox.render.model import Deploy, Service, Source, Status
 from sandbox.render.registry import NoBuild
 from sandbox.render.runner import Runner
-from sandbox.render.settings import OverlapPolicy
+from sandbox.render.settings import OverlapPolicy, Settings
 
 
 class Refusal(Exception):
@@ -86,10 +86,11 @@ def again(runner: Runner, *, trigger: str) -> Deploy:
     )
 
 
-def roll_back(runner: Runner, target_id: str, policy: OverlapPolicy) -> Deploy:
+def roll_back(runner: Runner, target_id: str, settings: Settings) -> Deploy:
     """Begin a new deploy of an earlier deploy's artefact, environment and instance count.
 
-    Raises :class:`Refusal`: 404 for an unknown deploy, 400 for one that was never live.
+    Raises :class:`Refusal`: 404 for an unknown deploy, 400 for one that was never live, and what
+    the settings say for one whose artefact is no longer kept.
     """
     service = runner.service
     target = service.find(target_id)
@@ -97,6 +98,8 @@ def roll_back(runner: Runner, target_id: str, policy: OverlapPolicy) -> Deploy:
         raise Refusal(404, f"not found: {target_id}")
     if target.status not in {Status.LIVE, Status.DEACTIVATED}:
         raise Refusal(400, f"deploy {target_id} was never live")
+    if _expired(service, target, settings.artifacts_kept):
+        raise Refusal(settings.artifact_gone, f"the build of {target_id} is no longer available")
     deploy = Deploy(
         source=replace(target.source),
         trigger="rollback",
@@ -105,8 +108,16 @@ def roll_back(runner: Runner, target_id: str, policy: OverlapPolicy) -> Deploy:
         target=target.id,
         build=target.build,
     )
-    begin(runner, deploy, policy)
+    begin(runner, deploy, settings.overlap_policy)
     return deploy
+
+
+def _expired(service: Service, target: Deploy, kept: int | None) -> bool:
+    """Whether the artefact is gone. An image is not kept by Render: it is pulled again."""
+    if kept is None or service.runtime == "image":
+        return False
+    builds = [each.source.commit for each in reversed(service.deploys) if each.build]
+    return target.source.commit not in list(dict.fromkeys(builds))[:kept]
 
 
 def cancel(runner: Runner, deploy_id: str) -> Deploy:

@@ -65,6 +65,9 @@ class Fleet:
         Traffic never falls below what it was: a new instance is healthy and routed before an old
         one is drained. Raises :class:`NotHealthy`; the old ones not yet replaced go on serving.
         """
+        if self._service.disk:
+            for old in self._not_of(deploy):
+                await asyncio.shield(await self.retire(old))
         one_by_one = self._service.rollout == "one-by-one"
         for instance in self.instances:
             if instance.state is InstanceState.STARTING:  # of a deploy that was cancelled

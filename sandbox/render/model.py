@@ -157,6 +157,15 @@ class Service:
     suspended: bool = False
     rollout: Rollout = "one-by-one"
     autoscaling: Mapping[str, Any] | None = None
+    autoscaled: int | None = None
+    """How many instances autoscaling chose; ``None`` while it is off."""
+    plan: str = "standard"
+    region: str = "frankfurt"
+    start_command: str = ""
+    disk: bool = False
+    """With one, old instances end before new ones start, and there is one at most."""
+    maintenance: bool = False
+    maintenance_uri: str = ""
     created: datetime = field(default_factory=now)
     updated: datetime = field(default_factory=now)
     deploys: list[Deploy] = field(default_factory=list)
@@ -186,7 +195,7 @@ class Service:
 
     def wanted(self, deploy: Deploy) -> int:
         """Return how many instances ``deploy`` should have."""
-        return deploy.instances or self.num_instances
+        return self.autoscaled or deploy.instances or self.num_instances
 
     def note(self, kind: str, **details: Any) -> None:
         """Record an event."""

@@ -127,13 +127,13 @@ class HealthChecks:
         )
 
     async def why_unhealthy(self, instance: Instance, path: str) -> str | None:
-        """Return what is wrong with an instance, or ``None``."""
+        """Return what is wrong with an instance, or ``None``. No path: only its port matters."""
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await self._client.get(instance.url + path)
         except (httpx.HTTPError, TimeoutError) as error:
             return f"{type(error).__name__} at {path}"
-        if 200 <= answer.status_code < 400:
+        if not path or 200 <= answer.status_code < 400:
             return None
         return f"HTTP {answer.status_code} at {path}"
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandbox.render.metrics import LOG_FORMAT, RequestCounts
 from sandbox.render.model import Service
 from sandbox.render.processes import Instance, die_with_parent, end
 
@@ -23,8 +24,12 @@ _GLOBAL = """global
     noreuseport
     stats socket {socket} mode 600 level admin
     stats timeout 1h
+    log {log} len 1024 format raw local0
 defaults
     mode http
+    log global
+    log-format "{line}"
+    option dontlognull
     maxconn 2000
     timeout connect 2s
     timeout client 75s
@@ -40,11 +45,15 @@ defaults
 """
 _SERVICE = """frontend {id}
     bind 127.0.0.1:{port}
+    http-request return status 503 content-type "text/html; charset=utf-8" \
+file maintenance.html if {{ fe_name -f {maintenance} }}
     http-request set-header X-Forwarded-Proto https
     option forwardfor
     default_backend {id}
 backend {id}
 """
+_MAINTENANCE = "<!doctype html><title>Maintenance</title><h1>Down for maintenance</h1>\n"
+_IN_MAINTENANCE = "maintenance.list"
 _ERROR = (
     "HTTP/1.0 502 Bad Gateway\r\nContent-Type: text/html; charset=utf-8\r\n"
     "Cache-Control: no-cache\r\nConnection: close\r\n\r\n"
@@ -65,16 +74,23 @@ class Router:
         self._free = {service.id: list(range(1, slots + 1)) for service in services}
         self._process: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
-        config = _GLOBAL.format(socket="unix@haproxy.sock", error="502.http")
+        self.counts = RequestCounts()
+        config = _GLOBAL.format(
+            socket="unix@haproxy.sock", error="502.http", log=self.counts.address, line=LOG_FORMAT
+        )
         for service in services:
-            config += _SERVICE.format(id=service.id, port=service.port)
+            config += _SERVICE.format(id=service.id, port=service.port, maintenance=_IN_MAINTENANCE)
             for slot in range(1, slots + 1):
                 config += f"    server s{slot} 127.0.0.1:1 disabled\n"
         (directory / "502.http").write_text(_ERROR, newline="")
+        (directory / "maintenance.html").write_text(_MAINTENANCE)
+        closed = [f"{service.id}\n" for service in services if service.maintenance]
+        (directory / _IN_MAINTENANCE).write_text("".join(closed))
         (directory / "haproxy.cfg").write_text(config)
 
     async def start(self) -> None:
         """Start it and wait until it takes commands. Raises :class:`RouterError`."""
+        await self.counts.start()
         with (self._directory / "haproxy.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 HAPROXY,
@@ -105,6 +121,12 @@ class Router:
         """End it."""
         if self._process is not None:
             await end(self._process, 2.0)
+        self.counts.stop()
+
+    async def close_to_public(self, service: Service, *, closed: bool) -> None:
+        """Answer everybody at the public address 503 with a page, or no longer."""
+        verb = "add" if closed else "del"
+        await self._command(f"{verb} acl {_IN_MAINTENANCE} {service.id}")
 
     async def route(self, service: Service, instance: Instance) -> None:
         """Send traffic to an instance."""
@@ -154,7 +176,8 @@ class Router:
                 answer = (await reader.read()).decode(errors="replace").strip()
             finally:
                 writer.close()
-        if command.startswith("set ") and (expected or "") not in answer:
+        order = command.startswith(("set ", "add ", "del "))
+        if order and (expected or "") not in answer:
             raise RouterError(f"{command}: {answer}")
-        if command.startswith("set ") and answer and not expected:
+        if order and answer and not expected:
             raise RouterError(f"{command}: {answer}")

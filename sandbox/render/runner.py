@@ -69,6 +69,17 @@ class Runner:
             self.service.note("instance_count_changed", fromInstances=before, toInstances=count)
         self.wake()
 
+    def autoscale(self, count: int | None) -> None:
+        """Have as many instances as autoscaling chose; ``None``: it is off."""
+        before = self.service.wanted(self.service.live)
+        self.service.autoscaled = count
+        after = self.service.wanted(self.service.live)
+        if after != before:
+            bounds = {"fromInstances": before, "toInstances": after}
+            for kind in ("autoscaling_started", "autoscaling_ended"):
+                self.service.note(kind, **bounds)
+        self.wake()
+
     def suspend(self) -> None:
         """Take the service down; a deploy under way or waiting is cancelled."""
         if self.service.suspended:

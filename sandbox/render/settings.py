@@ -86,6 +86,14 @@ class ServiceSettings:
     health_path: str = "/healthz"
     auto_deploy: Literal["yes", "no"] = "no"
     env: dict[str, str] = field(default_factory=dict)
+    plan: str = "standard"
+    region: str = "frankfurt"
+    start_command: str = ""
+    """As set at Render; what the sandbox starts is ``app`` in any case."""
+    autoscaling: Mapping[str, Any] | None = None
+    """``enabled``, ``min``, ``max``, and Render's ``criteria`` where they matter."""
+    disk: bool = False
+    maintenance: bool = False
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` where the service could not exist."""
@@ -108,6 +116,15 @@ class Settings:
     overlap_policy: OverlapPolicy = "wait"
     rollout: Rollout = "one-by-one"
     """Render's documentation describes both; which one it does is not settled."""
+    metrics_lag: float = 0.5
+    """Seconds until a request is among the metrics. Render does not say how late they are."""
+    metrics_by_status: bool = True
+    """Whether the plan of the workspace includes requests by status code; else 400."""
+    artifacts_kept: int | None = None
+    """Builds of the latest deploys of a git-backed service that can be rolled back to; ``None``:
+    all. Render keeps a number that depends on the plan."""
+    artifact_gone: int = 400
+    """What a rollback to a build that is gone is answered. Render does not document it."""
     slots: int = 32
     """Server slots per service at the load balancer: instances there can be at once."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from sandbox.render import registry
+from sandbox.render import changes, registry
 from sandbox.render.faults import Faults
 from sandbox.render.fleet import World
 from sandbox.render.model import Build, Deploy, Service, Source, Status, now
@@ -24,7 +24,7 @@ class NotReady(RuntimeError):
 
 
 def _service(settings: ServiceSettings, rollout: Rollout) -> Service:
-    return Service(
+    service = Service(
         id=settings.id,
         name=settings.name,
         type=settings.type,
@@ -40,7 +40,17 @@ def _service(settings: ServiceSettings, rollout: Rollout) -> Service:
         auto_deploy=settings.auto_deploy,
         env=dict(settings.env),
         rollout=rollout,
+        plan=settings.plan,
+        region=settings.region,
+        start_command=settings.start_command,
+        disk=settings.disk,
+        maintenance=settings.maintenance,
     )
+    if settings.autoscaling is not None:
+        asked = {"criteria": changes.CRITERIA, **settings.autoscaling}
+        service.autoscaled = changes.set_autoscaling(service, asked)
+        service.events.clear()
+    return service
 
 
 class Render:

@@ -72,26 +72,37 @@ def service(of: Service) -> dict[str, Any]:
     """Return a web service."""
     image_backed = of.runtime == "image"
     specific = (
-        {"dockerCommand": "", "dockerContext": "", "dockerfilePath": ""}
+        {"dockerCommand": of.start_command, "dockerContext": "", "dockerfilePath": ""}
         if image_backed
-        else {"buildCommand": "pip install .", "startCommand": f"serve {of.app}"}
+        else {
+            "buildCommand": "pip install .",
+            "startCommand": of.start_command or f"serve {of.app}",
+        }
     )
     details: dict[str, Any] = {
         "buildPlan": "starter",
         "env": of.runtime,
         "envSpecificDetails": specific,
         "healthCheckPath": of.health_path,
+        "maintenanceMode": {"enabled": of.maintenance, "uri": of.maintenance_uri},
         "maxShutdownDelaySeconds": of.shutdown_delay,
         "numInstances": of.num_instances,
         "openPorts": [{"port": 10000, "protocol": "TCP"}],
-        "plan": "standard",
+        "plan": of.plan,
         "previews": {"generation": "off"},
-        "region": "frankfurt",
+        "region": of.region,
         "runtime": of.runtime,
         "url": of.url,
     }
     if of.autoscaling is not None:
         details["autoscaling"] = dict(of.autoscaling)
+    if of.disk:
+        details["disk"] = {
+            "id": f"dsk-{of.id.removeprefix('srv-')}",
+            "name": "data",
+            "sizeGB": 1,
+            "mountPath": "/data",
+        }
     where = (
         {"imagePath": of.image}
         if image_backed

@@ -8,6 +8,7 @@
     │   ├── Unauthorized    3  the key was not accepted
     │   ├── NotFound        3  what was asked for does not exist there
     │   ├── Unreachable     3  no answer at all, or none in time
+    │   ├── BuildGone       3  Render no longer keeps the build that was to come back
     │   ├── NotOnThisPlan   3  the workspace's plan does not include it
     │   └── FlagConflict    3  somebody else changed the flag since it was read
     └── Aborted             4  a person, the runner or a lost lease stopped the release
@@ -84,6 +85,12 @@ class Unreachable(OutsideError):
     """No answer, or none within the deadline."""
 
     title = "Outside service unreachable"
+
+
+class BuildGone(OutsideError):
+    """Render does not roll back to this deploy: its build is, as far as can be told, not kept."""
+
+    title = "Build no longer kept"
 
 
 class NotOnThisPlan(OutsideError):

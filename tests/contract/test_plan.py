@@ -19,7 +19,8 @@ from responses import matchers
 
 from slipway import config
 from slipway.clients.render import Render
-from slipway.ports import Phase
+from slipway.errors import Refused
+from slipway.ports import Autoscaling, Phase
 from slipway.release import canary, rollback, rolling, staging
 from slipway.release.journal import Journal
 from slipway.release.outcome import Outcome, Result
@@ -55,7 +56,9 @@ class Film:
     def __init__(self, world: World, **behaviour: Any) -> None:
         self.world = world
         self.shares: list[tuple[float, float]] = []
-        world.before = lambda call: self.shares.append((world.clock.t, world.effective_share()))
+        self.most_instances = 0
+        """Of the canary service."""
+        world.before = self._see
         artifact = world.build("new", **behaviour)
         ports = world.ports()
         plan = Plan(
@@ -67,6 +70,10 @@ class Film:
         )
         traffic = world.traffic(ports, plan.release, artifact.identity)
         self.outcome: Outcome = canary.run(plan, ports, traffic)
+
+    def _see(self, _: str) -> None:
+        self.shares.append((self.world.clock.t, self.world.effective_share()))
+        self.most_instances = max(self.most_instances, self.world.services[CANARY].instances)
 
     def seconds_at(self, share: float) -> float:
         """Return from the first to the last moment at which this share was in force."""
@@ -148,6 +155,64 @@ def test_d2_staging_is_held_still_for_metas_app_review(tmp_path: Path) -> None:
     assert {method for method, _ in outside.asked} == {"GET"}, "neither staging nor production"
 
 
+# -- D3 ------------------------------------------------------------------------------------
+
+
+def refused(world: World) -> str:
+    """Return why neither a canary nor a rolling release is begun in this world."""
+    whys = []
+    for start in (Film, roll):
+        with pytest.raises(Refused) as caught:
+            start(world)
+        whys.append(caught.value.found)
+    assert (world.max_share_seen, world.running(STABLE)) == (0, "v1")
+    assert not [call for call in world.calls if "start" in call or "write" in call]
+    assert whys[0] == whys[1]
+    return whys[0]
+
+
+def test_d3_with_fewer_than_two_instances_nothing_is_released() -> None:
+    world = World()
+    world.services[STABLE].autoscaling = Autoscaling(enabled=True, minimum=1, maximum=10)
+
+    assert "minimum is 1 (expected: 2 or more, so that one may die)" in refused(world)
+
+
+def test_d3_without_autoscaling_nothing_is_released() -> None:
+    world = World()
+    world.services[STABLE].autoscaling = Autoscaling(enabled=False, minimum=2, maximum=10)
+
+    assert "autoscaling is off" in refused(world)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [
+        ("health_path", None, "no health check path"),
+        ("disk", True, "a disk is attached"),
+        ("maintenance", True, "maintenance mode"),
+    ],
+)
+def test_d3_what_would_interrupt_the_service_is_refused(
+    setting: str, value: object, why: str
+) -> None:
+    world = World()
+    setattr(world.services[STABLE], setting, value)
+
+    assert why in refused(world)
+
+
+def test_d3_the_candidate_gets_as_many_instances_before_it_takes_the_load() -> None:
+    world = World()
+    world.services[STABLE].autoscaled = 6
+    film = Film(world)
+
+    assert film.outcome.result is Result.PROMOTED
+    scaled = world.calls.index(f"render.scale {CANARY}")
+    assert scaled < world.calls.index("flags.write baking")
+    assert film.most_instances == 6
+
+
 # -- D4 ------------------------------------------------------------------------------------
 
 
@@ -189,20 +254,25 @@ def test_d4_then_it_goes_to_everybody() -> None:
 
 def rolled(*, rollout: str = "one-by-one", **behaviour: Any) -> tuple[World, Outcome]:
     """Release a new dashboard, as the example's slipway.yml says, to four instances."""
+    world = World(git=True)
+    world.services[STABLE].instances = 4
+    world.rollout = rollout
+    return world, roll(world, **behaviour)
+
+
+def roll(world: World, **behaviour: Any) -> Outcome:
+    """Release a new version as the dashboard of the example's slipway.yml is."""
     text = (EXAMPLE / "slipway.yml").read_text(encoding="utf-8")
     dashboard = yaml.safe_load(text)["services"]["dashboard"]
     dashboard |= {"stable": {"service": STABLE}, "staging": {"service": STAGING}}
     whole = yaml.safe_dump({"version": 1, "services": {"dashboard": dashboard}})
-    world = World(git=True)
-    world.services[STABLE].instances = 4
-    world.rollout = rollout
     plan = rolling.Plan(
         release="77.1-new",
         settings=config.parse(whole).services["dashboard"],
         stable=STABLE,
         artifact=world.build("new", **behaviour),
     )
-    return world, rolling.run(plan, world.ports())
+    return rolling.run(plan, world.ports())
 
 
 def test_d5_a_rolling_update_of_the_dashboard() -> None:

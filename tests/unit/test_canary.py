@@ -7,6 +7,7 @@ import pytest
 from slipway.errors import Refused, Unreachable
 from slipway.ports import Artifact, Phase
 from slipway.release import canary
+from slipway.release.deploys import Ports
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Plan
 from tests.unit.builds import CANARY, OTHER, STABLE, digest
@@ -16,7 +17,10 @@ MINUTE = 60.0
 
 
 def release(world: World, artifact: Artifact, **changes: object) -> Outcome:
-    ports = world.ports()
+    return release_through(world.ports(), world, artifact, **changes)
+
+
+def release_through(ports: Ports, world: World, artifact: Artifact, **changes: object) -> Outcome:
     plan = Plan(
         release="77.1-candidate",
         settings=settings(**changes),
@@ -59,6 +63,37 @@ def test_the_canary_service_carries_the_load_with_as_many_instances_and_is_scale
     baked = world.calls.index("flags.write baking")
     assert scaled < baked
     assert world.services[CANARY].instances == 1
+
+
+@pytest.mark.parametrize(("configured", "autoscaled", "wanted"), [(2, 5, 5), (4, 2, 4), (1, 2, 2)])
+def test_with_autoscaling_the_canary_gets_as_many_instances_as_render_lists(
+    configured: int, autoscaled: int, wanted: int
+) -> None:
+    world = World()
+    world.services[STABLE].instances = configured
+    world.services[STABLE].autoscaled = autoscaled
+    carried: list[int] = []
+
+    def look(call: str) -> None:
+        if call == "flags.write baking":
+            carried.append(world.services[CANARY].instances)
+
+    world.before = look
+    assert release(world, world.build("v2"), **SHORT).result is Result.PROMOTED
+    assert carried == [wanted]
+    assert world.services[CANARY].instances == 1
+
+
+@pytest.mark.parametrize(("autoscaled", "said"), [(5, True), (2, False)])
+def test_that_the_idle_stable_service_may_be_made_smaller_is_said(
+    autoscaled: int, said: bool
+) -> None:
+    world = World()
+    world.services[STABLE].autoscaled = autoscaled
+    ports = world.ports()
+    release_through(ports, world, world.build("v2"), **SHORT)
+    troubles = [e.text for e in ports.journal.entries if "may take away all but 2" in e.text]
+    assert bool(troubles) is said
 
 
 def test_the_stable_service_is_not_touched_before_settling() -> None:

@@ -88,6 +88,13 @@ class PlacedService:
     )
     disk: bool = False
     maintenance: bool = False
+    autoscaled: int | None = None
+    """How many instances autoscaling chose beside the configured count."""
+    health_path: str | None = "/healthz"
+    plan: str = "standard"
+    region: str = "frankfurt"
+    start_command: str | None = None
+    pre_deploy_command: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     """Fingerprints of values, by name."""
     events: list[Event] = field(default_factory=list)
@@ -110,7 +117,7 @@ class World:
         self.after: Callable[[str], None] = lambda call: None
         self.services = {
             STABLE: PlacedService(STABLE, 2),
-            CANARY: PlacedService(CANARY, 1),
+            CANARY: PlacedService(CANARY, 1, autoscaling=None),
             STAGING: PlacedService(STAGING, 1),
         }
         self.seconds_of: dict[str, float] = {}
@@ -128,6 +135,8 @@ class World:
             lambda service, since, until: None
         )
         """What Render counts; ``None``: the plan does not include it."""
+        self.expired: set[str] = set()
+        """Deploys whose builds Render no longer keeps."""
         self.unvouched: set[str] = set()
         """Builds of which no deployment says that they passed."""
         self.probes = 0
@@ -253,7 +262,8 @@ class World:
         live = self.live(service)
         if live is None:
             return []
-        count = service.instances if self.clock.t - service.scaled_at >= 30 else 1
+        wanted = service.autoscaled or service.instances
+        count = wanted if self.clock.t - service.scaled_at >= 30 else 1
         fleet = [(f"{service.id}-{live.id}-{n}", live, True) for n in range(count)]
         coming = self.coming(service)
         if coming is not None:

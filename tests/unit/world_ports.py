@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from slipway.errors import FlagConflict, NotFound, NotOnThisPlan, Refused
+from slipway.errors import BuildGone, FlagConflict, NotFound, NotOnThisPlan, Refused
 from slipway.ports import (
     Answer,
     Artifact,
@@ -74,9 +74,11 @@ class MemoryRender:
                 url=f"https://{s.id}.example",
                 instances=s.instances,
                 image_path=None if self.w.git else f"{IMAGE}:latest",
-                health_path="/healthz",
-                plan="standard",
-                region="frankfurt",
+                health_path=s.health_path,
+                plan=s.plan,
+                region=s.region,
+                start_command=s.start_command,
+                pre_deploy_command=s.pre_deploy_command,
                 autoscaling=s.autoscaling,
                 disk=s.disk,
                 maintenance=s.maintenance,
@@ -107,6 +109,8 @@ class MemoryRender:
     def roll_back(self, service_id: str, deploy_id: str) -> Deploy:
         with self.w.call(f"render.roll_back {service_id}"):
             s = self._service(service_id)
+            if deploy_id in self.w.expired:
+                raise BuildGone(f"400, {deploy_id} is gone", remedy="Deploy the commit anew.")
             old = next(d for d in s.deploys if d.id == deploy_id)
             return self._deploy(s, self.w.add(service_id, old.build, "rollback"))
 
@@ -125,7 +129,8 @@ class MemoryRender:
     def scale(self, service_id: str, instances: int) -> None:
         with self.w.call(f"render.scale {service_id}"):
             s = self._service(service_id)
-            s.instances, s.scaled_at = instances, self.w.clock.t
+            if not (s.autoscaling and s.autoscaling.enabled):
+                s.instances, s.scaled_at = instances, self.w.clock.t
 
     def env_vars(self, service_id: str) -> Mapping[str, str]:
         with self.w.call(f"render.env_vars {service_id}"):

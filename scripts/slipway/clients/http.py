@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -138,10 +138,12 @@ class Http:
         body: Mapping[str, Any] | None = None,
         accept: frozenset[int] = frozenset(),
         read_timeout: float | None = None,
+        secret: bool = False,
     ) -> Reply:
         """Send one request and return a 2xx answer, or one whose status is in ``accept``.
 
-        ``path`` follows the base URL; ``read_timeout`` (seconds) replaces the usual one.
+        ``path`` follows the base URL; ``read_timeout`` (seconds) replaces the usual one. Of an
+        answer that may hold a ``secret`` no error repeats a word.
         Redirects are followed for GET and HEAD only: any other method would lose its body.
         """
         where = f"{self.name}, {method} {clean(path, limit=200)}"
@@ -152,6 +154,8 @@ class Http:
         if not whole:
             raise wrong(where, f"the answer is longer than {MAX_BODY} bytes")
         reply = self._reply(response, content, where)
+        if secret:
+            reply = replace(reply, said="")
         if 200 <= reply.status < 300 or reply.status in accept:
             return reply
         raise self.refusal(reply)

@@ -21,7 +21,7 @@ from slipway.clients.render_answers import (
 )
 from slipway.clients.replies import Reply
 from slipway.clients.retries import Notice, Patience, Sleep, silent
-from slipway.errors import NotOnThisPlan, OutsideError, Refused
+from slipway.errors import BuildGone, NotOnThisPlan, OutsideError, Refused
 from slipway.ports import (
     Artifact,
     Deploy,
@@ -40,6 +40,8 @@ MAX_PAGES: Final = 50
 """Pages read at most in one listing: 5,000 deploys."""
 _CONFLICT: Final = 409
 _BAD_REQUEST: Final = 400
+_NOT_KEPT: Final = frozenset({_BAD_REQUEST, 404, 410})
+"""What a rollback to a build that is gone may be answered: Render does not document it."""
 _FINGERPRINTS: Final = secrets.token_bytes(32)
 """Of this process: a fingerprint that is printed by mistake tells nobody the value."""
 
@@ -110,11 +112,23 @@ class Render(Platform):
     def roll_back(self, service_id: str, deploy_id: str) -> Deploy:
         """Redeploy the build of an earlier deploy, with the environment values it had then.
 
-        Raises :class:`Refused` when the state of the service forbids it (409).
+        Raises :class:`Refused` when the state of the service forbids it (409), and
+        :class:`BuildGone` where Render has nothing to go back to (400, 404, 410).
         """
         reply = self._change(
-            service_id, "rollback", {"deployId": deploy_id}, f"go back to {deploy_id}"
+            service_id,
+            "rollback",
+            {"deployId": deploy_id},
+            f"go back to {deploy_id}",
+            accept=_NOT_KEPT,
         )
+        if reply.status in _NOT_KEPT:
+            raise BuildGone(
+                f"{reply.where}: {reply.status}, {reply.said.rstrip('.') or 'without a reason'}. "
+                f"Render does not roll back to {deploy_id}",
+                remedy="Render keeps a number of recent builds that depends on the plan. Deploy "
+                "the commit anew, or go back to a younger deploy.",
+            )
         return parse_deploy(reply.object())
 
     def cancel_deploy(self, service_id: str, deploy_id: str) -> None:
@@ -156,11 +170,17 @@ class Render(Platform):
             )
 
     def env_vars(self, service_id: str) -> Mapping[str, str]:
-        """Return a fingerprint of each variable's value, keyed anew for each process."""
+        """Return a fingerprint of each variable's value, keyed anew for each process.
+
+        A value that Render does not show is not an empty one: :class:`OutsideError`.
+        """
         found: dict[str, str] = {}
-        for item in self._pages(service_id, "env-vars"):
+        for item in self._pages(service_id, "env-vars", secret=True):
             variable = item.child("envVar")
-            found[variable.text("key")] = _fingerprint(variable.text_or_none("value") or "")
+            value = variable.text_or_none("value")
+            if value is None:
+                raise variable.bad("value", "text")
+            found[variable.text("key")] = _fingerprint(value)
         return found
 
     def events(self, service_id: str, *, since: datetime) -> Sequence[Event]:
@@ -192,7 +212,12 @@ class Render(Platform):
         return parse_requests(reply.objects())
 
     def _pages(
-        self, service_id: str, what: str, params: Mapping[str, str] | None = None
+        self,
+        service_id: str,
+        what: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        secret: bool = False,
     ) -> Iterator[Fields]:
         """Yield the items of a listing, page after page."""
         cursor: str | None = None
@@ -200,15 +225,24 @@ class Render(Platform):
             asked: dict[str, str | int] = {"limit": PAGE, **(params or {})}
             if cursor:
                 asked["cursor"] = cursor
-            items = self._http.get(_path(service_id, what), params=asked).objects()
+            reply = self._http.get(_path(service_id, what), params=asked, secret=secret)
+            items = reply.objects()
             yield from items
             if len(items) < PAGE:
                 return
             cursor = items[-1].text("cursor")
         raise wrong(f"Render, {what} of {service_id}", f"no end after {MAX_PAGES} pages")
 
-    def _change(self, service_id: str, verb: str, body: dict[str, str], aim: str) -> Reply:
-        reply = self._http.post(_path(service_id, verb), body, accept=frozenset({_CONFLICT}))
+    def _change(
+        self,
+        service_id: str,
+        verb: str,
+        body: dict[str, str],
+        aim: str,
+        *,
+        accept: frozenset[int] = frozenset(),
+    ) -> Reply:
+        reply = self._http.post(_path(service_id, verb), body, accept=accept | {_CONFLICT})
         if reply.status == _CONFLICT:
             raise Refused(
                 f"{reply.where}: Render refuses to {aim} ({reply.said or 'state conflict'})",

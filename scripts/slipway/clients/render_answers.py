@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from slipway.clients.fields import Fields, wrong
@@ -65,10 +65,9 @@ def parse_deploy(fields: Fields) -> Deploy:
 
 def parse_event(fields: Fields) -> Event:
     """Read an event. Details that are not as documented are left out."""
-    details = fields.child_or_none("details")
-    reason = details.raw.get("reason") if details else None
-    unhealthy = reason.get("unhealthy") if isinstance(reason, dict) else None
-    instance = details.raw.get("instanceID") if details else None
+    details = _object(fields.raw.get("details"))
+    unhealthy = _object(details.get("reason")).get("unhealthy")
+    instance = details.get("instanceID")
     return Event(
         id=fields.text("id"),
         type=fields.text("type"),
@@ -76,6 +75,10 @@ def parse_event(fields: Fields) -> Event:
         instance=instance if isinstance(instance, str) else None,
         unhealthy=unhealthy if isinstance(unhealthy, str) else None,
     )
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def parse_requests(series: Sequence[Fields]) -> Requests | None:

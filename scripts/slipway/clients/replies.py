@@ -39,8 +39,9 @@ class Reply:
             return json.loads(self.body, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             kind = self.content_type or "no content type"
+            says = f": {self.said}" if self.said else ""
             raise wrong(
-                self.where, f"status {self.status} with {kind} instead of JSON: {self.said}"
+                self.where, f"status {self.status} with {kind} instead of JSON{says}"
             ) from None
 
     def object(self) -> Fields:

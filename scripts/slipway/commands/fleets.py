@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slipway.commands.perform import Task
 from slipway.ports import Artifact
 from slipway.release import fleet, fleet_back
 from slipway.release.deploys import Ports
@@ -14,12 +15,25 @@ def first_of(desk: Desk) -> str:
     return desk.service.fleet[0] if desk.service.fleet else require_stable(desk).service
 
 
-def release(desk: Desk, artifact: Artifact, ports: Ports, name: str) -> Outcome:
-    """Replace one after the other. ``name`` is the release's id."""
-    plan = fleet.Plan(
-        release=name, settings=desk.service, fleet=desk.service.fleet or (), artifact=artifact
+def release(desk: Desk, artifact: Artifact) -> Task:
+    """Replace one after the other."""
+
+    def plan(release: str) -> fleet.Plan:
+        return fleet.Plan(
+            release=release,
+            settings=desk.service,
+            fleet=desk.service.fleet or (),
+            artifact=artifact,
+        )
+
+    return Task(
+        verb="rolling-ui",
+        environment="production",
+        artifact=artifact,
+        carries=artifact.commit,
+        check=lambda ports, r: fleet.check(plan(r), ports),
+        act=lambda ports, r: fleet.run(plan(r), ports),
     )
-    return fleet.run(plan, ports)
 
 
 def roll_back(desk: Desk, target: str, reason: str, ports: Ports, name: str) -> Outcome:

@@ -88,18 +88,12 @@ def rolling_ui(desk: Desk) -> Task:
     """Render replaces the instances; it is watched, and gone back from where it is bad."""
     stable = fleets.first_of(desk)
     artifact = artifact_of(desk, render(desk), stable)
+    if desk.service.fleet:
+        return fleets.release(desk, artifact)
 
-    def act(ports: Ports, release: str) -> Outcome:
-        if desk.service.fleet:
-            return fleets.release(desk, artifact, ports, release)
-        return rolling.run(
-            rolling.Plan(
-                release=release,
-                settings=desk.service,
-                stable=stable,
-                artifact=artifact,
-            ),
-            ports,
+    def plan(release: str) -> rolling.Plan:
+        return rolling.Plan(
+            release=release, settings=desk.service, stable=stable, artifact=artifact
         )
 
     return Task(
@@ -107,7 +101,8 @@ def rolling_ui(desk: Desk) -> Task:
         environment="production",
         artifact=artifact,
         carries=artifact.commit,
-        act=act,
+        check=lambda ports, r: rolling.check(plan(r), ports),
+        act=lambda ports, r: rolling.run(plan(r), ports),
     )
 
 

@@ -188,7 +188,10 @@ class Platform(Protocol):
         ...
 
     def roll_back(self, service_id: str, deploy_id: str) -> Deploy:
-        """Redeploy the build artefact of an earlier deploy. Render restores its environment too."""
+        """Redeploy the build artefact of an earlier deploy. Render restores its environment too.
+
+        Raises :class:`slipway.errors.BuildGone` where Render no longer has it.
+        """
         ...
 
     def cancel_deploy(self, service_id: str, deploy_id: str) -> None:

@@ -188,7 +188,7 @@ class _Release:
 
     def _fit_canary(self, watch: Callable[[], None]) -> None:
         """Give the canary service as many instances as the stable one, before it takes the load."""
-        wanted = self._before.stable.instances
+        wanted = self._instances_of_stable()
         if self._before.canary.instances >= wanted:
             return
         self.back.scaled = True
@@ -206,6 +206,25 @@ class _Release:
             watch()
         self.journal.gate(f"the canary service has {have} instances, as the stable one")
         self._await_answers(self._before.canary, pulse=watch, instances=wanted)
+
+    def _instances_of_stable(self) -> int:
+        """Return how many instances carry the load now: with autoscaling only Render's list says.
+
+        Nothing holds them while the stable service is idle in the bake; where it may be made
+        smaller meanwhile, that is said.
+        """
+        stable = self._before.stable
+        listed = len(self._ports.platform.instances(stable.id))
+        scaling = stable.autoscaling
+        if scaling is None or not scaling.enabled:
+            return max(listed, stable.instances)
+        if listed > scaling.minimum:
+            self.journal.trouble(
+                f"{stable.name} has {listed} instances now, and its autoscaling may take away all "
+                f"but {scaling.minimum} while the candidate has its load: for a release under "
+                "load, raise its minimum first"
+            )
+        return max(listed, stable.instances, scaling.minimum)
 
     def _settle(self, look: Look) -> Outcome:
         """Put the build on the stable service; only then is 100 % everywhere."""

@@ -37,12 +37,17 @@ class Plan:
     artifact: Artifact
 
 
+def check(plan: Plan, ports: Ports) -> list[Member]:
+    """Read every service, and check what can be without changing anything. Raises ``Refused``."""
+    return [_member(plan, ports, service_id) for service_id in plan.fleet]
+
+
 def run(plan: Plan, ports: Ports) -> Outcome:
     """Replace one after the other, watch all, and go back where it is bad.
 
     Raises only while nothing has been changed, now or by a run before.
     """
-    members = [_member(plan, ports, service_id) for service_id in plan.fleet]
+    members = check(plan, ports)
     new = [m for m in members if m.live.identity == plan.artifact.identity]
     if len(new) == len(members):
         return _unchanged(plan, ports, members)

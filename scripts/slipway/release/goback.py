@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from slipway.errors import (
     Aborted,
+    BuildGone,
     Cancelled,
     DeployFailed,
     NotFound,
@@ -40,8 +41,9 @@ def go_back(
     """Bring the build of an earlier deploy back, by digest or deploy id, never by a ref.
 
     Image services redeploy the digest with their current settings; for services built from Git
-    Render's rollback reuses the artefact of ``target`` (and its environment values). Returns the
-    live deploy after two readings agree and nothing newer is pending. A lost call, a cancelled
+    Render's rollback reuses the artefact of ``target`` (and its environment values). Where Render
+    no longer keeps it, the same commit is built anew, which is slower and said. Returns the live
+    deploy after two readings agree and nothing newer is pending. A lost call, a cancelled
     deploy or one that slips in is a reason to try again, until ``deadline`` seconds are over.
 
     Whatever else is being deployed is cancelled. With ``only``, that holds for these builds and
@@ -157,6 +159,24 @@ def _redeploy(
         started = ports.platform.start_deploy(service_id, artifact)
         deploy = started or find(ports, service_id, known, artifact)
     else:
-        deploy = ports.platform.roll_back(service_id, target.id)
+        try:
+            deploy = ports.platform.roll_back(service_id, target.id)
+        except BuildGone as error:
+            deploy = _build_anew(ports, service_id, target, known, error)
     ports.journal.note(f"deploy {deploy.id} brings {short(target.identity or target.id)} back")
     return wait_live(ports, service_id, deploy, target.identity, deadline=deadline)
+
+
+def _build_anew(
+    ports: Ports, service_id: str, target: Deploy, known: set[str], gone: BuildGone
+) -> Deploy:
+    """Deploy the commit of ``target``: the same code, by the only way that is left."""
+    if target.reference is None:
+        raise Refused(gone.found, remedy=gone.remedy)
+    ports.journal.trouble(
+        f"{gone.found}. Its commit {short(target.reference)} is built anew instead: that takes as "
+        "long as a build does, and runs with the environment values of now"
+    )
+    artifact = Artifact(kind="commit", reference=target.reference, commit=target.reference)
+    started = ports.platform.start_deploy(service_id, artifact)
+    return started or find(ports, service_id, known, artifact)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from slipway.config import Service as Settings
 from slipway.errors import Refused
 from slipway.ports import Artifact, Deploy, Service
-from slipway.release import deploys
+from slipway.release import deploys, likeness, promises
 from slipway.release.deploys import Ports
 from slipway.release.health import url_of
 from slipway.release.traffic import Traffic
@@ -60,6 +60,10 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
             f"another deploy is running on {stable.name}: {', '.join(running)}",
             remedy="Wait until it has ended, or cancel it at Render.",
         )
+    if live.identity != plan.artifact.identity:
+        promises.require(stable, plan.settings, ports.journal)
+        differs = plan.settings.canary.differs if plan.settings.canary else ()
+        likeness.require(ports, stable, canary, differs=differs)
     return Before(
         stable=stable,
         canary=canary,

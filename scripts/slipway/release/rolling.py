@@ -20,7 +20,7 @@ from slipway.errors import (
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, Service
-from slipway.release import deploys, preflight
+from slipway.release import deploys, preflight, promises
 from slipway.release.deploys import Ports
 from slipway.release.health import HealthGuard, await_build, url_of
 from slipway.release.observed import Observed, of_instances, of_static_site, steps
@@ -47,8 +47,18 @@ class Plan:
     artifact: Artifact
 
 
-def run(plan: Plan, ports: Ports) -> Outcome:
-    """Deploy, watch, and go back where it is bad. Raises only while nothing has been changed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What was there before anything was changed."""
+
+    service: Service
+    url: str
+    """Where it is probed."""
+    live: Deploy
+
+
+def check(plan: Plan, ports: Ports) -> Before:
+    """Check everything that can be checked without changing anything. Raises ``Refused``."""
     service = deploys.usable(ports, plan.stable)
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
@@ -61,6 +71,15 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             f"another deploy is running on {service.name}: {', '.join(others)}",
             remedy="Wait until it has ended, or cancel it at Render.",
         )
+    if live.identity != plan.artifact.identity:
+        promises.require(service, plan.settings, ports.journal)
+    return Before(service=service, url=url, live=live)
+
+
+def run(plan: Plan, ports: Ports) -> Outcome:
+    """Deploy, watch, and go back where it is bad. Raises only while nothing has been changed."""
+    before = check(plan, ports)
+    service, url, live = before.service, before.url, before.live
     if live.identity == plan.artifact.identity:
         return _unchanged(plan, ports, service, url, live)
     change = _Change(plan, ports, service, url, live)

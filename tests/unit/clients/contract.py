@@ -1,4 +1,4 @@
-"""Request bodies against Render's published OpenAPI, where a copy of it is at hand."""
+"""Requests and answers against Render's published OpenAPI, where a copy of it is at hand."""
 
 from __future__ import annotations
 
@@ -50,3 +50,21 @@ def check_body(method: str, path: str, body: object) -> None:
     schema = _inlined(operation["requestBody"]["content"]["application/json"]["schema"])
     # A field the schema does not know would be dropped in silence.
     jsonschema.validate(body, {**schema, "additionalProperties": False})
+
+
+def check_answer(method: str, path: str, status: int, body: object) -> None:
+    """Fail if a made-up answer is not what Render's schema says of this status."""
+    if not SPEC.exists():
+        pytest.skip("no copy of Render's OpenAPI beside the repository")
+    answer = _inlined(_spec()["paths"][path][method]["responses"][str(status)])
+    jsonschema.validate(body, answer["content"]["application/json"]["schema"])
+
+
+def check_query(method: str, path: str, names: set[str]) -> None:
+    """Fail if a query has a parameter that Render does not know: it would be ignored."""
+    if not SPEC.exists():
+        pytest.skip("no copy of Render's OpenAPI beside the repository")
+    item = _spec()["paths"][path]
+    parameters = _inlined([*item.get("parameters", []), *item[method].get("parameters", [])])
+    known = {each["name"] for each in parameters if each["in"] == "query"}
+    assert names <= known, f"{sorted(names - known)} are not among {sorted(known)}"

@@ -17,7 +17,7 @@ from slipway.clients.fields import Fields
 from slipway.clients.render import Render
 from slipway.clients.render_answers import parse_deploy, parse_service
 from slipway.clients.retries import Patience
-from slipway.errors import NotFound, OutsideError, Refused
+from slipway.errors import BuildGone, NotFound, OutsideError, Refused, SlipwayError
 from slipway.ports import Artifact, DeployStatus
 from tests.unit.clients.contract import check_body
 
@@ -125,6 +125,26 @@ def test_going_back_names_the_deploy_and_returns_the_new_one(
     asked = matchers.json_params_matcher({"deployId": "dep-0"})
     mock.post(f"{URL}/rollback", json=deploy(trigger="rollback"), status=201, match=[asked])
     assert render.roll_back("srv-1", "dep-0").trigger == "rollback"
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_build_that_render_no_longer_keeps_is_told_from_other_failures(
+    mock: responses.RequestsMock, render: Render, status: int
+) -> None:
+    mock.post(f"{URL}/rollback", json={"message": "artifact expired"}, status=status)
+    with pytest.raises(BuildGone, match="artifact expired") as caught:
+        render.roll_back("srv-1", "dep-0")
+    assert "commit anew" in caught.value.remedy
+
+
+@pytest.mark.parametrize("status", [401, 403, 409, 429, 500, 503])
+def test_no_other_answer_to_a_rollback_means_that_the_build_is_gone(
+    mock: responses.RequestsMock, render: Render, status: int
+) -> None:
+    mock.post(f"{URL}/rollback", json={"message": "no"}, status=status)
+    with pytest.raises(SlipwayError) as caught:
+        render.roll_back("srv-1", "dep-0")
+    assert not isinstance(caught.value, BuildGone)
 
 
 # Reading deploys

@@ -16,7 +16,9 @@ from typing import Any, Literal, get_args
 from slipway.errors import UsageError
 from slipway.ports import Artifact, Holder
 
-Verb = Literal["canary-prod", "rolling-ui", "rollback", "deploy-staging", "release", "adopt"]
+Verb = Literal[
+    "canary-prod", "rolling-ui", "rollback", "deploy-staging", "release", "adopt", "doctor"
+]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -31,6 +33,7 @@ class Keys:
     """Secrets. Never printed: ``repr`` leaves them out."""
 
     render: str = field(repr=False)
+    """Empty where doctor is not given one."""
     posthog: str | None = field(repr=False)
     edge: str | None = field(repr=False)
     github: str | None = field(repr=False)
@@ -59,6 +62,7 @@ class Inputs:
 
     verb: Verb
     service: str
+    """Of slipway.yml; empty: all of them (doctor only)."""
     config: Path
     image: str | None
     commit: str | None
@@ -98,7 +102,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     on_github = environ.get("GITHUB_ACTIONS") == "true"
     inputs = Inputs(
         verb=verb,
-        service=reader.required("service", "The name of a service in slipway.yml."),
+        service=reader.text("service")
+        if verb == "doctor"
+        else reader.required("service", "The name of a service in slipway.yml."),
         config=Path(environ.get("GITHUB_WORKSPACE", "."), reader.text("config") or "slipway.yml"),
         image=reader.matching(
             "image", _IMAGE, "host/name@sha256:<64 hex>: a tag can move between check and use"
@@ -116,7 +122,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
         keys=Keys(
-            render=reader.required("render-api-key", "Make one in Render's Account Settings."),
+            render=reader.text("render-api-key")
+            if verb == "doctor"
+            else reader.required("render-api-key", "Make one in Render's Account Settings."),
             posthog=reader.text("posthog-api-key") or None,
             edge=reader.text("edge-token") or None,
             github=reader.text("github-token") or None,

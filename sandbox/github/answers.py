@@ -144,6 +144,28 @@ class Shapes:
             "auto_merge": None,
         }
 
+    def environment(self, number: int, name: str, rules: list[str]) -> dict[str, Any]:
+        """Return an ``environment``."""
+        return {
+            "id": number,
+            "node_id": _node("Environment", number),
+            "name": name,
+            "url": f"{self.api}/environments/{quote(name, safe='')}",
+            "html_url": f"{self.base}/{self.owner}/{self.name}/deployments/activity_log",
+            "created_at": CREATED,
+            "updated_at": CREATED,
+            "protection_rules": [
+                {"id": 100 * number + n, "node_id": _node("GateRule", n), "type": rule}
+                for n, rule in enumerate(rules)
+            ],
+            "deployment_branch_policy": {
+                "protected_branches": True,
+                "custom_branch_policies": False,
+            }
+            if "branch_policy" in rules
+            else None,
+        }
+
     def issue(self, pull: Pull) -> dict[str, Any]:
         """Return a pull request as an issue, as far as its comments need it."""
         as_pull = self.pull(pull)

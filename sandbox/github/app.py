@@ -87,6 +87,7 @@ class GitHub:
             ("GET", f"{repo}/commits/{{ref}}", self.get_commit),
             ("GET", f"{repo}/commits/{{ref}}/pulls", self.list_pulls_of_commit),
             ("GET", f"{repo}/compare/{{basehead:path}}", self.compare),
+            ("GET", f"{repo}/environments", self.list_environments),
             ("GET", f"{repo}/pulls/{{number:int}}", self.get_pull),
             ("GET", f"{repo}/issues/{{number:int}}", self.get_issue),
             ("GET", f"{repo}/issues/{{number:int}}/comments", self.list_comments),
@@ -102,6 +103,7 @@ class GitHub:
             Route("/user", lambda _: problem(403)),
             Route("/pull/{number:int}", self.page),
             Route("/_sandbox/pulls", self.add_pull, methods=["POST"]),
+            Route("/_sandbox/environments", self.set_environments, methods=["POST"]),
             Route("/_sandbox/fault", self.fault, methods=["POST"]),
             Route("/_sandbox/state", self.state),
         ]
@@ -205,6 +207,12 @@ class GitHub:
         links = _links(request, page, max(1, -(-len(found.ahead) // size)))
         return JSONResponse(shapes.comparison(found, page, size), headers=links)
 
+    async def list_environments(self, _: Request, shapes: Shapes) -> Response:
+        """List the environments."""
+        known = self.store.environments.items()
+        found = [shapes.environment(n, name, rules) for n, (name, rules) in enumerate(known, 1)]
+        return JSONResponse({"total_count": len(found), "environments": found})
+
     async def get_pull(self, request: Request, shapes: Shapes) -> Response:
         """Return a pull request."""
         return JSONResponse(shapes.pull(self._pull(request)))
@@ -262,6 +270,12 @@ class GitHub:
         except (KeyError, ValueError) as error:
             return JSONResponse({"error": f"not a pull request: {error!r}"}, 400)
         return JSONResponse(asdict(pull), 201)
+
+    async def set_environments(self, request: Request) -> Response:
+        """Control: replace the environments, names with the types of their rules."""
+        body = await json_object(request)
+        self.store.environments = {name: list(rules) for name, rules in body.items()}
+        return JSONResponse(self.store.environments)
 
     async def fault(self, request: Request) -> Response:
         """Control: order a fault, or what deployments conflict with."""

@@ -105,6 +105,10 @@ class Store:
     comments: dict[int, Comment] = field(default_factory=dict)
     deployments: dict[int, Deployment] = field(default_factory=dict)
     dispatches: list[dict[str, Any]] = field(default_factory=list)
+    environments: dict[str, list[str]] = field(
+        default_factory=lambda: {"production": ["branch_policy"], "staging": ["branch_policy"]}
+    )
+    """Names, and the types of their protection rules."""
     failing_contexts: list[str] = field(default_factory=list)
     """Commit statuses that have not passed: deployments that require them conflict."""
     behind: bool = False

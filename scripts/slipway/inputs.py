@@ -21,7 +21,9 @@ Mode = Literal["release", "observe", "promote-now", "abort", "direct"]
 MODES: tuple[Mode, ...] = ("release", "observe", "promote-now", "abort", "direct")
 Strategy = Literal["auto", "canary", "rolling"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "canary", "rolling")
-Verb = Literal["canary-prod", "rolling-ui", "rollback", "deploy-staging", "release", "adopt"]
+Verb = Literal[
+    "canary-prod", "rolling-ui", "rollback", "deploy-staging", "release", "adopt", "doctor"
+]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -37,6 +39,7 @@ class Keys:
     """Secrets. Never printed: ``repr`` leaves them out."""
 
     render: str = field(repr=False)
+    """Empty where doctor is not given one."""
     posthog: str | None = field(repr=False)
     edge: str | None = field(repr=False)
     github: str | None = field(repr=False)
@@ -65,7 +68,8 @@ class Inputs:
 
     verb: Verb
     services: tuple[str, ...]
-    """Names in slipway.yml; none: the root action finds out which have changed."""
+    """Names in slipway.yml. None: the root action finds out which have changed; the doctor looks at
+    all."""
     config: Path
     images: Mapping[str, str]
     """By the name of the service; under the empty name: for every service that runs it."""
@@ -112,7 +116,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     inputs = Inputs(
         verb=verb,
         services=reader.names("service")
-        if verb == "release"
+        if verb in ("release", "doctor")
         else (reader.required("service", "The name of a service in slipway.yml."),),
         config=Path(environ.get("GITHUB_WORKSPACE", "."), reader.text("config") or "slipway.yml"),
         images=reader.images("image"),
@@ -131,7 +135,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
         keys=Keys(
-            render=reader.required("render-api-key", "Make one in Render's Account Settings."),
+            render=reader.text("render-api-key")
+            if verb == "doctor"
+            else reader.required("render-api-key", "Make one in Render's Account Settings."),
             posthog=reader.text("posthog-api-key") or None,
             edge=reader.text("edge-token") or None,
             github=reader.text("github-token") or None,

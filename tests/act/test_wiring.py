@@ -133,6 +133,27 @@ def test_the_button_passes_what_the_person_chose(shop: Shop) -> None:
     assert seen["inputs"]["SLIPWAY_EDGE_TOKEN"] == SECRETS["EDGE_TOKEN"]
 
 
+def test_what_is_live_is_adopted_with_one_secret_and_the_persons_reason(shop: Shop) -> None:
+    shop.probe()
+    run = shop.run(
+        "adopt.yml", "workflow_dispatch", inputs={"service": "bot", "reason": "live since Monday"}
+    )
+
+    assert run.exit_code == 0, run.log
+    (seen,) = shop.seen()
+    assert seen["verb"] == "adopt"
+    seen["inputs"].pop("SLIPWAY_CACHE")
+    assert seen["inputs"] == {
+        "SLIPWAY_SERVICE": "bot",
+        "SLIPWAY_REASON": "live since Monday",
+        "SLIPWAY_LIVE_COMMIT": "",
+        "SLIPWAY_CONFIG": "slipway.yml",
+        "SLIPWAY_RENDER_API_KEY": SECRETS["RENDER_API_KEY"],
+        "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
+        "SLIPWAY_SUMMARY": "",
+    }
+
+
 def test_every_output_reaches_the_calling_workflow(shop: Shop) -> None:
     shop.probe()
     shop.workflow("call.yml", CALLER.format(verb="rollback", more="reason: a test"))

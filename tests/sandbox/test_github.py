@@ -360,6 +360,20 @@ def test_accepted_bodies_are_those_github_accepts() -> None:
     assert problems(SPEC, schema, {"ref": MERGE, "payload": 7}) != []
 
 
+# Environments
+
+
+def test_environments_have_the_rules_they_were_given(base_url: str, repo: Repository) -> None:
+    assert {one.name for one in repo.get_environments()} == {"production", "staging"}
+    rules = {"production": ["required_reviewers", "branch_policy"], "button": []}
+    answer = httpx.post(f"{base_url}/_sandbox/environments", json=rules, trust_env=False)
+    answer.raise_for_status()
+    found = {
+        one.name: [rule.type for rule in one.protection_rules] for one in repo.get_environments()
+    }
+    assert found == rules
+
+
 # Comparing commits
 
 

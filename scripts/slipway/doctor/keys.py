@@ -1,0 +1,34 @@
+"""Which secrets and permissions a configuration needs."""
+
+from __future__ import annotations
+
+from slipway.config import Config
+
+PERMISSIONS = """\
+permissions:
+  contents: read       # slipway.yml, and how commits descend from each other
+  deployments: write   # the deployment and its statuses
+  pull-requests: write # one comment on the pull request"""
+
+
+def environments(config: Config) -> list[str]:
+    """Return the GitHub environments that the workflows name by default."""
+    services = config.services.values()
+    named = {
+        "staging": any(service.staging for service in services),
+        "production": any(service.stable or service.fleet for service in services),
+    }
+    return [name for name, needed in named.items() if needed]
+
+
+def secrets(config: Config) -> list[tuple[str, str]]:
+    """Return secrets and their environments."""
+    needed = [("RENDER_API_KEY", name) for name in environments(config)]
+    if any(service.edge for service in config.services.values()):
+        needed += [("POSTHOG_API_KEY", "production"), ("EDGE_TOKEN", "production")]
+    return needed
+
+
+def commands(config: Config) -> str:
+    """Return the lines that set them; `gh` asks for each value."""
+    return "\n".join(f"gh secret set {name} --env {place}" for name, place in secrets(config))

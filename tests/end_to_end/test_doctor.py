@@ -1,0 +1,63 @@
+"""doctor on the whole sandbox: a set-up that is right, and one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.demo.world import post
+from tests.end_to_end.conftest import Shop
+from tests.end_to_end.test_bad_input import set_suspended
+
+# The sandbox's services do not scale by themselves, and have no health check path of Render's.
+PLAIN: dict[str, Any] = {"services.bot.promises": {"autoscaling": False, "health-path": False}}
+
+
+@pytest.fixture
+def wrong(calm: Shop) -> Iterator[Shop]:
+    """The shop with reviewers for production, no staging environment and no canary service."""
+    github = f"{calm.world.url('github')}/_sandbox/environments"
+    post(github, {"production": ["required_reviewers", "branch_policy"]})
+    canary = calm.world.service_id("canary")
+    set_suspended(calm, canary, "suspend")
+    yield calm
+    set_suspended(calm, canary, "resume")
+    post(github, {"production": ["branch_policy"], "staging": ["branch_policy"]})
+
+
+def test_a_set_up_that_is_right_has_nothing_wrong(calm: Shop) -> None:
+    job = calm.run("doctor", settings=PLAIN)
+    assert job.exit_code == 0, job.log
+    assert "✖" not in job.log
+    assert "is live, and it passed: releases can go back" in job.log
+    assert "bot-canary is like bot-stable" in job.log
+    assert "the edge at" in job.log
+    assert "environment production is there" in job.log
+    assert "gh secret set EDGE_TOKEN --env production" in job.log
+    assert "in all" in job.summary
+
+
+def test_a_wrong_set_up_is_told_line_by_line_and_nothing_is_changed(wrong: Shop) -> None:
+    before = wrong.state()
+    broken = {
+        "services.bot.edge.flag": "another-flag",
+        "services.bot.promises": {"instances": 3},
+        "services.bot.health.path": "/nothing-here",
+    }
+    job = wrong.run("doctor", settings=broken, keys={"posthog_api_key": "wrong"})
+    assert job.exit_code == 1
+    for told in (
+        "✖ bot-canary is suspended",
+        "✖ autoscaling is off for bot-stable",
+        "✖ bot-stable may run 2 instances, and `promises.instances` is 3",
+        "/nothing-here does not answer well: HTTP 404",
+        "✖ the edge follows the flag release-canary, and slipway.yml says another-flag",
+        "✖ PostHog",
+        "⚠ environment production has required reviewers",
+        "✖ there is no environment staging",
+    ):
+        assert told in job.log, told
+    assert job.outputs["result"] == "refused"
+    assert wrong.state() == before

@@ -51,6 +51,15 @@ def test_a_service_that_fails_three_times_as_often_goes_back_with_its_numbers() 
     assert "1 % in the hour before" in verdict.sentence
 
 
+def test_as_many_errors_go_back_as_are_too_unlikely_at_the_tolerated_rate() -> None:
+    requests, before = 2000, counted(600, 60_000)
+    tolerated = 1.15 * upper_bound(600, 60_000)
+    enough = next(n for n in range(requests) if tail(n, requests, tolerated) <= 0.05 / 9)
+    assert enough == 39
+    verdicts = [judge(counted(n, requests), before, RULE).decision for n in (enough - 1, enough)]
+    assert verdicts == [Decision.HOLD, Decision.ROLLBACK]
+
+
 @pytest.mark.parametrize(
     ("since", "before"),
     [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from slipway.errors import Refused, SlipwayError, Unreachable
-from slipway.ports import Artifact
+from slipway.ports import Answer, Artifact
 from slipway.release import rolling
 from slipway.release.outcome import Outcome, Result
 from tests.unit.builds import STABLE, commit_of
@@ -381,3 +382,29 @@ def test_whatever_call_is_lost_once_no_unverified_build_is_a_silent_success(
         else:
             assert result in (Result.ROLLED_BACK, Result.ABORTED, Result.REFUSED), where
             assert world.running(STABLE) == "v1", where
+
+
+def test_an_image_has_not_gone_back_while_instances_of_the_bad_build_answer() -> None:
+    """Render ends what a cancelled deploy had begun a while after it says so."""
+    world = World()
+    plan = rolling.Plan(
+        release="77.1-candidate",
+        settings=settings(canary=None, edge=None, strategy={"rolling": {"probe-every": "1s"}}),
+        stable=STABLE,
+        artifact=world.build("v2", drops=1),
+    )
+    ports = world.ports()
+    cancelled: list[float] = []
+    world.after = lambda call: (
+        cancelled.append(world.clock.t) if call.startswith("render.cancel") else None
+    )
+
+    class Lingering:
+        def probe(self, url: str, *, timeout: float, **more: Any) -> Answer:
+            answer = ports.prober.probe(url, timeout=timeout, **more)
+            lingers = cancelled and world.clock.t < cancelled[0] + 60
+            return dataclasses.replace(answer, build=commit_of("v2")) if lingers else answer
+
+    outcome = rolling.run(plan, dataclasses.replace(ports, prober=Lingering()))
+    assert outcome.result is Result.ROLLED_BACK
+    assert world.clock.t >= cancelled[0] + 60

@@ -92,9 +92,9 @@ class _Line:
 
     def found_closed(self, made: int, error: Exception) -> bool:
         """Return whether a connection that was kept turned out to be closed, and no more."""
+        # A time-out while reading is another kind of error, one while connecting made a new one.
         ended = isinstance(error, requests.ConnectionError)
-        late = isinstance(error, requests.Timeout)
-        return ended and not late and self.made == made and not self.answering
+        return ended and self.made == made and not self.answering
 
     def reconnected(self, made: int) -> bool:
         """Return whether the other side is why a new one was made since."""

@@ -102,11 +102,15 @@ def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
             f"another deploy is running on {service.name}: {', '.join(others)}",
             remedy="Wait until it has ended, or cancel it at Render.",
         )
+    url = url_of(service, plan.settings.health)
+    before = _before(plan, ports, service, live, latest)
+    answer = ports.prober.probe(url, timeout=plan.settings.health.timeout)
     return Member(
         service=service,
-        url=url_of(service, plan.settings.health),
+        url=url,
         live=live,
-        before=_before(plan, ports, service, live, latest),
+        before=before,
+        named=answer.build if before is live else None,
     )
 
 

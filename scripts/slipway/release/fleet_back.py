@@ -46,6 +46,7 @@ class WayBack:
                 settings=self._settings,
                 artifact=self._artifact,
                 before=member.before,
+                named=member.named,
             )
             ended[member.service.id] = retreat.go(result, error)
 

@@ -23,6 +23,8 @@ class Member:
     """What it runs when the fleet is read."""
     before: Deploy
     """What a way back brings."""
+    named: str | None = None
+    """What answers of the build before name, where that is known."""
 
     @property
     def name(self) -> str:

@@ -34,13 +34,17 @@ class Retreat:
         settings: Settings,
         artifact: Artifact,
         before: Deploy,
+        named: str | None,
     ) -> None:
+        """``named``: what answers of the build before name, where they name one."""
         self._ports = ports
         self._service = service
         self._url = url
         self._settings = settings
         self._candidate = artifact.identity
         self._before = before
+        # For an image, Render knows a digest, and answers name a commit.
+        self._named = named if service.image_backed else before.identity
 
     def go(self, result: Result, error: SlipwayError) -> Outcome:
         """Bring the build before back, unless somebody else is deploying; see it answer."""
@@ -61,7 +65,7 @@ class Retreat:
                 await_build(
                     self._ports,
                     self._url,
-                    build=None if self._service.image_backed else self._before.identity,
+                    build=self._named,
                     health=self._settings.health,
                     instances=self._service.instances,
                 )

@@ -91,6 +91,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         settings=plan.settings,
         artifact=plan.artifact,
         before=live,
+        named=change.seen.named,
     )
     try:
         deploy = change.replace_instances()

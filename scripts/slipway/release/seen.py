@@ -35,6 +35,8 @@ class Seen:
             max_failed=rolling.max_failed_probes,
             trip=ports.trip,
         )
+        self.named: str | None = None
+        """The build that the answers before the change named, where all named the same."""
         self._ports = ports
         self._settings = settings
         self._url = url
@@ -48,6 +50,7 @@ class Seen:
         Where the address does not answer well now, nothing could be told from how it answers later.
         """
         ports, settings = self._ports, self._settings
+        named: set[str | None] = set()
         for _ in range(GOOD_IN_A_ROW):
             for probe in (ports.prober.probe, ports.kept.probe):
                 answer = probe(self._url, timeout=settings.health.timeout)
@@ -59,7 +62,9 @@ class Seen:
                         "hand. A rolling release promises that no request fails, and goes back "
                         "where one does.",
                     )
+                named.add(answer.build)
             ports.clock.sleep(settings.strategy.rolling.probe_every)
+        self.named = named.pop() if len(named) == 1 else None
         self._counted.before()
         self._page.read(self._page_url)
 

@@ -65,7 +65,7 @@ def test_the_canary_service_carries_the_load_with_as_many_instances_and_is_scale
     assert world.services[CANARY].instances == 1
 
 
-@pytest.mark.parametrize(("configured", "autoscaled", "wanted"), [(2, 5, 5), (4, 2, 4), (1, 2, 2)])
+@pytest.mark.parametrize(("configured", "autoscaled", "wanted"), [(2, 5, 5), (4, 2, 4), (1, 1, 2)])
 def test_with_autoscaling_the_canary_gets_as_many_instances_as_render_lists(
     configured: int, autoscaled: int, wanted: int
 ) -> None:

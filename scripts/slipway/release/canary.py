@@ -23,6 +23,7 @@ from slipway.judge.split import Decision
 from slipway.ports import Phase, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
+from slipway.release.happenings import Happenings
 from slipway.release.health import HealthGuard, await_build, url_of
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan, preflight
@@ -82,6 +83,7 @@ class _Release:
         self.back = WayBack(plan, ports, traffic, before)
         self.journal = ports.journal
         self._strategy = plan.settings.strategy
+        self._happenings = [Happenings(ports, s) for s in (before.canary, before.stable)]
 
     def forwards(self) -> Outcome:
         """All the way to everybody."""
@@ -162,6 +164,8 @@ class _Release:
         extended = False
         while True:
             clock.sleep(min(self._strategy.judge.every, step.for_))
+            for happenings in self._happenings:
+                happenings.look()
             verdict = look()
             if self._promoted_by_a_person():
                 return look

@@ -91,9 +91,6 @@ def _too_few(service: Service, promises: Promises) -> Iterator[Broken]:
             mend="Turn it on (Scaling, Autoscaling; Pro workspaces and above).",
             give_up="autoscaling: false",
         )
-        if service.disk:
-            # Render scales no service that has a disk: another sentence would only repeat it.
-            return
     have = scaling.minimum if scaling else service.instances
     if have < promises.instances:
         what = "autoscaling's minimum is" if scaling else "the instance count is"

@@ -86,19 +86,18 @@ def test_promote_previous_build_ends_a_release_and_the_release_says_so(steady: S
     assert steady.state()["serving"][stable] == before, "stable never left the build before"
 
 
-def test_pressed_again_it_goes_further_back_once(steady: Shop) -> None:
+def test_pressed_again_it_goes_no_further_back(steady: Shop) -> None:
     stable = steady.world.service_id("bot")
     before = steady.state()["serving"][stable]
+    image, commit = steady.push_image("good", {})
+    how = {"image": image, "commit": commit, "mode": "direct", "reason": "a test"}
+    assert steady.run("release", settings=LONG, **how).outputs["result"] == "promoted"
     first = steady.run("rollback", settings=LONG, reason="a test")
     assert first.outputs["result"] == "promoted-previous"
-    assert steady.state()["serving"][stable] != before
+    assert steady.state()["serving"][stable] == before
     again = steady.run("rollback", settings=LONG, reason="a test")
     assert again.outputs["result"] == "unchanged"
     assert again.exit_code == 0
-    forwards = steady.run(
-        "rollback", settings=LONG, reason="back", target=first.outputs["previous-build"]
-    )
-    assert forwards.outputs["result"] == "promoted-previous"
 
 
 def test_the_button_needs_only_the_keys_of_what_it_can_still_touch(steady: Shop) -> None:

@@ -150,7 +150,7 @@ def test_what_is_live_is_adopted_with_one_secret_and_the_persons_reason(shop: Sh
         "SLIPWAY_CONFIG": "slipway.yml",
         "SLIPWAY_RENDER_API_KEY": SECRETS["RENDER_API_KEY"],
         "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
-        "SLIPWAY_SUMMARY": "",
+        "SLIPWAY_SUMMARY": "true",
     }
 
 

@@ -49,6 +49,3 @@ def test_what_nobody_vouches_for_is_refused_until_it_is_adopted(shop: Shop) -> N
     assert "what is live is now the build to go back to" in adopted.summary
     assert shop.run("adopt", reason="again").outputs["result"] == "unchanged"
     assert shop.state()["serving"][stable] == {commit}
-
-    back = shop.run("rollback", reason="a test")
-    assert back.outputs["result"] == "promoted-previous"

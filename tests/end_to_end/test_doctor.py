@@ -34,6 +34,8 @@ def test_a_set_up_that_is_right_has_nothing_wrong(calm: Shop) -> None:
     assert "is live, and it passed: releases can go back" in job.log
     assert "bot-canary is like bot-stable" in job.log
     assert "the edge at" in job.log
+    for key in ("render-api-key", "github-token", "posthog-api-key", "edge-token"):
+        assert f"✔ {key} is accepted" in job.log
     assert "environment production is there" in job.log
     assert "gh secret set EDGE_TOKEN --env production" in job.log
     assert "in all" in job.summary
@@ -54,7 +56,8 @@ def test_a_wrong_set_up_is_told_line_by_line_and_nothing_is_changed(wrong: Shop)
         "✖ bot-stable may run 2 instances, and `promises.instances` is 3",
         "/nothing-here does not answer well: HTTP 404",
         "✖ the edge follows the flag release-canary, and slipway.yml says another-flag",
-        "✖ PostHog",
+        "✖ posthog-api-key is not accepted",
+        "· the flag another-flag of PostHog was not looked at",
         "⚠ environment production has required reviewers",
         "✖ there is no environment staging",
     ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.end_to_end.conftest import Shop
+from tests.end_to_end.conftest import Shop, get
 
 FAST: dict[str, Any] = {
     "services.bot.strategy": {
@@ -41,10 +41,13 @@ def test_a_release_goes_through_staging_to_everybody_and_can_be_taken_back(shop:
     again = shop.run("canary-prod", settings=FAST, image=image, commit=commit)
     assert again.outputs["result"] == "unchanged"
 
-    back = shop.run("rollback", settings=FAST, reason="a test")
+    back = shop.run("rollback", settings=FAST, reason="a test", commit=commit)
     assert back.outputs["result"] == "promoted-previous"
     assert back.outputs["previous-build"] == job.outputs["build"]
     assert shop.state()["serving"][stable] == before["serving"][stable]
+    newest = get(f"{shop.world.url('github')}/_sandbox/state")["deployments"][-1]
+    assert (newest["task"], newest["state"]) == ("rollback", "success")
+    assert newest["payload"]["build"] == back.outputs["build"], "not `previous`"
 
 
 def test_a_smoke_probe_that_is_answered_otherwise_is_a_failed_staging(shop: Shop) -> None:

@@ -312,6 +312,9 @@ def test_each_rung_says_what_it_adds() -> None:
     assert "at least $50" in " ".join(
         f.text for f in cost.findings([GOOD, unknown], [], None, edge=False)
     )
+    unread = cost.findings([GOOD], [], None, edge=False, unread=["srv-x"])
+    assert about(unread, "srv-x could not be read").mark is Mark.UNSEEN
+    assert about(unread, "in all at least $50")
     assert marks(cost.findings([], [], None, edge=True)) == {Mark.UNSEEN}
 
 
@@ -376,6 +379,6 @@ def test_what_does_not_answer_is_a_line_and_the_rest_is_still_looked_at(tmp_path
     code, said = doctor(tmp_path, text, **environ)
     assert code == 1
     assert said.count("✖ Render") == 2
-    assert "github-token is empty, or holds a space" in said
+    assert "✖ github-token is not accepted: github-token is empty, or holds a space" in said
     assert "gh secret set RENDER_API_KEY --env production" in said
     assert "rnd_secret" not in said

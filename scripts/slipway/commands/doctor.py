@@ -7,15 +7,13 @@ from typing import TypeVar
 
 from slipway import config
 from slipway.clients.clock import SystemClock
-from slipway.clients.edge import EdgeClient
-from slipway.clients.posthog import PostHogFlags
 from slipway.clients.probe import HttpProber
 from slipway.clients.render import Render
-from slipway.clients.retries import Patience
+from slipway.commands.doctor_clients import Clients
 from slipway.doctor import Group, cost, keys, lines, markdown, services, traffic, worst
 from slipway.doctor import github as forge
 from slipway.doctor.findings import Finding, fine, unseen, wrong
-from slipway.errors import Aborted, SlipwayError
+from slipway.errors import Aborted, SlipwayError, Unauthorized, UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs
 from slipway.ports import Service
@@ -24,12 +22,12 @@ from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
 
 T = TypeVar("T")
-QUICK = Patience(attempts=2, connect_timeout=3, read_timeout=5, rate_limit_cap=5)
-"""Nobody waits for a doctor: one question takes about 16 s at most."""
 _OVERLAP = (
     "what Render does with a second deploy is a setting of the workspace that its API does not "
     "tell: Wait is the safe one, Override lets any deploy cancel a release's"
 )
+
+_CHOOSE = "Choose Wait: Render, Workspace Settings, Overlapping Deploy Policy."
 
 
 def diagnose(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
@@ -50,7 +48,8 @@ def diagnose(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
     if not problems:
         return Outcome(result=Result.UNCHANGED, reason="nothing is wrong with what was looked at")
     listed = "; ".join(finding.text for finding in problems)
-    return Outcome(result=Result.REFUSED, reason=f"{len(problems)} things are wrong: {listed}")
+    many = "one thing is" if len(problems) == 1 else f"{len(problems)} things are"
+    return Outcome(result=Result.REFUSED, reason=f"{many} wrong: {listed}")
 
 
 class _Look:
@@ -59,7 +58,9 @@ class _Look:
     def __init__(self, inputs: Inputs, settings: config.Config, clock: SystemClock) -> None:
         self._inputs = inputs
         self._settings = settings
-        self._clock = clock
+        self._clients = Clients(inputs, settings, clock)
+        self._usable: dict[str, str] = {}
+        """Keys that were not refused, by name."""
         self._seen: dict[str, Service] = {}
         """Render services that could be read, by id."""
 
@@ -68,6 +69,7 @@ class _Look:
         yield Group(title="Keys", findings=list(self._keys(chosen)))
         for name, service in chosen.items():
             yield Group(title=f"Service {name}", findings=list(self._service(name, service)))
+        yield Group(title="Render's workspace", findings=[unseen(_OVERLAP, _CHOOSE)])
         yield Group(title="GitHub", findings=list(self._github()))
         for name, service in chosen.items():
             yield Group(title=f"Cost of {name}, a month", findings=self._cost(service))
@@ -75,21 +77,47 @@ class _Look:
         yield Group(title="Permissions of the jobs", block=keys.PERMISSIONS)
 
     def _keys(self, chosen: Mapping[str, config.Service]) -> Iterator[Finding]:
-        given = self._inputs.keys
-        needs_edge = any(service.edge for service in chosen.values())
-        table = [("render-api-key", given.render, True), ("github-token", given.github, True)]
-        table += [
-            ("posthog-api-key", given.posthog, needs_edge),
-            ("edge-token", given.edge, needs_edge),
-        ]
-        for name, value, needed in table:
-            if value:
-                yield fine(f"{name} is given")
-            elif needed:
-                variable = f"SLIPWAY_{name.upper().replace('-', '_')}"
-                yield unseen(
-                    f"{name} is not given: what needs it is not looked at", f"Set {variable}."
-                )
+        """Say of each key whether it is given and accepted; one that is refused is not used."""
+        given, clients, posthog = self._inputs.keys, self._clients, self._settings.posthog
+        first = next(iter(keys.render_ids(chosen.values())), "")
+        edge = next((service.edge for service in chosen.values() if service.edge), None)
+        yield self._key(
+            "render-api-key", given.render, lambda key: clients.render(key).service(first)
+        )
+        if self._inputs.run.repository:
+            yield self._key(
+                "github-token", given.github, lambda token: clients.setup(token).repository()
+            )
+        else:
+            yield unseen("which repository this is, is not given", "Set GITHUB_REPOSITORY.")
+        if edge is None:
+            return
+        yield self._key("edge-token", given.edge, lambda token: clients.edge(edge, token).state())
+        if posthog is not None:
+            yield self._key(
+                "posthog-api-key",
+                given.posthog,
+                lambda key: clients.flags(posthog, key).read(edge.flag),
+            )
+
+    def _key(self, name: str, value: str | None, question: Callable[[str], object]) -> Finding:
+        if not value:
+            variable = f"SLIPWAY_{name.upper().replace('-', '_')}"
+            return unseen(
+                f"{name} is not given: what needs it is not looked at", f"Set {variable}."
+            )
+        try:
+            question(value)
+        except (Unauthorized, UsageError) as error:
+            return wrong(f"{name} is not accepted: {error.found}", error.remedy)
+        except Aborted:
+            raise
+        except Exception:
+            # What does not answer is told where it is looked at.
+            self._usable[name] = value
+            return fine(f"{name} is given")
+        self._usable[name] = value
+        return fine(f"{name} is accepted")
 
     def _service(self, name: str, service: config.Service) -> Iterator[Finding]:
         roles: list[tuple[services.Role, str]] = []
@@ -100,16 +128,16 @@ class _Look:
         roles += [("fleet", one) for one in service.fleet or ()]
         if service.canary:
             roles.append(("canary", service.canary.service))
-        render = self._render()
-        if isinstance(render, Finding):
-            yield render
+        key = self._usable.get("render-api-key")
+        if key is None:
+            yield unseen("Render's services were not looked at")
         else:
+            render = self._clients.render(key)
             for role, service_id in roles:
                 yield from self._render_service(render, name, service, role, service_id)
             yield from self._unlike(render, service)
-            yield unseen(_OVERLAP, "Render, Workspace Settings, Overlapping Deploy Policy: Wait.")
         if service.edge:
-            yield from self._edge(service.edge)
+            yield from self._traffic(service.edge)
 
     def _render_service(
         self,
@@ -156,17 +184,11 @@ class _Look:
             yield read
         yield from services.compare(stable, canary, None if isinstance(read, Finding) else read)
 
-    def _edge(self, edge: config.Edge) -> Iterator[Finding]:
-        token, key, posthog = (
-            self._inputs.keys.edge,
-            self._inputs.keys.posthog,
-            self._settings.posthog,
-        )
+    def _traffic(self, edge: config.Edge) -> Iterator[Finding]:
+        token, key = self._usable.get("edge-token"), self._usable.get("posthog-api-key")
+        posthog = self._settings.posthog
         if token:
-            sleep = self._clock.sleep
-            state = _ask(
-                lambda: EdgeClient(token, url=edge.url, patience=QUICK, sleep=sleep).state()
-            )
+            state = _ask(self._clients.edge(edge, token).state)
             yield from [state] if isinstance(state, Finding) else traffic.check_edge(edge, state)
         else:
             yield unseen(f"the edge at {edge.url} was not looked at")
@@ -176,58 +198,41 @@ class _Look:
                 "Add `posthog: {host: …, project: …}`.",
             )
         elif key:
-            flag = _ask(lambda: self._flags(posthog, key).read(edge.flag))
+            client = self._clients.flags(posthog, key)
+            flag = _ask(lambda: client.read(edge.flag))
             yield from [flag] if isinstance(flag, Finding) else traffic.check_flag(edge, flag)
         else:
             yield unseen(f"the flag {edge.flag} of PostHog was not looked at")
 
     def _github(self) -> Iterator[Finding]:
-        run, token = self._inputs.run, self._inputs.keys.github
-        if not (run.repository and token):
+        token = self._usable.get("github-token")
+        if token is None or self._inputs.run.repository is None:
             yield unseen(
                 "GitHub was not looked at: that needs github-token and GITHUB_REPOSITORY",
                 "At a terminal: GITHUB_REPOSITORY=… SLIPWAY_GITHUB_TOKEN=$(gh auth token).",
             )
             return
-        from slipway.clients.github_setup import GitHubSetup  # noqa: PLC0415 - as in perform
-
-        name, sleep = run.repository, self._clock.sleep
-        setup = _ask(lambda: GitHubSetup(token, repository=name, base_url=run.api_url, sleep=sleep))
-        if isinstance(setup, Finding):
-            yield setup
-            return
+        setup = self._clients.setup(token)
         repository = _ask(setup.repository)
         if isinstance(repository, Finding):
             yield repository
             return
         yield from forge.check_repository(repository)
         environments = _ask(setup.environments)
-        needed = keys.environments(self._settings)
         if isinstance(environments, Finding):
             yield unseen(
                 f"the environments could not be read: {environments.text}", environments.remedy
             )
-        else:
-            yield from forge.check_environments(environments, needed, private=repository.private)
+            return
+        needed = keys.environments(self._settings)
+        yield from forge.check_environments(environments, needed, private=repository.private)
 
     def _adopted(self, name: str, build: str) -> bool | None:
-        run, token = self._inputs.run, self._inputs.keys.github
-        if not (run.repository and token):
+        token = self._usable.get("github-token")
+        if self._inputs.run.repository is None or token is None:
             return None
-        from slipway.clients.github import GitHub  # noqa: PLC0415 - as in perform
-
-        repository, patience = run.repository, Patience(attempts=2, read_timeout=5)
-
-        def client() -> GitHub:
-            return GitHub(
-                token,
-                repository=repository,
-                base_url=run.api_url,
-                patience=patience,
-                sleep=self._clock.sleep,
-            )
-
-        passed = _ask(lambda: Ledger(client, f"production/{name}").passed(build))
+        client = self._clients.history(token)
+        passed = _ask(lambda: Ledger(lambda: client, f"production/{name}").passed(build))
         return None if isinstance(passed, Finding) else passed is not None
 
     def _cost(self, service: config.Service) -> list[Finding]:
@@ -241,22 +246,7 @@ class _Look:
             seen(service.staging.service if service.staging else None),
             canary[0] if canary else None,
             edge=service.edge is not None,
-        )
-
-    def _render(self) -> Render | Finding:
-        key = self._inputs.keys.render
-        if not key:
-            return unseen("Render's services were not looked at")
-        url, sleep = self._settings.render.api_url, self._clock.sleep
-        return _ask(lambda: Render(key, base_url=url, patience=QUICK, sleep=sleep))
-
-    def _flags(self, posthog: config.PostHog, key: str) -> PostHogFlags:
-        return PostHogFlags(
-            key,
-            base_url=posthog.host,
-            project=posthog.project,
-            patience=QUICK,
-            sleep=self._clock.sleep,
+            unread=[one for one in keys.render_ids([service]) if one not in self._seen],
         )
 
 

@@ -49,9 +49,17 @@ def of_service(service: Service) -> tuple[str, int | None]:
 
 
 def findings(
-    production: Sequence[Service], staging: Sequence[Service], canary: Service | None, *, edge: bool
+    production: Sequence[Service],
+    staging: Sequence[Service],
+    canary: Service | None,
+    *,
+    edge: bool,
+    unread: Sequence[str] = (),
 ) -> list[Finding]:
-    """Return the cost of what there is, and what the rung adds to it."""
+    """Return the cost of what there is, and what the rung adds to it.
+
+    ``unread``: ids of services whose plan is not known.
+    """
     said: list[Finding] = []
     total, known = 0, True
     for service in (*production, *staging, *([canary] if canary else [])):
@@ -60,7 +68,9 @@ def findings(
         total, known = total + (least or 0), known and least is not None
     if not said:
         return [unseen("what it costs is not known: no service could be read")]
-    at_least = "" if known else "at least "
+    if unread:
+        said.append(unseen(f"price not known: {', '.join(unread)} could not be read"))
+    at_least = "" if known and not unread else "at least "
     said.append(
         fine(
             f"in all {at_least}${total} a month, at {SOURCE}'s prices as of {AS_OF}, without the "

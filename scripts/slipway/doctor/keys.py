@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from slipway.config import Config
+from collections.abc import Iterable
+
+from slipway.config import Config, Service
 
 PERMISSIONS = """\
 permissions:
@@ -19,6 +21,16 @@ def environments(config: Config) -> list[str]:
         "production": any(service.stable or service.fleet for service in services),
     }
     return [name for name, needed in named.items() if needed]
+
+
+def render_ids(services: Iterable[Service]) -> list[str]:
+    """Return the ids of all Render services of ``services``."""
+    found: list[str] = []
+    for service in services:
+        tracks = (service.staging, service.stable, service.canary)
+        found += [track.service for track in tracks if track]
+        found += service.fleet or ()
+    return found
 
 
 def secrets(config: Config) -> list[tuple[str, str]]:

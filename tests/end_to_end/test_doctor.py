@@ -52,8 +52,7 @@ def test_a_wrong_set_up_is_told_line_by_line_and_nothing_is_changed(wrong: Shop)
     assert job.exit_code == 1
     for told in (
         "✖ bot-canary is suspended",
-        "✖ autoscaling is off for bot-stable",
-        "✖ bot-stable may run 2 instances, and `promises.instances` is 3",
+        "✖ bot-stable: autoscaling's minimum is 2 (expected: 3 or more, so that one may die)",
         "/nothing-here does not answer well: HTTP 404",
         "✖ the edge follows the flag release-canary, and slipway.yml says another-flag",
         "✖ posthog-api-key is not accepted",

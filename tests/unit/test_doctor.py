@@ -72,9 +72,9 @@ def test_production_as_it_was_promised_is_fine() -> None:
         ({"maintenance": True}, "maintenance mode", "Turn maintenance"),
         ({"type": "private_service"}, "cannot be probed", "web service"),
         ({"url": None}, "cannot be probed", "web service"),
-        ({"health_path": None}, "no health check path", "/healthz"),
+        ({"health_path": None}, "no health check path", "Health Checks"),
         ({"plan": "free"}, "free plan", "paid"),
-        ({"disk": True}, "has a disk", "no-disk"),
+        ({"disk": True}, "a disk is attached", "no-disk"),
         ({"autoscaling": None}, "autoscaling is off", "promises"),
         (
             {"autoscaling": Autoscaling(enabled=False, minimum=2, maximum=4)},
@@ -83,7 +83,7 @@ def test_production_as_it_was_promised_is_fine() -> None:
         ),
         (
             {"autoscaling": Autoscaling(enabled=True, minimum=1, maximum=4)},
-            "may run 1 instance,",
+            "autoscaling's minimum is 1",
             "Scaling",
         ),
     ],
@@ -130,9 +130,9 @@ def test_two_health_paths_are_told() -> None:
 
 
 def test_a_canary_that_scales_by_itself_is_wrong() -> None:
-    assert about(services.check(GOOD, "canary", SETTINGS), "autoscaling is on").mark is Mark.WRONG
-    fixed = replace(GOOD, autoscaling=None, instances=1)
-    assert marks(services.check(fixed, "canary", SETTINGS)) == {Mark.FINE}
+    (found,) = services.compare(GOOD, replace(GOOD, name="canary"), None, ())
+    assert found.mark is Mark.WRONG
+    assert "its autoscaling is on" in found.text
 
 
 # What it runs
@@ -187,16 +187,23 @@ def test_the_health_check_must_be_well_and_name_the_build(
 
 
 def test_a_canary_unlike_stable_is_told_with_what_is_unlike() -> None:
-    canary = replace(GOOD, name="canary", plan="starter", region="oregon")
-    (found,) = services.compare(
-        GOOD, canary, ({"A": "1", "B": "2"}, {"A": "1", "B": "3", "C": "4"})
+    canary = replace(
+        GOOD,
+        name="canary",
+        autoscaling=None,
+        plan="starter",
+        region="oregon",
+        start_command="run --password hunter2",
     )
-    assert found.mark is Mark.CARE
-    for word in ("plan (standard and starter)", "region", "variable B", "variable C"):
+    variables = ({"A": "1", "B": "2", "D": "5"}, {"A": "1", "B": "3", "C": "4", "D": "6"})
+    (found,) = services.compare(GOOD, canary, variables, ["D"])
+    assert found.mark is Mark.WRONG
+    for word in ("plan starter instead of standard", "region", "only it has C", "value in B"):
         assert word in found.text
-    assert "variable A" not in found.text
-    assert marks(services.compare(GOOD, replace(GOOD, name="canary"), ({}, {}))) == {Mark.FINE}
-    assert Mark.WRONG in marks(services.compare(GOOD, GIT, None))
+    assert "hunter2" not in found.text
+    alike = replace(GOOD, name="canary", autoscaling=None)
+    assert marks(services.compare(GOOD, alike, ({}, {}), ())) == {Mark.FINE}
+    assert Mark.WRONG in marks(services.compare(GOOD, GIT, None, ()))
 
 
 # Edge and flag

@@ -174,15 +174,11 @@ class _Look:
         canary = self._seen.get(service.canary.service) if service.canary else None
         if stable is None or canary is None or service.canary is None:
             return
-        may_differ = service.canary.differs
-
-        def variables(of: Service) -> dict[str, str]:
-            return {n: v for n, v in render.env_vars(of.id).items() if n not in may_differ}
-
-        read = _ask(lambda: (variables(stable), variables(canary)))
+        read = _ask(lambda: (render.env_vars(stable.id), render.env_vars(canary.id)))
         if isinstance(read, Finding):
             yield read
-        yield from services.compare(stable, canary, None if isinstance(read, Finding) else read)
+        variables = None if isinstance(read, Finding) else read
+        yield from services.compare(stable, canary, variables, service.canary.differs)
 
     def _traffic(self, edge: config.Edge) -> Iterator[Finding]:
         token, key = self._usable.get("edge-token"), self._usable.get("posthog-api-key")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 from slipway.config import Service as Settings
 from slipway.doctor.findings import Finding, care, fine, wrong
 from slipway.ports import Answer, Deploy, Service
+from slipway.release import likeness, promises
 from slipway.release.deploys import live as live_of
 from slipway.release.health import describe, healthy
 from slipway.text import short
@@ -27,7 +28,7 @@ def check(service: Service, role: Role, settings: Settings) -> Iterator[Finding]
         )
     if service.suspended:
         yield wrong(f"{service.name} is suspended", "Resume it at Render.")
-    if service.maintenance:
+    if service.maintenance and role != "stable":
         yield wrong(
             f"{service.name} is in maintenance mode: everybody gets 503",
             "Turn maintenance mode off at Render.",
@@ -40,13 +41,8 @@ def check(service: Service, role: Role, settings: Settings) -> Iterator[Finding]
         )
     yield from _health(service, role, settings)
     yield from _plan(service, role)
-    if role in ("stable", "fleet"):
-        yield from _promises(service, role, settings)
-    if role == "canary" and service.autoscaling and service.autoscaling.enabled:
-        yield wrong(
-            f"autoscaling is on for {service.name}: Render ignores a request to scale then",
-            "Turn autoscaling off for the canary service.",
-        )
+    if role == "stable" and service.type != "static_site":
+        yield from _promises(service, settings)
 
 
 def _kind(service: Service) -> str:
@@ -61,14 +57,13 @@ def _kind(service: Service) -> str:
 def _health(service: Service, role: Role, settings: Settings) -> Iterator[Finding]:
     if service.type == "static_site":
         return
-    if not service.health_path:
-        say = wrong if role != "staging" and settings.promises.health_path else care
-        yield say(
+    if not service.health_path and role != "stable":
+        yield care(
             f"{service.name} has no health check path: Render sends users to new instances "
             "before they are ready",
             f"Set it to {settings.health.path} at Render (Settings, Health Check Path).",
         )
-    elif service.health_path != settings.health.path:
+    elif service.health_path not in (None, settings.health.path):
         yield care(
             f"Render checks {service.health_path} of {service.name}, and Slipway "
             f"{settings.health.path}",
@@ -87,30 +82,10 @@ def _plan(service: Service, role: Role) -> Iterator[Finding]:
     )
 
 
-def _promises(service: Service, role: Role, settings: Settings) -> Iterator[Finding]:
-    promises, scaled = settings.promises, service.autoscaling
-    if service.disk and promises.no_disk:
-        yield wrong(
-            f"{service.name} has a disk: Render stops the old instance before it starts a new one",
-            "Move what is on the disk elsewhere, or set `promises: {no-disk: false}` and accept "
-            "the gap.",
-        )
-    if role == "fleet" or service.type == "static_site":
-        return
-    on = scaled is not None and scaled.enabled
-    if promises.autoscaling and not on:
-        yield wrong(
-            f"autoscaling is off for {service.name}",
-            "Turn it on (Render's Pro workspaces or higher have it), or set "
-            "`promises: {autoscaling: false}`.",
-        )
-    fewest = scaled.minimum if scaled and on else service.instances
-    if fewest < promises.instances:
-        yield wrong(
-            f"{service.name} may run {fewest} instance{'s' * (fewest != 1)}, and "
-            f"`promises.instances` is {promises.instances}: where one dies, nobody serves",
-            "Raise it at Render (Scaling), or change `promises.instances`.",
-        )
+def _promises(service: Service, settings: Settings) -> Iterator[Finding]:
+    for broken in promises.broken_by(service, settings.promises):
+        or_else = f" Or: `promises: {{{broken.give_up}}}`." if broken.give_up else ""
+        yield wrong(f"{service.name}: {broken}", broken.mend + or_else)
 
 
 def check_deploys(
@@ -162,7 +137,10 @@ def check_answer(service: Service, answer: Answer) -> Iterator[Finding]:
 
 
 def compare(
-    stable: Service, canary: Service, variables: tuple[Mapping[str, str], Mapping[str, str]] | None
+    stable: Service,
+    canary: Service,
+    variables: tuple[Mapping[str, str], Mapping[str, str]] | None,
+    differs: Collection[str],
 ) -> Iterator[Finding]:
     """Yield where the canary service is unlike the stable one: it would judge something else."""
     if stable.image_backed != canary.image_backed:
@@ -170,22 +148,10 @@ def compare(
             f"{stable.name} and {canary.name} are not both image-backed",
             "Stable and canary must be services of the same kind.",
         )
-    names = {
-        "plan": (stable.plan, canary.plan),
-        "region": (stable.region, canary.region),
-        "branch": (stable.branch, canary.branch),
-        "start command": (stable.start_command, canary.start_command),
-        "health check path": (stable.health_path, canary.health_path),
-        "shutdown delay": (stable.shutdown_delay, canary.shutdown_delay),
-    }
-    unlike = [f"{name} ({a} and {b})" for name, (a, b) in names.items() if a != b]
-    if variables:
-        ours, theirs = variables
-        differing = sorted(n for n in ours.keys() | theirs.keys() if ours.get(n) != theirs.get(n))
-        unlike += [f"variable {name}" for name in differing]
+    unlike = list(likeness.differences(stable, canary, variables, differs))
     if unlike:
-        yield care(
-            f"{canary.name} is unlike {stable.name}: {', '.join(unlike)}",
+        yield wrong(
+            f"{canary.name} is unlike {stable.name}, and a canary is refused: {'; '.join(unlike)}",
             "Make them alike, or name the variables under `canary: {differs: […]}`.",
         )
     else:

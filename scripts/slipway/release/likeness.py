@@ -15,10 +15,8 @@ def require(ports: Ports, stable: Service, canary: Service, *, differs: Collecti
     Of environment variables names are said, never values; ``differs`` are names that may differ.
     Variables of linked environment groups are not among those that Render lists.
     """
-    found = [
-        *_settings(stable, canary),
-        *_variables(_shown(ports, stable), _shown(ports, canary), differs),
-    ]
+    variables = (_shown(ports, stable), _shown(ports, canary))
+    found = list(differences(stable, canary, variables, differs))
     if found:
         raise Refused(
             f"{canary.name} is not like {stable.name}, and what it shows of the build would not "
@@ -30,6 +28,22 @@ def require(ports: Ports, stable: Service, canary: Service, *, differs: Collecti
         f"{canary.name} is like {stable.name}: environment variables, plan, region, start command "
         "and health check path"
     )
+
+
+def differences(
+    stable: Service,
+    canary: Service,
+    variables: tuple[Mapping[str, str], Mapping[str, str]] | None,
+    differs: Collection[str],
+) -> Iterator[str]:
+    """Yield what is different of the canary service.
+
+    ``variables``: fingerprints of the stable service's and of the canary's, by name; ``None``:
+    they were not to be seen.
+    """
+    yield from _settings(stable, canary)
+    if variables is not None:
+        yield from _variables(*variables, differs)
 
 
 def _settings(stable: Service, canary: Service) -> Iterator[str]:

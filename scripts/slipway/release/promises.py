@@ -34,7 +34,7 @@ def require(service: Service, settings: Settings, journal: Journal) -> None:
     """
     if service.type == "static_site":
         return
-    broken = list(_broken(service, settings.promises))
+    broken = list(broken_by(service, settings.promises))
     if broken:
         given_up = ", ".join(f"`promises: {{{b.give_up}}}`" for b in broken if b.give_up)
         remedy = " ".join(b.mend for b in broken)
@@ -57,7 +57,8 @@ def require(service: Service, settings: Settings, journal: Journal) -> None:
         )
 
 
-def _broken(service: Service, promises: Promises) -> Iterator[Broken]:
+def broken_by(service: Service, promises: Promises) -> Iterator[Broken]:
+    """Yield the promises that a service breaks."""
     if service.maintenance:
         yield Broken(
             found="it is in maintenance mode",

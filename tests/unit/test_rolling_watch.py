@@ -205,7 +205,7 @@ def unanswered(world: World) -> None:
     [
         (nothing, "Render has no counts yet"),
         (barred, "this plan has no counts by status code"),
-        (unanswered, "Render has no counts yet"),
+        (unanswered, "Render's counts of 5xx answers could not be read"),
     ],
 )
 def test_counts_that_cannot_be_had_are_said_and_stop_nothing(

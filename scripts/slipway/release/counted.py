@@ -125,4 +125,5 @@ class Counted:
     def _trouble(self, error: OutsideError) -> None:
         if not self._troubled:  # once: it would be said at every look
             self._troubled = True
+            self._why_not = "Render's counts of 5xx answers could not be read"
             self._ports.journal.trouble(f"5xx counts: {error.found}")

@@ -179,7 +179,10 @@ class World:
                         "strategy": FAST["strategy"],
                     },
                     "dashboard": {
-                        "strategy": {"deploy-deadline": "60s", "rolling": {"watch": "5s"}}
+                        "strategy": {
+                            "deploy-deadline": "60s",
+                            "rolling": {"watch": "5s", "assets": "required"},
+                        }
                     },
                 },
             }

@@ -61,7 +61,7 @@ class Stage:
     url: str
 
     def settings(self, **service: Any) -> Service:
-        rolling_ = {"watch": "2s", "probe-every": "50ms"}
+        rolling_ = {"watch": "2s", "probe-every": "50ms", "assets": "required"}
         return Service.model_validate(
             {
                 "health": {"deadline": "10s"},

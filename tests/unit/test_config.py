@@ -101,3 +101,10 @@ def test_a_file_that_is_not_there_says_to_check_out(tmp_path: Path) -> None:
 def test_no_text_at_all_gets_anything_but_a_config_or_a_usage_error(text: str) -> None:
     with contextlib.suppress(UsageError):
         assert config.parse(text).services
+
+
+def test_the_word_off_may_stand_without_quotes() -> None:
+    text = SMALLEST + "    strategy: {rolling: {metrics: off, assets: off}}\n"
+    rolling = config.parse(text).services["bot"].strategy.rolling
+    assert (rolling.metrics, rolling.assets) == ("off", "off")
+    assert "line 5" in refusal(SMALLEST + "    strategy: {rolling: {metrics: on}}\n").found

@@ -53,6 +53,30 @@ def test_the_build_that_was_live_before_is_live_again() -> None:
     assert "orders are lost" in outcome.reason
 
 
+@pytest.mark.parametrize("silent", [False, True])
+def test_pressed_during_a_rolling_release_it_ends_that_and_goes_no_further_back(
+    silent: bool,
+) -> None:
+    world = World()
+    world.silent_while_running = silent
+    world.build("v2")
+    world.deploy_by_somebody(STABLE, "v2", trigger="api")
+    outcome = press(world, edge=False)
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert "ana ended the release of" in outcome.reason
+    world.clock.t += 600
+    assert world.running(STABLE) == "v1"
+
+
+def test_pressed_while_a_way_back_is_under_way_it_joins_it() -> None:
+    world = World()
+    world.deploy_by_somebody(STABLE, "v0", trigger="rollback")
+    outcome = press(world, edge=False)
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert world.running(STABLE) == "v0"
+    assert not [c for c in world.calls if c.startswith("render.cancel")]
+
+
 def test_everybody_is_off_the_canary_before_render_is_asked_anything() -> None:
     world = World()
     press(world)

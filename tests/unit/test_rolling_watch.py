@@ -61,14 +61,14 @@ def test_files_of_the_old_page_that_go_on_answering_are_said() -> None:
     outcome = film.run()
     assert outcome.result is Result.PROMOTED
     assert "2 files of the old page went on answering" in outcome.reason
-    assert "2 files of the page at https://srv-stable.example/ must go on" in film.said()
+    assert "2 files of the page at https://srv-stable.example/ should go on" in film.said()
 
 
 @pytest.mark.parametrize("rollout", ["one-by-one", "all-at-once"])
 def test_a_build_that_forgets_the_files_of_the_old_page_goes_back_while_they_change(
     rollout: str,
 ) -> None:
-    film = played(with_page(rollout), {"forgets": True})
+    film = played(with_page(rollout), {"forgets": True}, assets="required")
     outcome = film.run()
     assert outcome.result is Result.ROLLED_BACK
     assert film.world.running(STABLE) == "v1"
@@ -77,8 +77,16 @@ def test_a_build_that_forgets_the_files_of_the_old_page_goes_back_while_they_cha
     assert "Keep the files of the build before" in (outcome.remedy or "")
 
 
+def test_a_lost_file_is_said_and_nothing_goes_back_where_it_is_not_required() -> None:
+    film = played(with_page(), {"forgets": True})
+    outcome = film.run()
+    assert outcome.result is Result.PROMOTED
+    assert "2 of 2 files of the old page stopped answering" in outcome.reason
+    assert "Keep the files of the build before" in film.said(Kind.TROUBLE)
+
+
 def test_where_failures_are_allowed_a_lost_file_is_said_once_with_its_remedy() -> None:
-    film = played(with_page(), {"forgets": True}, **{"max-failed-probes": 1000})
+    film = played(with_page(), {"forgets": True}, assets="required", **{"max-failed-probes": 1000})
     outcome = film.run()
     assert outcome.result is Result.PROMOTED
     assert "2 of 2 files of the old page stopped answering" in outcome.reason
@@ -117,7 +125,7 @@ def test_files_that_did_not_answer_before_are_not_blamed_on_the_build() -> None:
 
 
 def test_nobody_looks_at_files_where_that_is_switched_off() -> None:
-    film = played(with_page(), {"forgets": True}, assets=False)
+    film = played(with_page(), {"forgets": True}, assets="off")
     assert film.run().result is Result.PROMOTED
     assert "page" not in film.said()
 

@@ -35,6 +35,11 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _off(value: object) -> object:
+    """YAML 1.1 reads the word ``off`` as false."""
+    return "off" if value is False else value
+
+
 Seconds = Annotated[float, BeforeValidator(duration), Field(gt=0, le=86_400)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]*$")]
@@ -181,12 +186,12 @@ class Rolling(Model):
     one_by_one: Literal["observed", "required"] = "observed"
     """``observed``: Render decides how it replaces instances, and it is said what was seen.
     ``required``: there must be a `fleet`, whose services are replaced one after the other."""
-    metrics: Literal["auto", "required", "off"] = "auto"
+    metrics: Annotated[Literal["auto", "required", "off"], BeforeValidator(_off)] = "auto"
     """Whether Render's own count of 5xx answers is looked at during the watch. ``auto``: where it
     can be had; ``required``: a release that cannot have it is refused, or goes back."""
-    assets: bool = True
-    """Whether the files that the old page loads must go on answering while instances change, and
-    are looked at until the watch ends."""
+    assets: Annotated[Literal["report", "required", "off"], BeforeValidator(_off)] = "report"
+    """The files that the old page loads, looked at until the watch ends. ``report``: it is said
+    where they stop answering; ``required``: while instances change that is a failed probe."""
 
 
 class Strategy(Model):

@@ -18,7 +18,8 @@ EVERY = 1.0
 """Seconds between two files: enough to find one that is gone, and no load."""
 REMEDY = (
     "Keep the files of the build before for one release: content-hashed names, served from a CDN "
-    "or copied into the new build. `strategy.rolling.assets: false` stops looking at them."
+    "or copied into the new build. `strategy.rolling.assets: off` stops looking at them, and "
+    "`required` makes a release go back that loses one while instances change."
 )
 
 Blame = Callable[[str, str], None]
@@ -60,7 +61,7 @@ class OldPage:
                 break
         note = f" ({page.note})" if page.note else ""
         self._ports.journal.note(
-            f"{_count(len(self._files), 'file')} of the page at {url} must go on answering{note}"
+            f"{_count(len(self._files), 'file')} of the page at {url} should go on answering{note}"
             if self._files
             else f"no file of the page at {url} is looked at{note}"
         )

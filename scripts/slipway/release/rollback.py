@@ -20,6 +20,9 @@ from slipway.release.stop import Stop, Zero
 from slipway.release.takeover import Order
 from slipway.text import short
 
+_SERVED = DeployStatus.DEACTIVATED
+"""Render's word for a deploy that was live once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Order):
@@ -38,7 +41,7 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
     service = deploys.usable(ports, plan.stable)
     history = ports.platform.deploys(plan.stable, limit=100)
     current = deploys.live(history)
-    candidate = takeover.under_way(plan, ports, zero)
+    candidate = takeover.under_way(plan, ports, zero) or _on_its_way(history)
     if plan.target == "previous" and candidate and current and current.identity != candidate:
         arrived = go_back(
             ports,
@@ -47,7 +50,8 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
             image_backed=service.image_backed,
             deadline=plan.settings.strategy.deploy_deadline,
         )
-        return takeover.ended(plan, candidate, arrived, alive=bool(zero and zero.leased))
+        alive = bool(zero and zero.leased) or candidate == _on_its_way(history)
+        return takeover.ended(plan, candidate, arrived, alive=alive)
     choice = choose(history, plan.target, image_path=service.image_path)
     ports.journal.note(choice.why)
     if choice.target is None:
@@ -74,6 +78,17 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
         build=arrived.identity or "",
         previous_build=(current.identity or "") if current else "",
     )
+
+
+def _on_its_way(history: Sequence[Deploy]) -> str | None:
+    """Return the new build that is being deployed to the service itself: a rolling release's.
+
+    What Render deploys by itself, or a person at its dashboard, is no release; a build that has
+    served before is on a way back, which is nothing to end.
+    """
+    served = {d.identity for d in history if d.status in (DeployStatus.LIVE, _SERVED)}
+    ours = [d for d in history if d.status.running and d.trigger == "api"]
+    return next((d.identity or d.id for d in ours if d.identity not in served), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

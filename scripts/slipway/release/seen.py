@@ -41,7 +41,7 @@ class Seen:
         self._settings = settings
         self._url = url
         self._page_url = page_of(settings.url, services[0])
-        self._page = OldPage(ports, settings.health, wanted=rolling.assets)
+        self._page = OldPage(ports, settings.health, wanted=rolling.assets != "off")
         self._counted = Counted(ports, [each.id for each in services], settings.strategy)
 
     def before(self) -> None:
@@ -71,7 +71,9 @@ class Seen:
     def probing(self) -> Ports:
         """Return ports on which every wait probes meanwhile."""
         every = self._settings.strategy.rolling.probe_every
-        self.probes.also = lambda: self._page.turn(self.probes.count_failed)
+        required = self._settings.strategy.rolling.assets == "required"
+        blame = self.probes.count_failed if required else None
+        self.probes.also = lambda: self._page.turn(blame)
         return replace(self._ports, clock=ProbingClock(self._ports.clock, self.probes, every=every))
 
     def watch(self, guards: Sequence[HealthGuard]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.demo.world import post
+from sandbox.demo.world import REPOSITORY, post
 from tests.end_to_end.conftest import Shop
 from tests.end_to_end.test_bad_input import set_suspended
 
@@ -64,3 +64,16 @@ def test_a_wrong_set_up_is_told_line_by_line_and_nothing_is_changed(wrong: Shop)
         assert told in job.log, told
     assert job.outputs["result"] == "refused"
     assert wrong.state() == before
+
+
+def test_a_token_that_may_not_read_deployments_is_told(calm: Shop) -> None:
+    fault = f"{calm.world.url('github')}/_sandbox/fault"
+    post(fault, {"status": 403, "path_prefix": f"/repos/{REPOSITORY}/deployments"})
+    try:
+        job = calm.run("doctor", settings=PLAIN, service="bot")
+    finally:
+        post(fault, {"clear": True})
+    assert job.exit_code == 1
+    assert "passed is not known: GitHub" in job.log
+    assert "`deployments: read`" in job.log
+    assert "Service dashboard" not in job.log, "one service was asked for"

@@ -11,7 +11,7 @@ from sandbox.demo.world import REPOSITORY, post
 from tests.end_to_end.conftest import Shop
 from tests.end_to_end.test_bad_input import set_suspended
 
-# The sandbox's services do not scale by themselves, and have no health check path of Render's.
+# What Render's side of the sandbox is like is not the point here.
 PLAIN: dict[str, Any] = {"services.bot.promises": {"autoscaling": False, "health-path": False}}
 
 
@@ -52,7 +52,6 @@ def test_a_wrong_set_up_is_told_line_by_line_and_nothing_is_changed(wrong: Shop)
     assert job.exit_code == 1
     for told in (
         "✖ bot-canary is suspended",
-        "✖ autoscaling is off for bot-stable",
         "✖ bot-stable may run 2 instances, and `promises.instances` is 3",
         "/nothing-here does not answer well: HTTP 404",
         "✖ the edge follows the flag release-canary, and slipway.yml says another-flag",

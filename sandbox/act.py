@@ -51,6 +51,13 @@ def for_act(text: str) -> str:
     return re.sub(r"(?m)^ +(queue: *\w+|deployment: *\w+)( +#.*)?\n", "", text)
 
 
+def prepare_users(repository: Path) -> None:
+    """Rewrite the workflows of a user's repository: ``$/`` is that repository itself."""
+    for workflow in repository.glob(".github/workflows/*.yml"):
+        text = workflow.read_text(encoding="utf-8").replace("uses: $/", "uses: ./")
+        workflow.write_text(for_act(text), encoding="utf-8")
+
+
 def copy_suite(source: Path, destination: Path) -> Path:
     """Copy what users get of the suite in ``source`` to ``destination``, rewritten for act."""
     for name in _WHAT_USERS_GET:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import latch as latch_file
-from .flag import Definition, Flag, accept, read
+from .flag import Absent, Definition, Flag, accept, read
 from .haproxy import Counts, HAProxyError, Runtime
 from .posthog import Definitions, PostHogError
 from .state import (
@@ -116,6 +116,9 @@ class Agent:
         taken_over = lease is not None and lease.alive(self._clock())
         if release is not None and lease is not None and taken_over and lease.release != release:
             log.warning("%s asked to be killed, but %s holds the lease", release, lease.release)
+            return await self.settle()
+        if release is None and self._idle():
+            # A latch without a name would end the first release that comes.
             return await self.settle()
         stamp = self._definition.stamp if self._definition is not None else None
         self._latch = Latch(release=release or self._running(), reason=reason, stamp=stamp)
@@ -244,6 +247,18 @@ class Agent:
     def _has(self, version: int | None) -> bool:
         stamp = self._definition.stamp if self._definition is not None else None
         return version is not None and stamp is not None and stamp.version >= version
+
+    def _idle(self) -> bool:
+        """Whether it is known that no release is under way: nobody holds the lease, and no record.
+
+        A release takes the lease before it writes its record.
+        """
+        if self._lease is not None and self._lease.alive(self._clock()):
+            return False
+        match self._definition:
+            case Absent() | Flag(record=None):
+                return True
+        return False
 
     def _running(self) -> str:
         """Name the release that a kill without a name is about."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sandbox.act import for_act
+from sandbox.act import prepare_users
 
 _AUTHOR = {
     "GIT_AUTHOR_NAME": "Ana",
@@ -30,10 +30,7 @@ class Repository:
     def __init__(self, path: Path, example: Path) -> None:
         self.path = path
         shutil.copytree(example, path)
-        for workflow in path.glob(".github/workflows/*.yml"):
-            # `$/` is this repository here, and the suite in the suite's own workflows.
-            text = workflow.read_text(encoding="utf-8").replace("uses: $/", "uses: ./")
-            workflow.write_text(for_act(text), encoding="utf-8")
+        prepare_users(path)
         self._git("init", "--quiet", "--initial-branch=main")
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.act import Act, Request, Run, copy_suite, replacements
+from sandbox.act import Act, Request, Run, copy_suite, prepare_users, replacements
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -137,6 +137,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(tmp_path: Path, outside: Outside, environments: Path) -> Shop:
     repository = tmp_path / "shop"
     shutil.copytree(ROOT / "examples/livestreamsell", repository)
+    prepare_users(repository)
     configure(repository / "slipway.yml", outside)
     build = repository / "bot/build.json"
     build.parent.mkdir()

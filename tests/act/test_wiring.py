@@ -57,7 +57,7 @@ def test_a_push_to_main_stages_both_services_and_then_canaries_the_same_image(
     }
     assert shop.seen()[-1]["verb"] == "canary-prod"
     assert run.jobs == dict.fromkeys(
-        ("Build the bot", "Bot to staging", "Dashboard to staging", "Bot to production"), "success"
+        ("Build", "Bot to staging", "Dashboard to staging", "Bot to production"), "success"
     )
     assert seen["deploy-staging", "bot"]["inputs"]["SLIPWAY_IMAGE"] == image
     assert seen["deploy-staging", "dashboard"]["inputs"]["SLIPWAY_IMAGE"] == ""
@@ -95,6 +95,34 @@ def test_the_dashboard_is_staged_and_then_rolled_out_with_one_secret(shop: Shop)
         "SLIPWAY_COMMENT": "true",
         "SLIPWAY_SUMMARY": "true",
     }
+
+
+def test_a_release_of_whatever_changed_gets_every_key_and_the_image_by_its_services_name(
+    shop: Shop, outside: Outside
+) -> None:
+    shop.probe()
+    asked = {"service": "", "mode": "observe", "reason": "to see what it would do"}
+    run = shop.run("release-together.yml", "workflow_dispatch", inputs=asked)
+
+    assert run.exit_code == 0, run.log
+    (seen,) = shop.seen()
+    assert seen["verb"] == "release"
+    assert seen["inputs"]["SLIPWAY_SERVICE"] == ""
+    assert seen["inputs"]["SLIPWAY_IMAGE"] == f"bot={outside.images[0]['ref']}"
+    assert seen["inputs"]["SLIPWAY_MODE"] == "observe"
+    assert seen["inputs"]["SLIPWAY_REASON"] == asked["reason"]
+    assert {SECRETS["POSTHOG_API_KEY"], SECRETS["EDGE_TOKEN"]} <= set(seen["inputs"].values())
+
+
+def test_an_order_builds_nothing(shop: Shop, outside: Outside) -> None:
+    shop.probe()
+    asked = {"service": "bot", "mode": "abort", "reason": "the show is on"}
+    run = shop.run("release-together.yml", "workflow_dispatch", inputs=asked)
+
+    assert run.exit_code == 0, run.log
+    (seen,) = shop.seen()
+    assert (seen["inputs"]["SLIPWAY_MODE"], seen["inputs"]["SLIPWAY_IMAGE"]) == ("abort", "")
+    assert outside.images == []
 
 
 def test_staging_is_not_given_the_keys_of_production(shop: Shop) -> None:

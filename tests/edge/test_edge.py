@@ -158,6 +158,20 @@ def test_a_kill_is_in_force_when_it_is_answered_and_stays(shared: World) -> None
     assert shared.edge.served_by() == "canary"
 
 
+def test_a_kill_while_nothing_is_under_way_does_not_end_the_first_release_that_comes(
+    shared: World,
+) -> None:
+    shared.raised("before", 5)
+    shared.edge.post("release", {"release": "before", "holder": HOLDER})
+    gone, shared.posthog.flags = shared.posthog.flags, []
+    shared.edge.post("refresh", {"version": None, "timeout": 5})
+    answer = shared.edge.post("kill", {"release": None, "reason": "the button, to try it"})
+    assert (answer.status_code, answer.json()["share"], answer.json()["killed"]) == (200, 0, None)
+    shared.posthog.flags = gone
+    shared.raised("the first", 100)
+    assert shared.edge.served_by() == "canary"
+
+
 def test_a_release_that_lost_the_lease_cannot_end_the_one_that_took_over(shared: World) -> None:
     shared.raised("took-over", 50)
     answer = shared.edge.post("kill", {"release": "lost-it", "reason": "late"})

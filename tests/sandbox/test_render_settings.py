@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from slipway.clients.browser import HttpBrowser
 from slipway.clients.clock import SystemClock
+from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.clients.render import Render
 from slipway.errors import NotOnThisPlan, Refused
@@ -66,6 +68,8 @@ def ports(sandbox: Sandbox) -> Ports:
     return Ports(
         platform=client(sandbox),
         prober=HttpProber(),
+        kept=KeptProber(),
+        browser=HttpBrowser(),
         clock=clock,
         journal=Journal(clock),
         ledger=Ledger(lambda: None, "production/bot"),

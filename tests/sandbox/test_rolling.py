@@ -65,6 +65,7 @@ class Stage:
         return Service.model_validate(
             {
                 "health": {"deadline": "10s"},
+                "promises": {"autoscaling": False, "health-path": False},
                 "strategy": {"deploy-deadline": "30s", "rolling": rolling_},
                 **service,
             }

@@ -20,6 +20,7 @@ from slipway.ports import Service
 from slipway.release.deploys import live
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
+from slipway.text import short
 
 T = TypeVar("T")
 _OVERLAP = (
@@ -158,9 +159,12 @@ class _Look:
             yield history
         else:
             current = live(history)
-            adopted = None
+            adopted: bool | Finding | None = None
             if role in ("stable", "fleet") and current and current.identity:
                 adopted = self._adopted(name, current.identity)
+            if isinstance(adopted, Finding):
+                yield adopted
+                adopted = None
             yield from services.check_deploys(found, role, history, adopted=adopted)
         if found.url and not found.suspended:
             prober = HttpProber(build_header=service.build.header, build_field=service.build.field)
@@ -223,13 +227,18 @@ class _Look:
         needed = keys.environments(self._settings)
         yield from forge.check_environments(environments, needed, private=repository.private)
 
-    def _adopted(self, name: str, build: str) -> bool | None:
+    def _adopted(self, name: str, build: str) -> bool | Finding | None:
+        """Return whether ``build`` passed; ``None``: GitHub was not to be asked."""
         token = self._usable.get("github-token")
         if self._inputs.run.repository is None or token is None:
             return None
         client = self._clients.history(token)
         passed = _ask(lambda: Ledger(lambda: client, f"production/{name}").passed(build))
-        return None if isinstance(passed, Finding) else passed is not None
+        if isinstance(passed, Finding):
+            return wrong(
+                f"whether {short(build)} passed is not known: {passed.text}", passed.remedy
+            )
+        return passed is not None
 
     def _cost(self, service: config.Service) -> list[Finding]:
         def seen(*ids: str | None) -> list[Service]:

@@ -21,7 +21,6 @@ from slipway.release import likeness
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
 from slipway.release.journal import Journal
-from slipway.release.ledger import Ledger
 from tests.sandbox.render_schemas import problems
 from tests.sandbox.render_support import (
     BOT,
@@ -34,6 +33,7 @@ from tests.sandbox.render_support import (
     reference,
     running,
 )
+from tests.unit.world import World
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +63,12 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 def ports(sandbox: Sandbox) -> Ports:
     clock = SystemClock()
-    return Ports(
+    return replace(
+        World().ports(),
         platform=client(sandbox),
         prober=HttpProber(),
         clock=clock,
         journal=Journal(clock),
-        ledger=Ledger(lambda: None, "production/bot"),
         poll=0.1,
         confirm=0.3,
     )

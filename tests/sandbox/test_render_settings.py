@@ -23,7 +23,6 @@ from slipway.release import likeness
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
 from slipway.release.journal import Journal
-from slipway.release.ledger import Ledger
 from tests.sandbox.render_schemas import problems
 from tests.sandbox.render_support import (
     BOT,
@@ -36,6 +35,7 @@ from tests.sandbox.render_support import (
     reference,
     running,
 )
+from tests.unit.world import World
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +65,14 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 def ports(sandbox: Sandbox) -> Ports:
     clock = SystemClock()
-    return Ports(
+    return replace(
+        World().ports(),
         platform=client(sandbox),
         prober=HttpProber(),
         kept=KeptProber(),
         browser=HttpBrowser(),
         clock=clock,
         journal=Journal(clock),
-        ledger=Ledger(lambda: None, "production/bot"),
         poll=0.1,
         confirm=0.3,
     )

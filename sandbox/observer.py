@@ -37,6 +37,7 @@ from sandbox.observation import (
     verify,
 )
 from sandbox.observer_report import render
+from sandbox.replaced import replaced
 
 __all__ = ["Observer", "verify"]
 
@@ -132,6 +133,7 @@ class Observer:
             observed=observed,
             versions=self.versions,
         )
+        entry["replaced"] = replaced(seen, begun.stable_service)
         self.releases.append(entry)
         del self._begun[begun.name]
         return entry

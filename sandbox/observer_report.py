@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sandbox.observation import MAIN_LOAD, Sample, by_build, label
 from sandbox.observer_charts import failure_chart, served_chart, share_chart
+from sandbox.replaced import sentence
 
 COLOURS = 8
 """Colours for builds in the template; later builds use them again."""
@@ -78,6 +79,7 @@ def _card(
     return {
         "entry": entry,
         "kind": kind,
+        "order": sentence(entry.get("replaced", ())),
         "mark": mark,
         "stable_before": _named(entry["stable_before"], versions),
         "stable_after": _named(entry["stable_after"], versions),

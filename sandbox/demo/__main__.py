@@ -17,7 +17,7 @@ from sandbox import act
 from sandbox.demo.press import Stage, press, say, shown
 from sandbox.demo.processes import NotReady, adopt_orphans, descendants, end_descendants
 from sandbox.demo.scenarios import SCENARIOS, Press
-from sandbox.demo.world import ROOT, World, fresh
+from sandbox.demo.world import RATE, ROOT, World, fresh
 from sandbox.observer import Observer
 
 OUT = ROOT / "out" / "demo"
@@ -43,9 +43,12 @@ def main() -> int:
 
 def _in_world(scenario: str) -> int:
     """Make the world, play in it, and leave nothing of it running."""
-    rolling = any(one.dashboard for one in SCENARIOS[scenario])
-    # Its sellers share the machine with those of the dashboard.
-    world = World(fresh(OUT), rolling=True, rate=30) if rolling else World(fresh(OUT))
+    presses = SCENARIOS[scenario]
+    rolling = any(one.dashboard for one in presses)
+    judged = any("bot" in one.services for one in presses)
+    # Sellers share the machine with those of the dashboard; a judged canary needs enough of them.
+    rate = RATE if not rolling else RATE * 3 / 4 if judged else RATE / 4
+    world = World(fresh(OUT), rolling=rolling, rate=rate)
     try:
         return _play(world, SCENARIOS[scenario])
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from sandbox.demo.scenarios import Press
 from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, post
 from sandbox.observation import Sample
 from sandbox.observer import Observer, verify
+from sandbox.replaced import sentence
 
 RUN_TIMEOUT = 240.0
 """Seconds one workflow run may take."""
@@ -145,6 +146,7 @@ def _end(
     )
     if service == "dashboard":
         say(f"observed {entry['observed'] or 'nothing'}, longest gap {entry['longest_gap']} s")
+        say(f"order: {sentence(entry['replaced']) or 'none was replaced'}")
     return verify(entry, expected)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from slipway.__main__ import main
 from slipway.clients.github import GitHub
 from slipway.release.ledger import Ledger
 from tests.unit.outside import BUILD, Outside, everything, run
@@ -62,3 +64,33 @@ def test_a_frozen_staging_says_why_and_neither_it_nor_production_is_changed(
     assert "frozen" in summary.partition("What to do next.")[2]
     assert {method for method, _ in outside.asked} == {"GET"}
     assert outside.deployments == []
+
+
+@pytest.mark.parametrize(
+    ("service", "mode", "told"),
+    [
+        ("dashboard", "abort", "dashboard is a fleet"),
+        ("bot dashboard", "direct", "is an order about one service, and `service` names 2"),
+        ("", "promote-now", "is an order about one service, and `service` names 0"),
+        ("bott", "release", "there is no service 'bott'"),
+    ],
+)
+def test_an_order_that_cannot_be_meant_is_told_before_anything_is_asked(
+    tmp_path: Path, service: str, mode: str, told: str
+) -> None:
+    (tmp_path / "slipway.yml").write_text(
+        "version: 1\n"
+        "services:\n"
+        "  bot: {stable: {service: srv-a}}\n"
+        "  dashboard: {url: https://ui.test, fleet: [srv-b, srv-c]}\n"
+    )
+    environ = {
+        "SLIPWAY_SERVICE": service,
+        "SLIPWAY_MODE": mode,
+        "SLIPWAY_REASON": "to see",
+        "SLIPWAY_RENDER_API_KEY": "rnd_key",
+        "GITHUB_WORKSPACE": str(tmp_path),
+    }
+    said = StringIO()
+    assert main(["release"], environ, said) == 2
+    assert told in said.getvalue()

@@ -219,7 +219,7 @@ def test_whatever_call_is_lost_once_the_fleet_ends_whole(
     rules: dict[str, object] = {"watch": "30s", "probe-every": "5s"}
     whole = Film(None, **rules)
     play(whole)
-    for at in range(0, len(whole.world.calls), 2):
+    for at in range(len(whole.world.calls)):
         world = trio()
         fail_once(at, after=lost == "its answer")(world)
         film = Film(world, **rules)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from slipway.errors import Refused, Unreachable
-from slipway.ports import Requests
+from slipway.ports import Event, Requests
 from slipway.release import rolling
 from slipway.release.journal import Kind
 from slipway.release.outcome import Outcome, Result
@@ -249,3 +249,22 @@ def test_nobody_asks_for_counts_where_that_is_switched_off() -> None:
     assert outcome.result is Result.PROMOTED
     assert f"render.requests {STABLE}" not in film.world.calls
     assert "counts" not in outcome.reason
+
+
+# -- what Render does by itself ----------------------------------------------------------------
+
+
+def test_what_render_does_by_itself_during_the_watch_is_told_and_nothing_goes_back() -> None:
+    film = played()
+
+    def replaced(call: str) -> None:
+        stable = film.world.services[STABLE]
+        if film.world.clock.t > 80 and not stable.events:
+            at = film.world.clock.now()
+            event = Event(id="evt-1", type="zero_downtime_redeploy_started", at=at)
+            stable.events.append(event)
+
+    film.world.before = replaced
+    outcome = film.run()
+    assert outcome.result is Result.PROMOTED
+    assert film.said(Kind.TROUBLE).count("Render replaces instances of srv-stable by itself") == 1

@@ -107,6 +107,12 @@ def _ordered(desk: Callable[[str], Desk], inputs: Inputs, settings: config.Confi
             remedy=f"Name one of: {', '.join(settings.services)}.",
         )
     here = desk(inputs.services[0])
+    if here.service.fleet:
+        raise UsageError(
+            f"{here.name} is a fleet, and `mode: {inputs.mode}` is for a service with `stable`",
+            remedy="Release it with `mode: release` or `observe`; to go back, or to end a release "
+            "that is under way, use Promote Previous Build.",
+        )
     return Ended.of(perform(here, _ORDERS[inputs.mode](here)))
 
 

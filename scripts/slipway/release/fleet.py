@@ -66,7 +66,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             reason=f"{len(members)} services run {short(plan.artifact.identity)}: "
             f"{change.sentence()}; healthy for {plan.settings.strategy.rolling.watch:g} s since"
             f"{change.watched()}",
-            deploy_id=change.live(members[0]).id,
+            deploy_id=change.live[members[0].service.id].id,
             build=plan.artifact.identity,
         )
     return replace(
@@ -169,6 +169,8 @@ class _Change:
         url = f"{plan.settings.url}{plan.settings.health.path}"
         self.done: list[Member] = []
         """Replaced by this run, in their order."""
+        self.live: dict[str, Deploy] = {}
+        """What each service runs, as read after the watch."""
         self._plan = plan
         self._ports = ports
         self._members = members
@@ -240,14 +242,15 @@ class _Change:
         # Render keeps an old instance for 60 s, which may answer once more: none names the build.
         self._seen.watch([HealthGuard(ports.prober, url, health, None) for url in urls])
         for member in self._members:
-            live = self.live(member)
+            live = self._read(member)
+            self.live[member.service.id] = live
             if live.identity != self._plan.artifact.identity:
                 raise Aborted(
                     f"{member.name} runs {short(live.identity or live.id)} since it was replaced",
                     remedy="Somebody else deployed this service. See its Events at Render.",
                 )
 
-    def live(self, member: Member) -> Deploy:
+    def _read(self, member: Member) -> Deploy:
         """Return what ``member`` runs now."""
         latest = self._ports.platform.deploys(member.service.id)
         return preflight.build_to_go_back_to(member.service, latest)

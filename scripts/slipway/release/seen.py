@@ -11,6 +11,7 @@ from slipway.ports import Service
 from slipway.release.assets import OldPage, page_of
 from slipway.release.counted import Counted
 from slipway.release.deploys import Ports
+from slipway.release.happenings import Happenings
 from slipway.release.health import GOOD_IN_A_ROW, HealthGuard, describe, healthy
 from slipway.release.probing import Probes, ProbingClock
 from slipway.release.watch import Tripped
@@ -42,6 +43,7 @@ class Seen:
         self._url = url
         self._page_url = page_of(settings.url, services[0])
         self._page = OldPage(ports, settings.health, wanted=rolling.assets != "off")
+        self._happenings = [Happenings(ports, each) for each in services]
         self._counted = Counted(ports, [each.id for each in services], settings.strategy)
 
     def before(self) -> None:
@@ -90,6 +92,8 @@ class Seen:
                 why = guard.look()
                 if why:
                     self._ports.trip(Tripped(why))
+            for happenings in self._happenings:
+                happenings.look()
             self._page.turn()
             self._counted.look()
         self._counted.end()

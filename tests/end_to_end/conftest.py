@@ -88,14 +88,19 @@ class Shop:
     _jobs: int = 0
     _pushed: int = 0
 
-    def push_image(self, version: str, behaviour: Mapping[str, Any]) -> tuple[str, str]:
-        """Build and push: return the image by digest, and the commit it was made from."""
+    def push_image(
+        self, version: str, behaviour: Mapping[str, Any], app: str = "bot"
+    ) -> tuple[str, str]:
+        """Build the bot and push: return its image by digest, and the commit of both applications.
+
+        ``behaviour`` is that of ``app``.
+        """
         self._pushed += 1
         version = f"{version}-{self._pushed}"
-        commit = self.world.repository.commit(version, behaviour)
+        commit = self.world.repository.commit(version, behaviour, app)
         digest = commit.ljust(64, "a")
         image = {"ref": f"{IMAGE}@sha256:{digest}", "commit": commit, "version": version}
-        body = {**image, "behaviour": dict(behaviour)}
+        body = {**image, "behaviour": dict(behaviour) if app == "bot" else {}}
         post(f"{self.world.url('render')}/_sandbox/images", body)
         return image["ref"], commit
 

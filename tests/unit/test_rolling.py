@@ -243,6 +243,39 @@ def test_a_deploy_of_the_same_build_is_adopted_and_not_started_twice() -> None:
     assert starts(world) == 0
 
 
+@pytest.mark.parametrize("rollout", ["one-by-one", "all-at-once"])
+@pytest.mark.parametrize("since", [5, 15, 25, 35])
+def test_a_run_that_died_half_way_is_taken_up_where_some_instances_are_new_already(
+    rollout: str, since: float
+) -> None:
+    world = fleet(4, rollout)
+    artifact = world.build("v2")
+    world.deploy_by_somebody(STABLE, "v2", trigger="api")
+    world.clock.t += since
+    outcome = release(world, artifact)
+    assert outcome.result is Result.PROMOTED
+    assert world.clock.t < 400, "it does not wait for new instances to be gone"
+    assert starts(world) == 0
+
+
+@pytest.mark.parametrize(("behaviour", "ends"), [({}, "v2"), ({"sick_after": 160}, "v1")])
+def test_a_run_that_died_while_it_watched_is_taken_up_and_the_watch_is_not_skipped(
+    behaviour: dict[str, float], ends: str
+) -> None:
+    world = fleet(2)
+    artifact = world.build("v2", **behaviour)
+    world.unvouched.add("v2")
+    world.deploy_by_somebody(STABLE, "v2", trigger="api")
+    world.clock.t += 120
+    outcome = release(world, artifact)
+    assert (outcome.result, world.running(STABLE)) == (
+        Result.PROMOTED if ends == "v2" else Result.ROLLED_BACK,
+        ends,
+    )
+    assert outcome.previous_build == commit_of("v1")
+    assert "since a run that died" in outcome.reason or ends == "v1"
+
+
 def somebody_deploys_at(world: World, call: str, after: float) -> None:
     world.build("v3")
 

@@ -124,7 +124,10 @@ class MemoryRender:
     def instances(self, service_id: str) -> Sequence[Instance]:
         with self.w.call(f"render.instances {service_id}"):
             s = self._service(service_id)
-            return [Instance(id=each[0], created_at=START) for each in self.w.instances(s)]
+            return [
+                Instance(id=name, created_at=START + timedelta(seconds=deploy.created + 1))
+                for name, deploy, _ in self.w.instances(s)
+            ]
 
     def scale(self, service_id: str, instances: int) -> None:
         with self.w.call(f"render.scale {service_id}"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from slipway.config import Service as Settings
 from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, SlipwayError
-from slipway.ports import Artifact, Deploy, DeployStatus, Service
+from slipway.ports import Artifact, Deploy
 from slipway.release import deploys, preflight
 from slipway.release.deploys import Ports
 from slipway.release.fleet_back import WayBack
@@ -103,7 +103,7 @@ def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
             remedy="Wait until it has ended, or cancel it at Render.",
         )
     url = url_of(service, plan.settings.health)
-    before = _before(plan, ports, service, live, latest)
+    before = preflight.build_before(plan.artifact, service, live, latest, ports)
     answer = ports.prober.probe(url, timeout=plan.settings.health.timeout)
     return Member(
         service=service,
@@ -112,32 +112,6 @@ def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
         before=before,
         named=answer.build if before is live else None,
     )
-
-
-def _before(
-    plan: Plan, ports: Ports, service: Service, live: Deploy, latest: Sequence[Deploy]
-) -> Deploy:
-    """Return what to go back to: what is live, or what was before a run that died.
-
-    Raises ``Refused`` where nobody vouches for it.
-    """
-    artifact = plan.artifact
-    if live.identity != artifact.identity:
-        preflight.refuse_unknown_past(artifact, service, live, ports)
-        return live
-    if ports.ledger.passed(artifact.identity):
-        return live
-    served = [d for d in latest if d.status is DeployStatus.DEACTIVATED and d.identity]
-    older = [d for d in served if d.identity != artifact.identity]
-    before = next((d for d in older if ports.ledger.passed(d.identity or "")), None)
-    if before is None:
-        raise Refused(
-            f"{service.name} runs {short(artifact.identity)}, which has not passed, and no build "
-            "before it has: there is nothing to go back to",
-            remedy="Deploy a build that passed to it at Render, then release again.",
-        )
-    preflight.refuse_unknown_past(artifact, service, before, ports)
-    return before
 
 
 def _unchanged(plan: Plan, ports: Ports, members: Sequence[Member]) -> Outcome:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from slipway.config import Service as Settings
 from slipway.errors import Refused
-from slipway.ports import Artifact, Deploy, Service
+from slipway.ports import Artifact, Deploy, DeployStatus, Service
 from slipway.release import deploys, likeness, promises
 from slipway.release.deploys import Ports
 from slipway.release.health import url_of
 from slipway.release.traffic import Traffic
+from slipway.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,32 @@ def build_to_go_back_to(service: Service, latest: Sequence[Deploy]) -> Deploy:
             "(images by digest), then release again.",
         )
     return live
+
+
+def build_before(
+    artifact: Artifact, service: Service, live: Deploy, latest: Sequence[Deploy], ports: Ports
+) -> Deploy:
+    """Return what to go back to: what is live, or what was before a run that died.
+
+    Where it is not ``live``, the candidate is live and has not passed yet. Raises ``Refused`` where
+    nobody vouches for what there is to go back to.
+    """
+    if live.identity != artifact.identity:
+        refuse_unknown_past(artifact, service, live, ports)
+        return live
+    if ports.ledger.passed(artifact.identity):
+        return live
+    served = [d for d in latest if d.status is DeployStatus.DEACTIVATED and d.identity]
+    older = [d for d in served if d.identity != artifact.identity]
+    before = next((d for d in older if ports.ledger.passed(d.identity or "")), None)
+    if before is None:
+        raise Refused(
+            f"{service.name} runs {short(artifact.identity)}, which has not passed, and no build "
+            "before it has: there is nothing to go back to",
+            remedy="Deploy a build that passed to it at Render, then release again.",
+        )
+    refuse_unknown_past(artifact, service, before, ports)
+    return before
 
 
 def refuse_unknown_past(artifact: Artifact, service: Service, live: Deploy, ports: Ports) -> None:

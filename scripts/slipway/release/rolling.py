@@ -55,6 +55,10 @@ class Before:
     url: str
     """Where it is probed."""
     live: Deploy
+    good: Deploy
+    """What to go back to. Not ``live`` where a run that died has left the candidate live."""
+    coming: Deploy | None
+    """A deploy of the candidate that is running already."""
 
 
 def check(plan: Plan, ports: Ports) -> Before:
@@ -62,10 +66,11 @@ def check(plan: Plan, ports: Ports) -> Before:
     service = deploys.usable(ports, plan.stable)
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
-    latest = ports.platform.deploys(plan.stable)
+    latest = ports.platform.deploys(plan.stable, limit=100)
     live = preflight.build_to_go_back_to(service, latest)
-    preflight.refuse_unknown_past(plan.artifact, service, live, ports)
-    others = [d.id for d in latest if d.status.running and d.identity != plan.artifact.identity]
+    good = preflight.build_before(plan.artifact, service, live, latest, ports)
+    running = [d for d in latest if d.status.running]
+    others = [d.id for d in running if d.identity != plan.artifact.identity]
     if others:
         raise Refused(
             f"another deploy is running on {service.name}: {', '.join(others)}",
@@ -73,28 +78,30 @@ def check(plan: Plan, ports: Ports) -> Before:
         )
     if live.identity != plan.artifact.identity:
         promises.require(service, plan.settings, ports.journal)
-    return Before(service=service, url=url, live=live)
+    return Before(service=service, url=url, live=live, good=good, coming=next(iter(running), None))
 
 
 def run(plan: Plan, ports: Ports) -> Outcome:
     """Deploy, watch, and go back where it is bad. Raises only while nothing has been changed."""
     before = check(plan, ports)
-    service, url, live = before.service, before.url, before.live
-    if live.identity == plan.artifact.identity:
-        return _unchanged(plan, ports, service, url, live)
-    change = _Change(plan, ports, service, url, live)
-    change.seen.before()
+    service, url, good = before.service, before.url, before.good
+    left = before.live if good is not before.live else None
+    if good.identity == plan.artifact.identity:
+        return _unchanged(plan, ports, service, url, good)
+    change = _Change(plan, ports, before)
+    if left is None:
+        change.seen.before()
     retreat = Retreat(
         ports,
         service=service,
         url=url,
         settings=plan.settings,
         artifact=plan.artifact,
-        before=live,
+        before=good,
         named=change.seen.named,
     )
     try:
-        deploy = change.replace_instances()
+        deploy = change.take_up(left) if left else change.replace_instances()
         change.watch()
         change.confirm(deploy)
     except Aborted as error:  # and Cancelled
@@ -118,7 +125,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     return replace(
         outcome,
         release_id=plan.release,
-        previous_build=live.identity or "",
+        previous_build=good.identity or "",
         observed=change.observed() or "",
     )
 
@@ -145,21 +152,25 @@ def _unchanged(plan: Plan, ports: Ports, service: Service, url: str, live: Deplo
 class _Change:
     """The replacement of the instances, and what was seen of it."""
 
-    def __init__(
-        self, plan: Plan, ports: Ports, service: Service, url: str, before: Deploy
-    ) -> None:
-        self.seen = Seen(ports, plan.settings, url, [service])
+    def __init__(self, plan: Plan, ports: Ports, before: Before) -> None:
+        service, good = before.service, before.good
+        self.seen = Seen(ports, plan.settings, before.url, [service])
         self.verified = False
         """Whether the new build was seen to be the only one that serves, with no failed probe."""
         self._plan = plan
         self._ports = ports
         self._service = service
-        self._url = url
-        self._old_build = before.identity if before.identity == before.reference else None
+        self._url = before.url
+        self._old_build = good.identity if good.identity == good.reference else None
         self._static = service.type == _STATIC
-        self._before = frozenset() if self._static else self._listed()
+        self._before = frozenset() if self._static else self._old(before.coming)
         self._looks: list[frozenset[str]] = []
         self._troubled = False
+
+    def _old(self, coming: Deploy | None) -> frozenset[str]:
+        """Return the instances to be replaced; those that a running deploy has made are new."""
+        listed = self._ports.platform.instances(self._plan.stable)
+        return frozenset(i.id for i in listed if not coming or i.created_at < coming.created_at)
 
     def _listed(self) -> frozenset[str]:
         return frozenset(i.id for i in self._ports.platform.instances(self._plan.stable))
@@ -189,6 +200,21 @@ class _Change:
         said += [f"come: {', '.join(sorted(listed - last))}"] if listed - last else []
         said += [f"gone: {', '.join(sorted(last - listed))}"] if last - listed else []
         return "; ".join(said)
+
+    def take_up(self, left: Deploy) -> Deploy:
+        """See the build answer that a run that died has left live, without having watched it."""
+        self._ports.journal.note(
+            f"{left.id} is live since a run that died: it is seen to answer, and watched now"
+        )
+        await_build(
+            self._ports,
+            self._url,
+            build=self._plan.artifact.commit,
+            health=self._plan.settings.health,
+            instances=self._service.instances,
+        )
+        self.verified = True
+        return left
 
     def replace_instances(self) -> Deploy:
         """Deploy and wait until no old instance is left and the new build answers alone."""
@@ -269,6 +295,8 @@ class _Change:
 
     def sentence(self) -> str:
         """Say what was seen, with its numbers."""
+        if not self.seen.probes.made:
+            return "it was live already, since a run that died"
         observed = self.observed()
         stages = "" if self._static else f" (old+new: {steps(self._before, self._looks)})"
         how = f"observed {observed}{stages}, " if observed else ""

@@ -153,7 +153,8 @@ class World:
             }
             at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
             made = post(at, body, self.keys.github)
-            post(f"{at}/{made['id']}/statuses", {"state": "success"}, self.keys.github)
+            status = {"state": "success", "description": "adopted: it is live"}
+            post(f"{at}/{made['id']}/statuses", status, self.keys.github)
 
     def service_id(self, track: str) -> str:
         """Render's id of one of the services, from the example."""

@@ -86,6 +86,7 @@ def stage(sandbox: Sandbox, url: str) -> Iterator[Stage]:
             commit=commit(number),
             task="deploy",
             state="inactive",
+            result="promoted",
             actor="ana",
             created_at=datetime.now(UTC),
         )

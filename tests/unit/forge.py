@@ -64,7 +64,9 @@ class FakeForge:
         self.states.append(state)
         self.environment_urls.append(environment_url)
         self.history = [
-            replace(entry, state=state) if entry.id == deployment.id else entry
+            replace(entry, state=state, result=description.partition(":")[0])
+            if entry.id == deployment.id
+            else entry
             for entry in self.history
         ]
 

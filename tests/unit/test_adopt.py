@@ -35,6 +35,7 @@ class Keeping(MemoryHistory):
                 commit=made["ref"],
                 task=made["task"],
                 state=state,
+                result=rest["description"].partition(":")[0],
                 actor="ana",
                 created_at=START,
             ),

@@ -228,6 +228,7 @@ def shipped(number: int, commit: str, *, state: str = "inactive", task: str = "d
         commit=commit,
         task=task,
         state=state,
+        result="promoted-previous" if task == "rollback" else "promoted",
         actor="ana",
         created_at=START,
     )

@@ -21,6 +21,14 @@ from tests.unit.world import World, settings
 LIVE = digest("live")
 
 
+_RESULTS = {
+    "success": "promoted",
+    "inactive": "promoted",
+    "failure": "rolled-back",
+    "error": "aborted",
+}
+
+
 def entry(state: str, *, build: str = LIVE, **changes: Any) -> Shipped:
     values = {
         "id": 1,
@@ -28,6 +36,7 @@ def entry(state: str, *, build: str = LIVE, **changes: Any) -> Shipped:
         "task": "deploy",
         "actor": "ana",
         "created_at": START,
+        "result": _RESULTS.get(state, ""),
         **changes,
     }
     return Shipped(build=build, state=state, **values)
@@ -45,11 +54,26 @@ def ledger(*history: Shipped, status: str = "ahead") -> Ledger:
 
 
 @pytest.mark.parametrize("state", ["success", "inactive"])
-@pytest.mark.parametrize("task", ["deploy", "rollback", "adopt"])
-def test_a_build_that_was_released_brought_back_or_adopted_is_vouched_for(
-    state: str, task: str
+@pytest.mark.parametrize("result", ["promoted", "adopted"])
+def test_a_build_that_was_released_or_adopted_is_vouched_for(state: str, result: str) -> None:
+    assert ledger(entry(state, result=result)).require(LIVE, "bot").result == result
+
+
+@pytest.mark.parametrize("result", ["promoted-previous", "not-judged", "refused", "", "hello"])
+def test_what_only_came_back_or_was_only_observed_is_vouched_for_by_nothing_new(
+    result: str,
 ) -> None:
-    assert ledger(entry(state, task=task)).require(LIVE, "bot").task == task
+    said = entry("success", result=result, id=2)
+    with pytest.raises(Refused, match="says that this build passed"):
+        ledger(said).require(LIVE, "bot")
+    assert ledger(said, entry("inactive", id=1)).require(LIVE, "bot").id == 1
+
+
+@pytest.mark.parametrize("result", ["rolled-back", "taken-back", "failed"])
+def test_a_build_that_was_found_bad_since_it_passed_has_not_passed(result: str) -> None:
+    bad = entry("failure", result=result, id=2)
+    assert ledger(bad, entry("inactive", id=1)).passed(LIVE) is None
+    assert ledger(entry("success", id=3), bad).passed(LIVE), "and one that passed since has"
 
 
 @pytest.mark.parametrize("state", ["failure", "error", "in_progress", "queued", "pending", ""])
@@ -81,10 +105,15 @@ def test_only_so_many_entries_are_looked_at() -> None:
 
 
 def test_a_build_brought_back_has_its_own_commit_and_not_that_of_the_button() -> None:
-    pressed = entry("success", task="rollback", id=3, commit=commit_of("head of main"))
+    pressed = entry(
+        "success",
+        result="promoted-previous",
+        task="rollback",
+        id=3,
+        commit=commit_of("head of main"),
+    )
     made = entry("inactive", id=1, created_at=START - timedelta(days=1))
-    found = ledger(pressed, made).require(LIVE, "bot")
-    assert (found.id, found.commit) == (3, commit_of("live"))
+    assert ledger(pressed, made).require(LIVE, "bot") == made
 
 
 # What descends

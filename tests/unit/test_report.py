@@ -274,17 +274,19 @@ def test_what_a_build_was_made_from_is_not_the_commit_that_the_button_ran_at() -
             commit=commit * 40,
             task=task,
             state="success",
+            result=result,
             actor="ana",
             created_at=START,
         )
-        for n, commit, task in ((1, "a", "deploy"), (2, "b", "rollback"))
+        for n, commit, task, result in (
+            (1, "a", "deploy", "promoted"),
+            (2, "b", "rollback", "promoted-previous"),
+        )
     )
     forge.history = [pressed, made]
-    assert Ledger(lambda: forge, "production/bot").passed(build) == replace(
-        pressed, commit=made.commit
-    )
+    assert Ledger(lambda: forge, "production/bot").passed(build) == made
     forge.history = [pressed]
-    assert Ledger(lambda: forge, "production/bot").passed(build) == pressed
+    assert Ledger(lambda: forge, "production/bot").passed(build) is None
 
 
 def test_a_github_that_never_answers_does_not_hold_the_end_of_the_job() -> None:

@@ -29,6 +29,7 @@ class MemoryHistory(FakeForge):
                 commit=commit_of(name),
                 task="deploy",
                 state="inactive",
+                result="promoted",
                 actor="ana",
                 created_at=START,
             )

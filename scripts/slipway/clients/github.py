@@ -28,6 +28,9 @@ MAX_HISTORY_PAGES: Final = 3
 MAX_OLDER: Final = 10
 """Earlier deployments looked at when a new one has succeeded."""
 
+_ENDS: Final = ("success", "failure", "error")
+"""States whose description begins with the result."""
+
 
 class GitHub(Forge):
     """One repository on GitHub, or on a GitHub Enterprise server by ``base_url``.
@@ -129,13 +132,15 @@ class GitHub(Forge):
 
     def _shipped(self, made: GitHubDeployment) -> Shipped:
         with self._asking("read a deployment's status", "deployments: read"):
-            latest = next(iter(made.get_statuses()), None)
+            statuses = list(islice(made.get_statuses(), PAGE))
+            ends = (s.description or "" for s in statuses if s.state in _ENDS)
             return Shipped(
                 id=made.id,
                 build=_build_of(made),
                 commit=made.sha,
                 task=made.task,
-                state=latest.state if latest else "",
+                state=statuses[0].state if statuses else "",
+                result=next(ends, "").partition(":")[0],
                 actor=made.creator.login if made.creator else "",
                 created_at=made.created_at,
             )

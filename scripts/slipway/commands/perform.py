@@ -102,7 +102,8 @@ def perform(desk: Desk, task: Task) -> Done:
             failure=error,
         )
     if journal.would_have and outcome.exit_code == 0:
-        outcome = replace(outcome, reason=f"{outcome.reason}; {journal.would_have[0].text}")
+        reason = f"{outcome.reason}; {journal.would_have[0].text}"
+        outcome = replace(outcome, reason=reason, judged=False)
     report.outcome = outcome = replace(outcome, started_at=started, finished_at=clock.now())
     if report.url is None and not clock.cancelled:
         report.url = address.at_render(desk.service, task.environment, brisk_render(desk).service)

@@ -144,7 +144,7 @@ def _part(desk: Desk, task: Task, done: list[Done]) -> Part:
         way = roll_back(desk, target=ended.previous_build, reason=why)
         outcome = run(replace(way, carries=task.carries))
         if outcome.result is Result.PROMOTED_PREVIOUS and released.publisher:
-            released.publisher.disown(f"taken back: {why}")
+            released.publisher.disown(f"taken-back: {why}")
         return outcome
 
     return Part(service=desk.name, production=task.environment == "production", run=run, back=back)

@@ -16,6 +16,11 @@ class Deployment:
     environment: str
 
 
+_PASSED = frozenset({"promoted", "adopted", "deployed", "unchanged"})
+"""``unchanged`` is kept of staging alone: there the build was seen to answer once more."""
+_BLAMED = frozenset({"rolled-back", "taken-back", "failed"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
     """A Deployment of Slipway's in the history of an environment."""
@@ -31,11 +36,22 @@ class Shipped:
     """Its latest status: ``success``, ``inactive``, ``failure``, ``error``, …"""
     actor: str
     created_at: datetime
+    result: str = ""
+    """How it ended: the word that begins the description of its last status but ``inactive``."""
 
     @property
     def passed(self) -> bool:
-        """Whether this build passed, and was not found bad later."""
-        return self.state in ("success", "inactive")
+        """Whether it says that this build passed, or that a person vouched for it.
+
+        A way back says nothing of the build that it brought: that one has its own entry. Nor does a
+        release that was only observed, where it would have been stopped.
+        """
+        return self.state in ("success", "inactive") and self.result in _PASSED
+
+    @property
+    def blamed(self) -> bool:
+        """Whether it says that this build is bad."""
+        return self.result in _BLAMED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ Slipway released, brought back, or adopted because a person vouched for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import islice
 
 from slipway.errors import NotFound, Refused
@@ -31,19 +30,14 @@ class Ledger:
         self._compared: dict[tuple[str, str], Comparison] = {}
 
     def passed(self, build: str) -> Shipped | None:
-        """Return the newest entry that says that ``build`` passed; ``None``: there is none.
+        """Return the newest entry that says that ``build`` passed.
 
-        A rollback was made for the commit on which its button was pressed; which commit the build
-        is, an older entry says.
+        ``None``: there is none, or a newer one says that it is bad.
         """
-        vouching: Shipped | None = None
         for entry in islice(self._github().shipped(self._environment), LOOKED_AT):
-            if entry.build != build:
-                continue
-            vouching = vouching or (entry if entry.passed else None)
-            if vouching and entry.task != "rollback":
-                return replace(vouching, commit=entry.commit)
-        return vouching
+            if entry.build == build and (entry.passed or entry.blamed):
+                return entry if entry.passed else None
+        return None
 
     def require(self, build: str, service: str) -> Shipped:
         """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""
@@ -67,7 +61,7 @@ class Ledger:
             (
                 entry
                 for entry in islice(self._github().shipped(self._environment), LOOKED_AT)
-                if entry.passed and entry.task != "rollback" and entry.commit != head
+                if entry.passed and entry.commit != head
             ),
             None,
         )
@@ -88,7 +82,9 @@ class Ledger:
             payload={**payload, "build": build},
             production=True,
         )
-        forge.set_status(made, "success", description=why, log_url=log_url, environment_url=None)
+        forge.set_status(
+            made, "success", description=f"adopted: {why}", log_url=log_url, environment_url=None
+        )
 
     def require_descent(self, artifact: Artifact, live: Shipped) -> None:
         """Refuse a build that lacks commits of the live one: a re-run weeks later, for example."""

@@ -77,6 +77,9 @@ class Outcome:
     """How instances were seen to be replaced; empty where nobody looked."""
     seconds_to_zero: float | None = None
     """From the trip to share 0 confirmed at the edge."""
+    judged: bool = True
+    """Whether it says anything of the build that serves: not where a release was only observed and
+    would have been stopped."""
     failure: SlipwayError | None = None
     """The error that ended it, where there is one: gives the exit code and the title."""
 

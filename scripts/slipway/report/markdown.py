@@ -150,7 +150,9 @@ def description(report: Report) -> str:
         latest = _latest_phase(report.entries)
         text = latest.text if latest else f"{report.verb} of {report.service} is beginning"
     else:
-        text = f"{report.outcome.result}: {report.outcome.reason}"
+        # The first word is read again when it is asked whether this build has passed.
+        word = report.outcome.result if report.outcome.judged else "not-judged"
+        text = f"{word}: {report.outcome.reason}"
     return one_line(text, DESCRIPTION_LIMIT)
 
 

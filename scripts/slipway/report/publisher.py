@@ -133,12 +133,14 @@ class Publisher:
         if outcome is None:
             return
         self._hurried = hurry
+        state = _STATES[outcome.result]
         # A build that staging runs already was seen to answer there: production may ask for that.
-        nothing_to_keep = outcome.result is Result.REFUSED or (
-            outcome.result is Result.UNCHANGED and self._where.production
-        )
-        without = nothing_to_keep and (self._waits_for_the_build or not self._began)
-        self._ask("" if without else _STATES[outcome.result], end=True)
+        unchanged = outcome.result is Result.UNCHANGED and self._where.production
+        if unchanged:
+            state = "inactive"  # nothing was judged: what is live has an entry of its own
+        if unchanged or outcome.result is Result.REFUSED:
+            state = "" if self._waits_for_the_build or not self._began else state
+        self._ask(state, end=True)
         deadline = min(HURRIED_DEADLINE, self._patience) if hurry else self._patience
         began = time.monotonic()
         self._thread.join(deadline)

@@ -54,7 +54,10 @@ def lists(mock: responses.RequestsMock, deployments: list[Any], page: int = 1) -
 
 
 def says(mock: responses.RequestsMock, number: int, *states: str) -> None:
-    mock.get(f"{REPO}/deployments/{number}/statuses", json=[{"state": s} for s in states])
+    """Answer with statuses, newest first, each as ``state`` or ``state description``."""
+    told = [state.partition(" ") for state in states]
+    statuses = [{"state": state, "description": said} for state, _, said in told]
+    mock.get(f"{REPO}/deployments/{number}/statuses", json=statuses)
 
 
 # Deployments
@@ -64,8 +67,8 @@ def test_what_was_shipped_comes_newest_first_with_its_latest_state(
     mock: responses.RequestsMock,
 ) -> None:
     lists(mock, [made(9), made(4, task="adopt")])
-    says(mock, 9, "failure", "in_progress")
-    says(mock, 4, "inactive", "success")
+    says(mock, 9, "failure rolled-back: too many errors", "in_progress adopted: not so")
+    says(mock, 4, "inactive Replaced by a newer one", "success adopted: it is live", "in_progress")
     first, second = forge().shipped("production/bot")
     assert first == Shipped(
         id=9,
@@ -73,6 +76,7 @@ def test_what_was_shipped_comes_newest_first_with_its_latest_state(
         commit=BASE,
         task="deploy",
         state="failure",
+        result="rolled-back",
         actor="ana",
         created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
     )

@@ -47,6 +47,8 @@ class Build:
     """Kept-alive connections that are found closed then."""
     forgets: bool = False
     """Whether it has no file of the page before."""
+    nameless: bool = False
+    """Its answers do not say which build it is."""
     drops: int = 0
     """Probes that get 502 once the first of its instances has come."""
     pages: dict[str, Callable[[float], tuple[int, str]]] = field(default_factory=dict)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
 from slipway.errors import Cancelled, Refused, SlipwayError, Unreachable
-from slipway.ports import Autoscaling
+from slipway.ports import Autoscaling, Requests
 from slipway.release.journal import Kind
 from slipway.release.outcome import Result
 from tests.unit.builds import commit_of
@@ -159,11 +160,45 @@ def test_what_a_dead_run_changed_goes_back_too() -> None:
 def test_what_ran_a_build_that_had_passed_keeps_it() -> None:
     film = Film()
     artifact = film.world.build("v2")
+    film.world.unvouched.discard("v2")
     film.world.seed("srv-a", "v2")
     third_fails(film.world)
     outcome = film.release(artifact)
     assert outcome.result is Result.ROLLED_BACK
     assert film.running() == ["v2", "v1", "v1"]
+
+
+def test_a_way_back_that_failed_is_not_forgotten_by_the_next_run() -> None:
+    film = Film(watch="2m")
+    world = film.world
+    artifact = world.build("v2", sick_after=200)
+
+    def render_is_down(call: str) -> None:
+        if call.startswith("render.roll_back"):
+            raise Unreachable("Render does not answer", remedy="Wait.")
+
+    film._hook = render_is_down
+    assert film.release(artifact).result is Result.FROZEN
+    assert film.running() == ["v2"] * 3
+    film._hook = lambda call: None
+    again = film.release(artifact)
+    assert again.result is Result.ROLLED_BACK, "never unchanged, and never green"
+    assert film.running() == ["v1"] * 3
+
+
+def test_a_bug_in_the_watch_is_a_reason_to_go_back_like_any_other() -> None:
+    film = Film()
+
+    def bug(service: str, since: datetime, until: datetime) -> Requests | None:
+        if film.world.clock.t > 60:
+            raise KeyError("nobody thought of it")
+        return None
+
+    film.world.metrics = bug
+    outcome = film.release(film.world.build("v2"))
+    assert outcome.result is Result.ABORTED
+    assert "internal error: KeyError" in outcome.reason
+    assert film.running() == ["v1"] * 3
 
 
 def test_a_deploy_that_a_dead_run_began_is_adopted_and_ended_first() -> None:

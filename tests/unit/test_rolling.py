@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from slipway.errors import Refused, SlipwayError, Unreachable
-from slipway.ports import Answer, Artifact
+from slipway.ports import Answer, Artifact, Requests
 from slipway.release import rolling
 from slipway.release.outcome import Outcome, Result
 from tests.unit.builds import STABLE, commit_of
@@ -317,6 +318,66 @@ def test_a_build_replaced_unseen_while_it_is_watched_is_not_a_success() -> None:
     assert outcome.result is Result.ABORTED
     assert "was replaced by" in outcome.reason
     assert world.running(STABLE) == "v3"
+
+
+def test_a_bug_in_the_watch_is_a_reason_to_go_back_like_any_other() -> None:
+    world = fleet(2)
+
+    def bug(service: str, since: datetime, until: datetime) -> Requests | None:
+        if world.clock.t > 90:
+            raise KeyError("nobody thought of it")
+        return None
+
+    world.metrics = bug
+    outcome = release(world, world.build("v2"))
+    assert outcome.result is Result.ABORTED
+    assert "internal error: KeyError" in outcome.reason
+    assert world.running(STABLE) == "v1"
+
+
+def test_a_way_back_that_begins_in_the_last_moment_is_not_overrun_by_success() -> None:
+    world = fleet(2)
+    artifact = world.build("v2")
+
+    def button(call: str) -> None:
+        if call == f"render.deploys {STABLE}" and world.clock.t > 120:
+            world.before = lambda call: None
+            world.deploy_by_somebody(STABLE, "v1", trigger="rollback")
+
+    world.before = button
+    outcome = release(world, artifact)
+    assert outcome.result is Result.ABORTED
+    world.clock.t += 300
+    assert world.running(STABLE) == "v1"
+
+
+@pytest.mark.parametrize("names_it", [True, False])
+def test_a_service_that_names_no_build_still_gets_its_build_back(names_it: bool) -> None:
+    world = fleet(2)
+    world.builds["v1"].nameless = True
+    outcome = release(world, world.build("v2", nameless=not names_it, sick_after=60))
+    assert outcome.result is Result.ROLLED_BACK
+    assert world.running(STABLE) == "v1"
+
+
+def test_a_dying_release_leaves_the_fix_alone_that_somebody_deploys_directly() -> None:
+    world = fleet(2)
+    world.silent_while_running = True
+    world.build("fix")
+
+    def directly(call: str) -> None:
+        coming = world.services[STABLE].deploys[-1]
+        if call == f"render.deploy {STABLE}" and world.clock.t > 20:
+            world.before = lambda call: None
+            coming.ends = "canceled"
+            world.deploy_by_somebody(STABLE, "fix", trigger="api")
+
+    artifact = world.build("v2")
+    world.before = directly
+    outcome = release(world, artifact)
+    assert outcome.result is Result.ABORTED
+    world.clock.t += 300
+    assert world.running(STABLE) == "fix"
 
 
 def test_a_deploy_that_begins_at_the_same_moment_is_left_alone() -> None:

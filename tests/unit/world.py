@@ -168,6 +168,8 @@ class World:
             deploy.live_at = deploy.created + 40
 
     def build(self, name: str, **behaviour: Any) -> Artifact:
+        if name not in self.builds:  # what is made to be released has not passed yet
+            self.unvouched.add(name)
         self.builds[name] = Build(name, **behaviour)
         if self.git:
             return Artifact(kind="commit", reference=commit_of(name), commit=commit_of(name))

@@ -25,7 +25,7 @@ from slipway.ports import (
     Requests,
     Service,
 )
-from tests.unit.builds import IMAGE, START, commit_of, digest, image
+from tests.unit.builds import IMAGE, START, Build, commit_of, digest, image
 
 if TYPE_CHECKING:
     from tests.unit.world import PlacedDeploy, PlacedService, World
@@ -279,7 +279,7 @@ class MemoryProber:
         live = serving[self.w.probes % len(serving)]
         coming = self.w.coming(service) or live
         if "/assets/" in url and live.build.forgets and live.build.name not in url:
-            return Answer(url=url, status=404, seconds=0.1, build=commit_of(live.build.name))
+            return Answer(url=url, status=404, seconds=0.1, build=_named(live.build))
         if coming.build.drops:
             coming.build.drops -= 1
             return Answer(url=url, status=502, seconds=0.1, build=None)
@@ -296,6 +296,10 @@ class MemoryProber:
             url=url,
             status=status,
             seconds=0.1,
-            build=commit_of(live.build.name),
+            build=_named(live.build),
             holds=None if text is None else text in body,
         )
+
+
+def _named(build: Build) -> str | None:
+    return None if build.nameless else commit_of(build.name)

@@ -6,7 +6,6 @@ serves has passed, and the stable service is put back by digest or deploy id.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,7 +20,7 @@ from slipway.errors import (
 )
 from slipway.judge.split import Decision
 from slipway.ports import Phase, Service
-from slipway.release import deploys
+from slipway.release import bug, deploys
 from slipway.release.deploys import Ports
 from slipway.release.happenings import Happenings
 from slipway.release.health import HealthGuard, await_build, url_of
@@ -64,12 +63,8 @@ def _there_or_back(release: _Release) -> Outcome:
             hurry=isinstance(error, Cancelled),
         )
     except Exception as error:
-        # Code lines only: what the error says may hold a value that must not be shown.
-        where = "".join(traceback.format_tb(error.__traceback__))
-        reason = f"internal error: {type(error).__name__}"
-        outcome = release.back.go(Result.ABORTED, reason, "Report it, with the log of this job.")
-        release.journal.trouble(f"{reason} in Slipway\n{where}")
-        return outcome
+        found = bug.aborted(error, release.journal)
+        return release.back.go(Result.ABORTED, found.found, found.remedy)
 
 
 class _Release:

@@ -93,6 +93,22 @@ def live(deploys: Sequence[Deploy]) -> Deploy | None:
     return next((d for d in deploys if d.status is DeployStatus.LIVE), None)
 
 
+def require_stayed(latest: Sequence[Deploy], identity: str, what: str) -> Deploy:
+    """Return the live deploy where it is of ``identity`` and nothing else is on its way.
+
+    Raises :class:`Aborted`: somebody has replaced ``what``, or is about to.
+    """
+    current = live(latest)
+    coming = [d.id for d in latest if d.status.running]
+    if current is not None and current.identity == identity and not coming:
+        return current
+    by = ", ".join(coming) or (current.id if current else "something")
+    raise Aborted(
+        f"{what} was replaced by {by} while it was watched",
+        remedy="Somebody else deployed this service. See its Events at Render.",
+    )
+
+
 def cancel_running(
     ports: Ports, service_id: str, *, only: str | None = None, ids: Collection[str] = ()
 ) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from slipway.config import Service as Settings
 from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, SlipwayError
 from slipway.ports import Artifact, Deploy
-from slipway.release import deploys, preflight
+from slipway.release import bug, deploys, preflight
 from slipway.release.deploys import Ports
 from slipway.release.fleet_back import WayBack
 from slipway.release.health import HealthGuard, await_build, url_of
@@ -49,10 +49,15 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     """
     members = check(plan, ports)
     new = [m for m in members if m.live.identity == plan.artifact.identity]
-    if len(new) == len(members):
+    if len(new) == len(members) and all(m.before is m.live for m in members):
         return _unchanged(plan, ports, members)
     change = _Change(plan, ports, members, new)
-    change.before()
+    try:
+        change.before()
+    except Refused as error:
+        if not change.touched:
+            raise
+        return change.ended(change.back(Result.ROLLED_BACK, error))
     try:
         change.replace()
         change.watch()
@@ -60,6 +65,8 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         outcome = change.back(Result.ROLLED_BACK, error)
     except SlipwayError as error:  # a cancelled job too: what is changed must not stay half
         outcome = change.back(Result.ABORTED, error)
+    except Exception as error:
+        outcome = change.back(Result.ABORTED, bug.aborted(error, ports.journal))
     else:
         outcome = Outcome(
             result=Result.PROMOTED,
@@ -69,12 +76,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             deploy_id=change.live[members[0].service.id].id,
             build=plan.artifact.identity,
         )
-    return replace(
-        outcome,
-        release_id=plan.release,
-        previous_build=members[0].before.identity or "",
-        observed=Observed.ONE_BY_ONE if change.done else "",
-    )
+    return change.ended(outcome)
 
 
 def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
@@ -110,7 +112,8 @@ def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
         url=url,
         live=live,
         before=before,
-        named=answer.build if before is live else None,
+        # A build that was there before a run that died cannot be asked; Git's name is its commit.
+        named=answer.build if before is live else None if service.image_backed else before.identity,
     )
 
 
@@ -147,9 +150,10 @@ class _Change:
         """What each service runs, as read after the watch."""
         self._plan = plan
         self._ports = ports
+        self._ours: set[str] = set()
         self._members = members
         self._new = new
-        self._touched = [m for m in new if m.before is not m.live]
+        self.touched = [m for m in new if m.before is not m.live]
         self._url = url
         self._seen = Seen(ports, plan.settings, url, [m.service for m in members])
 
@@ -193,13 +197,14 @@ class _Change:
             if down.member in (*self._new, *self.done):
                 raise Tripped(down.found) from down
             raise OutsideError(down.found, remedy=down.remedy) from down
-        self._touched.append(member)
+        self.touched.append(member)
         deploys.bring_live(
             ports,
             member.service.id,
             artifact,
             deadline=settings.strategy.deploy_deadline,
             shared=True,
+            ours=self._ours,
         )
         await_build(ports, member.url, build=artifact.commit, health=settings.health, instances=1)
         self.done.append(member)
@@ -216,29 +221,32 @@ class _Change:
         # Render keeps an old instance for 60 s, which may answer once more: none names the build.
         self._seen.watch([HealthGuard(ports.prober, url, health, None) for url in urls])
         for member in self._members:
-            live = self._read(member)
+            latest = ports.platform.deploys(member.service.id)
+            identity = self._plan.artifact.identity
+            live = deploys.require_stayed(latest, identity, f"the build on {member.name}")
             self.live[member.service.id] = live
-            if live.identity != self._plan.artifact.identity:
-                raise Aborted(
-                    f"{member.name} runs {short(live.identity or live.id)} since it was replaced",
-                    remedy="Somebody else deployed this service. See its Events at Render.",
-                )
 
-    def _read(self, member: Member) -> Deploy:
-        """Return what ``member`` runs now."""
-        latest = self._ports.platform.deploys(member.service.id)
-        return preflight.build_to_go_back_to(member.service, latest)
+    def ended(self, outcome: Outcome) -> Outcome:
+        """Return ``outcome`` with what it leaves out of every end."""
+        return replace(
+            outcome,
+            release_id=self._plan.release,
+            previous_build=self._members[0].before.identity or "",
+            observed=Observed.ONE_BY_ONE if self.done else "",
+        )
 
     def back(self, result: Result, error: SlipwayError) -> Outcome:
         """Bring all back that run the build. Raises ``error`` where none does."""
-        if not self._touched:
+        if not self.touched:
             raise (
                 error
                 if isinstance(error, Aborted)
                 else Refused(f"{error.found}; nothing was changed", remedy=error.remedy)
             )
-        back = WayBack(self._ports, self._plan.settings, self._plan.artifact, self._members)
-        outcome = back.go(result, error, self._touched)
+        back = WayBack(
+            self._ports, self._plan.settings, self._plan.artifact, self._members, self._ours
+        )
+        outcome = back.go(result, error, self.touched)
         if self._seen.probes.tripped:
             return outcome
         return replace(outcome, reason=f"{outcome.reason} ({self.sentence()})")

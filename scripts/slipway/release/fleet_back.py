@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from slipway.config import Service as Settings
@@ -23,8 +23,15 @@ class WayBack:
     """Brings back what a release has changed. Never raises for what the outside does."""
 
     def __init__(
-        self, ports: Ports, settings: Settings, artifact: Artifact, members: Sequence[Member]
+        self,
+        ports: Ports,
+        settings: Settings,
+        artifact: Artifact,
+        members: Sequence[Member],
+        ours: Collection[str],
     ) -> None:
+        """``ours``: ids of the deploys that this release has begun."""
+        self._ours = ours
         self._ports = ports
         self._settings = settings
         self._artifact = artifact
@@ -47,6 +54,7 @@ class WayBack:
                 artifact=self._artifact,
                 before=member.before,
                 named=member.named,
+                ours=self._ours,
             )
             ended[member.service.id] = retreat.go(result, error)
 

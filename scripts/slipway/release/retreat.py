@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from slipway.config import Service as Settings
@@ -35,16 +35,22 @@ class Retreat:
         artifact: Artifact,
         before: Deploy,
         named: str | None,
+        ours: Collection[str],
     ) -> None:
-        """``named``: what answers of the build before name, where they name one."""
+        """``named``: what answers of the build before name, where they name one.
+
+        ``ours``: ids of the deploys that this release has begun, as they become known.
+        """
         self._ports = ports
         self._service = service
         self._url = url
         self._settings = settings
         self._candidate = artifact.identity
         self._before = before
-        # For an image, Render knows a digest, and answers name a commit.
-        self._named = named if service.image_backed else before.identity
+        self._ours = ours
+        # For an image, Render knows a digest, and answers name a commit. Where the build before
+        # names none, that it answers well has to do.
+        self._named = named if service.image_backed or named is None else before.identity
 
     def go(self, result: Result, error: SlipwayError) -> Outcome:
         """Bring the build before back, unless somebody else is deploying; see it answer."""
@@ -139,9 +145,13 @@ class Retreat:
         return theirs[0].id if theirs else ""
 
     def _is_ours(self, deploy: Deploy) -> bool:
-        """Render may not say yet which build a new deploy brings; people's are not by the API."""
+        """Render may not say yet which build a new deploy brings.
+
+        Where the answer to our own request was lost, an unnamed one by the API is taken for it.
+        """
         unnamed = deploy.identity is None and deploy.trigger == "api"
-        return unnamed or deploy.identity == self._candidate
+        known = deploy.id in self._ours or deploy.identity == self._candidate
+        return known or (unnamed and not self._ours)
 
     def _persist(self, act: Callable[[], T], tries: int) -> T:
         for _ in range(tries - 1):

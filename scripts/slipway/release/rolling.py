@@ -20,7 +20,7 @@ from slipway.errors import (
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, Service
-from slipway.release import deploys, preflight, promises
+from slipway.release import bug, deploys, preflight, promises
 from slipway.release.deploys import Ports
 from slipway.release.health import HealthGuard, await_build, url_of
 from slipway.release.observed import Observed, of_instances, of_static_site, steps
@@ -99,6 +99,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         artifact=plan.artifact,
         before=good,
         named=change.seen.named,
+        ours=change.ours,
     )
     try:
         deploy = change.take_up(left) if left else change.replace_instances()
@@ -111,6 +112,8 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         outcome = retreat.go(Result.ROLLED_BACK, error)
     except SlipwayError as error:
         outcome = retreat.go(Result.ABORTED, error)
+    except Exception as error:
+        outcome = retreat.go(Result.ABORTED, bug.aborted(error, ports.journal))
     else:
         outcome = Outcome(
             result=Result.PROMOTED,
@@ -155,6 +158,8 @@ class _Change:
     def __init__(self, plan: Plan, ports: Ports, before: Before) -> None:
         service, good = before.service, before.good
         self.seen = Seen(ports, plan.settings, before.url, [service])
+        self.ours: set[str] = set()
+        """Ids of the deploys that this run has begun or adopted."""
         self.verified = False
         """Whether the new build was seen to be the only one that serves, with no failed probe."""
         self._plan = plan
@@ -232,6 +237,7 @@ class _Change:
                 deadline=settings.strategy.deploy_deadline,
                 shared=True,
                 pulse=self._pulse,
+                ours=self.ours,
             )
             self._until_the_old_are_gone(ports)
             await_build(
@@ -275,13 +281,8 @@ class _Change:
 
     def confirm(self, deploy: Deploy) -> None:
         """See that what was watched is what Render runs still. Raises :class:`Aborted`."""
-        live = deploys.live(self._ports.platform.deploys(self._plan.stable))
-        if live is None or live.identity != self._plan.artifact.identity:
-            raise Aborted(
-                f"deploy {deploy.id} was replaced by {live.id if live else 'something'} while it "
-                "was watched",
-                remedy="Somebody else deployed this service. See its Events at Render.",
-            )
+        latest = self._ports.platform.deploys(self._plan.stable)
+        deploys.require_stayed(latest, self._plan.artifact.identity, deploy.id)
 
     def observed(self) -> Observed | None:
         """Return how instances were seen to be replaced; ``None``: none was."""

@@ -108,3 +108,25 @@ def test_the_word_off_may_stand_without_quotes() -> None:
     rolling = config.parse(text).services["bot"].strategy.rolling
     assert (rolling.metrics, rolling.assets) == ("off", "off")
     assert "line 5" in refusal(SMALLEST + "    strategy: {rolling: {metrics: on}}\n").found
+
+
+def test_two_services_may_not_name_the_same_render_service() -> None:
+    error = refusal(SMALLEST + "  dashboard:\n    stable: {service: srv-a}\n")
+    assert "bot and dashboard both name the Render service srv-a" in error.found
+
+
+@pytest.mark.parametrize("path", ["dashboard/", "./dashboard/**", "/dashboard/**", "!x"])
+def test_a_glob_that_can_match_nothing_is_told(path: str) -> None:
+    assert "matches no file" in refusal(SMALLEST + f"    paths: ['{path}']\n").found
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("paths: dashboard/**", "paths: must be a list"),
+        ("paths: []", "must have at least 1 entr"),
+        ("fleet: [srv-b]", "must have at least 2 entries"),
+    ],
+)
+def test_a_list_that_is_none_or_too_short_is_told_in_plain_words(line: str, told: str) -> None:
+    assert told in refusal(SMALLEST + f"    {line}\n").found

@@ -64,7 +64,7 @@ def test_what_only_came_back_or_was_only_observed_is_vouched_for_by_nothing_new(
     result: str,
 ) -> None:
     said = entry("success", result=result, id=2)
-    with pytest.raises(Refused, match="says that this build passed"):
+    with pytest.raises(Refused, match=r"o(thing| build) to go back to"):
         ledger(said).require(LIVE, "bot")
     assert ledger(said, entry("inactive", id=1)).require(LIVE, "bot").id == 1
 
@@ -78,14 +78,14 @@ def test_a_build_that_was_found_bad_since_it_passed_has_not_passed(result: str) 
 
 @pytest.mark.parametrize("state", ["failure", "error", "in_progress", "queued", "pending", ""])
 def test_an_entry_that_did_not_pass_or_was_rolled_back_from_vouches_for_nothing(state: str) -> None:
-    with pytest.raises(Refused, match="says that this build passed"):
+    with pytest.raises(Refused, match=r"o(thing| build) to go back to"):
         ledger(entry(state)).require(LIVE, "bot")
 
 
 def test_a_build_without_an_entry_is_refused_with_the_way_out() -> None:
     with pytest.raises(Refused, match=r"bot runs sha256:.*nothing to go back to") as refused:
         ledger(entry("success", build=digest("other"))).require(LIVE, "bot")
-    assert "slipway adopt" in refused.value.remedy
+    assert "scripts/run adopt" in refused.value.remedy
 
 
 def test_a_failed_attempt_of_a_build_that_passed_before_does_not_take_it_back() -> None:
@@ -252,3 +252,10 @@ def test_a_bad_build_is_taken_back_though_github_fails_meanwhile() -> None:
     outcome = rolling.run(plan, ports_with(world, ledger))
     assert outcome.result is Result.ROLLED_BACK
     assert world.running(STABLE) == "v1"
+
+
+def test_a_build_whose_own_release_ended_badly_is_told_the_way_back_before_adoption() -> None:
+    for ended in (entry("in_progress"), entry("failure"), entry("error")):
+        with pytest.raises(Refused, match="own release did not end well") as refused:
+            ledger(ended).require(LIVE, "bot")
+        assert refused.value.remedy.startswith("Promote Previous Build")

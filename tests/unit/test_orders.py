@@ -158,6 +158,10 @@ def test_promote_now_waits_until_the_release_has_promoted() -> None:
     def it_promotes() -> None:
         world.deploy_by_somebody(STABLE, "v2")
         world.services[STABLE].deploys[-1].live_at = world.clock.t
+        assert world.flag
+        assert world.flag.record
+        stable = replace(world.flag.record, phase=Phase.STABLE, share=0)
+        world.flag = replace(world.flag, record=stable)
         world.lease = None
 
     ordered_at(world, world.clock.t + 60, it_promotes)
@@ -166,6 +170,21 @@ def test_promote_now_waits_until_the_release_has_promoted() -> None:
     assert (world.promotion.by, world.promotion.reason) == ("ana", "sellers wait")
     assert outcome.result is Result.PROMOTED
     assert outcome.build == digest("v2")
+
+
+def test_promote_now_is_no_success_while_the_release_is_on_its_way_back() -> None:
+    world = World()
+    canary_under_way(world)
+
+    def it_goes_back_after_all() -> None:
+        world.deploy_by_somebody(STABLE, "v2")
+        world.services[STABLE].deploys[-1].live_at = world.clock.t
+        world.killed = "77.1-candidate"
+        world.lease = None
+
+    ordered_at(world, world.clock.t + 60, it_goes_back_after_all)
+    outcome = promote.run(order(), world.ports(), MemoryEdge(world))
+    assert outcome.result is Result.ABORTED
 
 
 def test_promote_now_of_a_release_that_is_rolled_back_is_not_a_success() -> None:

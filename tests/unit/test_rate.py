@@ -65,8 +65,8 @@ def test_as_many_errors_go_back_as_are_too_unlikely_at_the_tolerated_rate() -> N
     [
         (counted(20, 2000), counted(600, 60_000)),  # as before
         (counted(2, 2), counted(0, 60_000)),  # fewer errors than are judged
-        (counted(500, 1000), None),  # nothing to compare with
-        (counted(500, 1000), counted(0, 0)),
+        (counted(400, 1000), None),  # nothing to compare with
+        (counted(400, 1000), counted(0, 0)),
         (counted(500, 1000), counted(600, 1000)),  # it was as bad before
         (counted(0, 0), counted(0, 1000)),
         (counted(3, 200), counted(0, 200)),  # too little is known of the time before
@@ -97,3 +97,16 @@ def test_identical_code_is_taken_back_in_fewer_than_alpha_of_the_watches(rate: f
                 back += 1
                 break
     assert back / 300 <= RULE.alpha
+
+
+@pytest.mark.parametrize("before", [None, Requests(total=0, errors=0)])
+def test_an_outage_is_found_after_a_quiet_night_too(before: Requests | None) -> None:
+    assert judge(Requests(total=5000, errors=5000), before, RULE).decision is Decision.ROLLBACK
+    assert judge(Requests(total=20, errors=10), before, RULE).decision is Decision.ROLLBACK
+    assert judge(Requests(total=19, errors=19), before, RULE).decision is Decision.HOLD
+    assert judge(Requests(total=5000, errors=2000), before, RULE).decision is Decision.HOLD
+
+
+def test_an_outage_that_was_there_before_is_not_the_builds() -> None:
+    before = Requests(total=5000, errors=4000)
+    assert judge(Requests(total=500, errors=400), before, RULE).decision is Decision.HOLD

@@ -58,7 +58,7 @@ def test_while_it_is_under_way_the_first_line_is_the_phase() -> None:
 @pytest.mark.parametrize(
     ("serving", "text"),
     [
-        ("new", "everybody is on the new build, which had passed so far"),
+        ("new", "everybody is on the new build, which nobody has judged to the end"),
         ("old", "everybody is on the build before"),
         ("theirs", "somebody else deployed another build, which users have"),
         ("", "users are on a build that passed"),

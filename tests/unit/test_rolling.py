@@ -415,7 +415,7 @@ def test_a_job_cancelled_when_its_build_is_live_says_what_serves() -> None:
     world.clock.cancel_at = 100  # within the watch
     outcome = release(world, world.build("v2"))
     assert outcome.result is Result.ABORTED
-    assert "verified, and not watched to the end" in outcome.reason
+    assert "nobody has judged it to the end" in outcome.reason
 
 
 def test_a_way_back_that_fails_is_for_a_human() -> None:

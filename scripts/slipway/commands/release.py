@@ -17,9 +17,10 @@ from slipway.commands.strategies import (
     roll_back,
     rolling_ui,
 )
-from slipway.errors import OutsideError, Refused, UsageError
+from slipway.errors import OutsideError, Refused, SlipwayError, UsageError
 from slipway.inputs import Inputs
 from slipway.release import deploys, together
+from slipway.release.deploys import Ports
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
 from slipway.release.scope import Changed, Choice, choose
@@ -125,11 +126,22 @@ def _together(desks: Sequence[Desk], choices: Sequence[Choice]) -> Ended:
     staging = [(desk, deploy_staging(desk)) for desk in desks if desk.service.staging]
     if len(production) > 1:
         for desk, task in production:
-            check(desk, task)
+            try:
+                check(desk, task)
+            except SlipwayError as error:
+                # Told like any other end, on the pull request too.
+                return Ended.of(perform(desk, replace(task, act=_raises(error))))
     done: list[Done] = []
     parts = [_part(desk, task, done) for desk, task in (*staging, *production)]
     outcome = together.release(parts, cancelled=lambda: desks[0].clock.cancelled)
     return Ended(done=done, outcome=outcome)
+
+
+def _raises(error: SlipwayError) -> Callable[[Ports, str], Outcome]:
+    def act(_: Ports, __: str) -> Outcome:
+        raise error
+
+    return act
 
 
 def _part(desk: Desk, task: Task, done: list[Done]) -> Part:

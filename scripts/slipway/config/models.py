@@ -43,7 +43,18 @@ def _off(value: object) -> object:
 Seconds = Annotated[float, BeforeValidator(duration), Field(gt=0, le=86_400)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]*$")]
-Glob = Annotated[str, Field(pattern=r"^[^/!\s][^\s]*$", max_length=200)]
+
+
+def _glob(value: str) -> str:
+    if not re.fullmatch(r"(?!\./|/|!)\S+(?<!/)", value):
+        raise ValueError(
+            f"{value!r} matches no file: write a path from the root of the repository, such as "
+            "bot/** for all in a folder, without ./ or / before it"
+        )
+    return value
+
+
+Glob = Annotated[str, AfterValidator(_glob), Field(min_length=1, max_length=200)]
 """Paths from the root of the repository: ``*`` within a folder, ``**`` across folders."""
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 ServiceId = Annotated[str, Field(pattern=r"^(srv|crn)-[a-z0-9-]+$")]
@@ -221,7 +232,7 @@ class Strategy(Model):
 class Service(Model):
     """One service of the team: its environments, its edge, and its strategy."""
 
-    paths: tuple[Glob, ...] = ("**",)
+    paths: Annotated[tuple[Glob, ...], Field(min_length=1)] = ("**",)
     """What it is made from: a release whose changes touch none of these leaves it alone."""
     url: HttpUrl | None = None
     """What users open."""
@@ -291,6 +302,16 @@ class Config(Model):
     render: Render = Render()
     posthog: PostHog | None = None
     services: Mapping[str, Service] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _a_render_service_is_of_one_service(self) -> Config:
+        taken: dict[str, str] = {}
+        for name, service in self.services.items():
+            tracks = (service.staging, service.stable, service.canary)
+            for one in {*(t.service for t in tracks if t), *(service.fleet or ())}:
+                if taken.setdefault(one, name) != name:
+                    raise ValueError(f"{taken[one]} and {name} both name the Render service {one}")
+        return self
 
     def service(self, name: str) -> Service:
         """Return the service with this name, or say which names there are."""

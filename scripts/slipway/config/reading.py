@@ -86,6 +86,11 @@ def _in_plain_words(detail: ErrorDetails) -> str:
             return "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
         case "missing":
             return "is missing"
+        case "tuple_type":
+            return "must be a list"
+        case "too_short":
+            least = detail["ctx"]["min_length"]
+            return f"must have at least {least} {'entry' if least == 1 else 'entries'}"
         case "model_type" | "model_attributes_type":
             return "must be a mapping of keys to values"
     return detail["msg"].removeprefix("Value error, ")

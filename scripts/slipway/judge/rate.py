@@ -20,6 +20,9 @@ from slipway.ports import Requests
 
 CONFIDENCE = 0.95
 """Of the bound: in 19 of 20 hours it is not below the rate that the service has."""
+OUTAGE_RATE = 0.5
+OUTAGE_REQUESTS = 20
+"""As the edge's own tripwire has it."""
 _HALVINGS = 60
 """More than a float can tell apart."""
 
@@ -27,9 +30,11 @@ _HALVINGS = 60
 def judge(since: Requests, before: Requests | None, rule: Rule) -> Verdict:
     """Compare what was counted ``since`` the change with an hour ``before`` it.
 
-    Where nothing was counted before, nothing is known of the usual rate, and nothing is rolled
-    back. ``rule.min_requests`` is not used.
+    Where nothing was counted before, nothing is known of the usual rate, and only an outage is
+    rolled back: half of :data:`OUTAGE_REQUESTS` or more. ``rule.min_requests`` is not used.
     """
+    if _is_outage(since) and not (before and _is_outage(before)):
+        return Verdict(decision=Decision.ROLLBACK, sentence=f"{said(since, before)}: an outage")
     tolerated = min(1.0, rule.ratio * _bound(before)) if before else 1.0
     errors, requests = math.floor(since.errors), math.ceil(since.total)
     if errors >= rule.min_errors:
@@ -41,6 +46,10 @@ def judge(since: Requests, before: Requests | None, rule: Rule) -> Verdict:
                 f"tolerated (chance {chance:.1g} otherwise)",
             )
     return Verdict(decision=Decision.HOLD, sentence=said(since, before))
+
+
+def _is_outage(counted: Requests) -> bool:
+    return counted.total >= OUTAGE_REQUESTS and counted.errors >= OUTAGE_RATE * counted.total
 
 
 def said(since: Requests, before: Requests | None) -> str:

@@ -15,7 +15,10 @@ from slipway.text import short
 
 LOOKED_AT = 50
 """Deployments that are searched for a build, newest first."""
-_ADOPT = "Run `slipway adopt` for this service: a person vouches, with a reason, for what is live."
+_ADOPT = (
+    "A person vouches for what is live, with a reason: the workflow Adopt What Is Live, or "
+    "`scripts/run adopt` at a terminal."
+)
 
 
 class Ledger:
@@ -39,9 +42,22 @@ class Ledger:
                 return entry if entry.passed else None
         return None
 
+    def _last(self, build: str) -> Shipped | None:
+        """Return the newest entry of a build's own release, however it ended."""
+        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
+        return next((e for e in entries if e.build == build and e.task != "rollback"), None)
+
     def require(self, build: str, service: str) -> Shipped:
         """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""
         entry = self.passed(build)
+        if entry is None and (ended := self._last(build)):
+            raise Refused(
+                f"{service} runs {short(build)}, whose own release did not end well "
+                f"({ended.result or ended.state or 'nobody said how'}): it is no build to go back "
+                "to",
+                remedy="Promote Previous Build brings back the build before. Only where this one "
+                f"is known to be good: {_ADOPT[0].lower()}{_ADOPT[1:]}",
+            )
         if entry is None:
             raise Refused(
                 f"{service} runs {short(build)}, and no deployment of {self._environment} says "

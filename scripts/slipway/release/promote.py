@@ -30,8 +30,12 @@ def run(order: Order, ports: Ports, edge: Edge) -> Outcome:
     edge.promote(release, order.actor, order.reason)
     ports.journal.gate(f"{order.actor} asked release {release} to promote now: {order.reason}")
     ended = _ended(order, ports, edge, release)
-    live = deploys.live(ports.platform.deploys(order.stable))
-    if live is None or live.identity != state.candidate:
+    latest = ports.platform.deploys(order.stable)
+    live = deploys.live(latest)
+    stays = live is not None and live.identity == state.candidate
+    # A way back may be under way while the candidate is still live: the record says how it ended.
+    promoted = ended.phase == "stable" and ended.killed != release
+    if live is None or not stays or not promoted or any(d.status.running for d in latest):
         return Outcome(
             result=Result.ABORTED,
             reason=f"release {release} ended without promoting {short(state.candidate or '')}: "

@@ -104,7 +104,7 @@ class Retreat:
         self._persist(self._cancel_ours, tries)
         latest = self._persist(lambda: self._ports.platform.deploys(self._service.id), tries)
         live = deploys.live(latest)
-        reason = error.found
+        reason, remedy = error.found, error.remedy
         if beside:
             reason = f"{reason}; not gone back, because {beside} is somebody else's"
         if live is None or any(d.status.running and self._is_ours(d) for d in latest):
@@ -114,12 +114,14 @@ class Retreat:
             return self._frozen(f"{reason}; {short(self._candidate)} is live and was not verified")
         if ours:
             reason = (
-                f"{reason}; {short(self._candidate)} is live, verified, and not watched to the end"
+                f"{reason}; {short(self._candidate)} is live and answers, and nobody has judged it "
+                "to the end"
             )
+            remedy = f"Release again, to have it watched, or Promote Previous Build. {remedy}"
         return Outcome(
             result=Result.ABORTED,
             reason=reason,
-            remedy=error.remedy,
+            remedy=remedy,
             deploy_id=live.id,
             build=live.identity or "",
         )

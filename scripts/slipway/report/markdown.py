@@ -98,7 +98,7 @@ _BEGINNINGS = {
 }
 _STOPPED_ON = (
     "⚠️",
-    "stopped before the end, everybody is on the new build, which had passed so far",
+    "stopped before the end, everybody is on the new build, which nobody has judged to the end",
 )
 _STOPPED_BEFORE = ("⚠️", "stopped before it was judged, everybody is on the build before")
 _STOPPED_OTHER = ("⚠️", "stopped, because somebody else deployed another build, which users have")

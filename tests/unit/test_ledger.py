@@ -259,3 +259,10 @@ def test_a_build_whose_own_release_ended_badly_is_told_the_way_back_before_adopt
         with pytest.raises(Refused, match="own release did not end well") as refused:
             ledger(ended).require(LIVE, "bot")
         assert refused.value.remedy.startswith("Promote Previous Build")
+
+
+def test_a_build_found_bad_since_the_live_one_passed_is_known() -> None:
+    good = entry("inactive", id=2)
+    older, newer = (entry("failure", id=n, build=digest(f"bad{n}")) for n in (1, 3))
+    assert ledger(newer, good, older).bad_since(good) == newer
+    assert ledger(good, older).bad_since(good) is None

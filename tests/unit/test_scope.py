@@ -136,3 +136,18 @@ def test_a_path_matches_itself_wherever_it_has_no_wildcards(path: str) -> None:
     if not set(path) & set("*?"):
         assert matches(path, [path])
     assert matches(path, ["**"])
+
+
+@pytest.mark.parametrize(
+    ("since_bad", "strategy"),
+    [((), None), (("dashboard/x.ts",), None), (("bot/fix.py",), "canary"), (None, "canary")],
+)
+def test_a_build_that_was_found_bad_is_not_released_again_by_the_next_merge_elsewhere(
+    since_bad: tuple[str, ...] | None, strategy: str | None
+) -> None:
+    changed = Changed(base=BASE, files=["bot/bad.py"], bad="b" * 40, since_bad=since_bad)
+    (bot, *_) = choose(ALL, named=(), told="auto", changed=lambda name: changed)
+    assert bot.strategy == strategy
+    assert strategy or "bbbbbbbbbbbb, which was found bad" in bot.why
+    (asked,) = choose(ALL, named=("bot",), told="auto", changed=lambda name: changed)
+    assert asked.strategy == "canary", "a person may ask for it"

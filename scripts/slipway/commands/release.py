@@ -176,12 +176,16 @@ def _changed(desk: Desk) -> Changed:
         if entry is None:
             return Changed(base=None, files=None, unknown="no deployment names the build that runs")
         files = ledger.compare(entry.commit, head).files
+        bad = ledger.bad_since(entry)
+        since_bad = ledger.compare(bad.commit, head).files if bad else None
     except (OutsideError, Refused) as error:
         return Changed(base=None, files=None, unknown=error.found)
     if files is None:
         unknown = f"GitHub does not list all that changed since {short(entry.commit)}"
         return Changed(base=entry.commit, files=None, unknown=unknown)
-    return Changed(base=entry.commit, files=files)
+    return Changed(
+        base=entry.commit, files=files, bad=bad.commit if bad else None, since_bad=since_bad
+    )
 
 
 def _scope(choices: Sequence[Choice]) -> str:

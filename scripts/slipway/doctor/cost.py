@@ -34,8 +34,8 @@ def price(service: Service) -> int | None:
     return PRICES.get((service.plan or "").replace(" ", "_"))
 
 
-def of_service(service: Service) -> tuple[str, int | None]:
-    """Return a sentence and the least a service costs a month."""
+def of_service(service: Service) -> tuple[str, tuple[int, int] | None]:
+    """Return a sentence, and the least and the most that a service costs a month."""
     each = price(service)
     scaled = service.autoscaling
     least = scaled.minimum if scaled and scaled.enabled else service.instances
@@ -45,7 +45,7 @@ def of_service(service: Service) -> tuple[str, int | None]:
         return f"{service.name}: {least} of {plan}: price not known", None
     many = f"{least} to {most}" if most != least else f"{least}"
     total = f"${least * each} to ${most * each}" if most != least else f"${least * each}"
-    return f"{service.name}: {many} of {plan} at ${each} each: {total}", least * each
+    return f"{service.name}: {many} of {plan} at ${each} each: {total}", (least * each, most * each)
 
 
 def findings(
@@ -61,24 +61,27 @@ def findings(
     ``unread``: ids of services whose plan is not known.
     """
     said: list[Finding] = []
-    total, known = 0, True
+    lowest, highest, known = 0, 0, True
     for service in (*production, *staging, *([canary] if canary else [])):
-        text, least = of_service(service)
+        text, cost = of_service(service)
         said.append(fine(text))
-        total, known = total + (least or 0), known and least is not None
+        least, most = cost or (0, 0)
+        lowest, highest, known = lowest + least, highest + most, known and cost is not None
     if not said:
         return [unseen("what it costs is not known: no service could be read")]
     if unread:
         said.append(unseen(f"price not known: {', '.join(unread)} could not be read"))
+    total = f"${lowest}" if lowest == highest else f"${lowest} to ${highest}"
     at_least = "" if known and not unread else "at least "
     said.append(
         fine(
-            f"in all {at_least}${total} a month, at {SOURCE}'s prices as of {AS_OF}, without the "
-            "fee of the workspace's plan, traffic and builds"
+            f"in all {at_least}{total} a month, at {SOURCE}'s prices as of {AS_OF}, without "
+            f"{'the edge, ' * edge}the fee of the workspace's plan, traffic and builds"
         )
     )
     if not edge:
-        said.append(fine("rolling: nothing beside these; it needs one secret"))
+        rung = "rolling" if production else "staging"
+        said.append(fine(f"{rung}: nothing beside these; it needs one secret"))
         return said
     text = "canary: beside production it needs the canary service"
     each = price(canary) if canary else None

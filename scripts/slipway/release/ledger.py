@@ -42,6 +42,11 @@ class Ledger:
                 return entry if entry.passed else None
         return None
 
+    def bad_since(self, good: Shipped) -> Shipped | None:
+        """Return the newest build that was found bad after ``good`` had passed."""
+        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
+        return next((e for e in entries if e.blamed and e.id > good.id), None)
+
     def _last(self, build: str) -> Shipped | None:
         """Return the newest entry of a build's own release, however it ended."""
         entries = islice(self._github().shipped(self._environment), LOOKED_AT)

@@ -24,6 +24,10 @@ class Changed:
     files: Sequence[str] | None
     """``None``: not known, for the reason in ``unknown``."""
     unknown: str = ""
+    bad: str | None = None
+    """The commit of a build that was found bad since then, and taken back."""
+    since_bad: Sequence[str] | None = None
+    """What has changed since that one; ``None``: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,9 @@ def _choice(
         return Choice(
             service=name, strategy=None, why=f"none of its files changed since {base}, its build"
         )
+    elif since.bad and since.since_bad is not None and not _matching(service, since.since_bad):
+        why = f"none of its files changed since {since.bad[:12]}, which was found bad"
+        return Choice(service=name, strategy=None, why=why)
     else:
         reason = f"{_listed(own)} changed"
     strategy, how = _strategy(service, told, own)
@@ -89,7 +96,11 @@ def _own(service: Service, since: Changed | None) -> list[str] | None:
     """Return the changed files that the service is made from; ``None``: not known."""
     if since is None or since.files is None:
         return None
-    return [file for file in since.files if matches(file, service.paths)]
+    return _matching(service, since.files)
+
+
+def _matching(service: Service, files: Sequence[str]) -> list[str]:
+    return [file for file in files if matches(file, service.paths)]
 
 
 def _strategy(

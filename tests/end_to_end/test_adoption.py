@@ -37,7 +37,7 @@ def test_what_nobody_vouches_for_is_refused_until_it_is_adopted(shop: Shop) -> N
     refused = shop.run("canary-prod", image=next_image, commit=next_commit)
     assert refused.exit_code == 1
     assert "nothing to go back to" in refused.errors[0]
-    assert "slipway adopt" in refused.errors[0]
+    assert "scripts/run adopt" in refused.errors[0]
 
     lost = shop.run("adopt", reason="live and healthy", github=False)
     assert (lost.exit_code, lost.outputs["result"]) == (3, "refused")

@@ -103,7 +103,7 @@ def check_deploys(
     if not current.pinned:
         yield care(
             f"{service.name} was deployed by a tag: going back pulls whatever the tag is then",
-            "`slipway adopt` pins it to the digest that is live.",
+            "`scripts/run adopt` pins it to the digest that is live.",
         )
     running = [deploy.id for deploy in deploys if deploy.status.running]
     if running:

@@ -73,8 +73,10 @@ class _Telling:
 
     def deploy(self) -> None:
         """Tell of the way to the canary."""
-        self.journal.gate("dashboard and canary name the same image repository")
-        self.journal.gate("the build was signed by this repository's release workflow")
+        self.journal.gate(
+            "bot-canary is like bot-stable: environment variables, plan, region, start command and "
+            "health check path"
+        )
         text = "the candidate is being deployed, for nobody yet"
         self.journal.phase(Phase.DEPLOYING, text, 0)
         self.clock.sleep(48)
@@ -121,6 +123,36 @@ def _promoted(service: str = "bot", **known: str) -> _Telling:
         share=0.0,
     )
     return told
+
+
+def _together() -> list[Section]:
+    """Return the sections of a release of two services of which the second failed."""
+    dashboard = _Telling("rolling-ui", "dashboard", begin=9)
+    dashboard.journal.note("instances: 4 old, 0 new")
+    dashboard.clock.sleep(40)
+    dashboard.journal.note("dep-d9: update_failed after 40 s")
+    failed = dashboard.end(
+        Result.ROLLED_BACK,
+        "deploy dep-d9 ended as update_failed; dashboard runs 4f9c1e4f9c1e as before (0 of 398 "
+        "probes failed during the change on new connections, 0 of 398 on a kept-alive one, longest "
+        "gap between good answers 0.12 s)",
+        remedy="Read its log at Render. The instances of the build before keep serving.",
+        build=GOOD,
+        previous_build=GOOD,
+    )
+    why = "released together with dashboard, which is rolled-back"
+    bot = _Telling("rollback", "bot", begin=10, reason=why)
+    bot.journal.phase(Phase.ROLLING_BACK, "everybody is on the stable build", 0)
+    bot.clock.sleep(25)
+    bot.journal.note("dep-b7: live after 22 s")
+    back = bot.end(
+        Result.PROMOTED_PREVIOUS,
+        f"ana went back to 4f9c1e4f9c1e: {why}",
+        build=GOOD,
+        previous_build=NEW,
+        share=0.0,
+    )
+    return [failed, back]
 
 
 def _rolled_back() -> _Telling:
@@ -204,6 +236,7 @@ def pictures() -> Iterator[tuple[str, str]]:
     yield "comment-promoted-previous", render([back, *map(of, staging)])
     own = Own(environment="production/bot", pull_request=12, commit="c" * 40)
     yield "comment-carried", render([carried_section(ends["promoted"].report, own, promoted.at)])
+    yield "comment-two-services", render([*_together(), *map(of, staging)])
     yield "comment-rolled-back-unfolded", render([of(ends["rolled-back"])])
     for name in ("promoted", "rolled-back"):
         yield f"summary-{name}", markdown(staging[0].report) + "\n" + markdown(ends[name].report)

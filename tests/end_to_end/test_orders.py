@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from tests.end_to_end.conftest import Shop
+from tests.end_to_end.conftest import Shop, get
 from tests.end_to_end.test_interruptions import LONG, canary_under_way
+from tests.end_to_end.test_release import FAST
 
 
 def go_back(shop: Shop, digest: str) -> None:
@@ -60,3 +61,15 @@ def test_an_order_names_one_service_and_a_reason(steady: Shop) -> None:
     silent = steady.run("release", settings=LONG, mode="abort")
     assert silent.exit_code == 2
     assert "`reason` is missing" in silent.errors[0]
+
+
+def test_observing_promotes_a_bad_build_and_vouches_for_nothing(steady: Shop) -> None:
+    image, commit = steady.push_image("bad", {"error_rate": 0.5})
+    how = {"image": image, "commit": commit, "mode": "observe", "reason": "to see the judge"}
+    job = steady.run("release", settings=FAST, **how)
+    assert job.exit_code == 0, job.log
+    assert "only observed, or it would have been stopped" in job.outputs["reason"]
+    state = get(f"{steady.world.url('github')}/_sandbox/state")
+    made = [d for d in state["deployments"] if d["environment"] == "production/bot"][-1]
+    assert made["statuses"][-1]["description"].startswith("not-judged: ")
+    go_back(steady, job.outputs["previous-build"])

@@ -215,8 +215,9 @@ class _Reader:
         if self._problems:
             raise UsageError(
                 "\n".join(self._problems),
-                remedy="Mend the `with:` of this step. A secret that is empty is usually not "
-                "defined in the environment the job names.",
+                remedy="Mend the `with:` of this step, or at a terminal the flag or the SLIPWAY_ "
+                "variable of that name. A secret that is empty is usually not defined in the "
+                "environment the job names.",
             )
 
 

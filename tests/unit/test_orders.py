@@ -297,8 +297,10 @@ def test_a_direct_deploy_that_is_live_and_sick_is_for_a_human() -> None:
     assert outcome.exit_code == Result.FROZEN.exit_code
 
 
-def test_a_cancelled_direct_deploy_does_not_go_on_by_itself() -> None:
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_cancelled_direct_deploy_does_not_go_on_by_itself(silent: bool) -> None:
     world = World()
+    world.silent_while_running = silent
     world.clock.cancel_at = 20
     outcome = deploy(world, world.build("v2"), edge=False)
     assert outcome.exit_code != 0

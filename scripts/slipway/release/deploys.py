@@ -124,6 +124,15 @@ def cancel_running(
             ports.journal.note(f"cancelled the running deploy {deploy.id} on {service_id}")
 
 
+def abandon(ports: Ports, service_id: str, artifact: Artifact, ours: Collection[str]) -> None:
+    """Cancel our own deploy: a job that is cancelled must leave none that nobody waits for."""
+    with ports.clock.shielded():
+        try:
+            cancel_running(ports, service_id, only=artifact.identity, ids=ours)
+        except SlipwayError as error:
+            ports.journal.trouble(f"cancelling the deploy: {error.found}")
+
+
 def bring_live(
     ports: Ports,
     service_id: str,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slipway.errors import Cancelled, DeployFailed, SlipwayError
+from slipway.errors import Cancelled, DeployFailed
 from slipway.ports import Artifact
 from slipway.release import deploys, preflight, takeover
 from slipway.release.deploys import Ports
@@ -36,12 +36,14 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
     preflight.refuse_other_deployers(service, plan.artifact)
     before = deploys.live(ports.platform.deploys(plan.stable))
     stays = before.identity or before.id if before else "nothing"
+    ours: set[str] = set()
     try:
         deploy = deploys.bring_live(
             ports,
             plan.stable,
             plan.artifact,
             deadline=plan.settings.strategy.deploy_deadline,
+            ours=ours,
         )
     except DeployFailed as error:
         return Outcome(
@@ -52,7 +54,7 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
             deploy_id=before.id if before else "",
         )
     except Cancelled:
-        _cancel(plan, ports)
+        deploys.abandon(ports, plan.stable, plan.artifact, ours)
         raise
     await_build(
         ports,
@@ -69,11 +71,3 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
         build=plan.artifact.identity,
         previous_build=(before.identity or "") if before else "",
     )
-
-
-def _cancel(plan: Plan, ports: Ports) -> None:
-    with ports.clock.shielded():
-        try:
-            deploys.cancel_running(ports, plan.stable, only=plan.artifact.identity)
-        except SlipwayError as error:
-            ports.journal.trouble(f"cancelling the deploy: {error.found}")

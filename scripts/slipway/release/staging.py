@@ -34,12 +34,14 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     service = deploys.usable(ports, plan.staging)
     url = url_of(service, plan.settings.health)
     before = deploys.live(ports.platform.deploys(plan.staging))
+    ours: set[str] = set()
     try:
         deploy = deploys.bring_live(
             ports,
             plan.staging,
             plan.artifact,
             deadline=plan.settings.strategy.deploy_deadline,
+            ours=ours,
         )
         await_build(
             ports,
@@ -53,7 +55,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         smoke(ports, address, probes, health=plan.settings.health)
     except SlipwayError as error:
         if isinstance(error, Cancelled):
-            _cancel(plan, ports)
+            deploys.abandon(ports, plan.staging, plan.artifact, ours)
         return Outcome(
             result=Result.ABORTED if isinstance(error, Aborted) else Result.FAILED,
             reason=error.found,
@@ -72,12 +74,3 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         build=plan.artifact.identity,
         previous_build=before.identity or "" if before and known else "",
     )
-
-
-def _cancel(plan: Plan, ports: Ports) -> None:
-    """A cancelled job must not leave a deploy behind that nobody waits for."""
-    with ports.clock.shielded():
-        try:
-            deploys.cancel_running(ports, plan.staging, only=plan.artifact.identity)
-        except SlipwayError as error:
-            ports.journal.trouble(f"cancelling the deploy: {error.found}")

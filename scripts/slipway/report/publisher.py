@@ -1,7 +1,8 @@
 """Telling GitHub: one Deployment with its statuses, and our part of the pull request's comment.
 
-What GitHub does never stops or delays a release: calls are made one after another on a thread of
-their own, an update that is overtaken is dropped, and a failure is said once.
+What GitHub does never stops a release, and delays only what follows its end: calls are made one
+after another on a thread of their own, an update that is overtaken is dropped, and a failure is
+said once.
 """
 
 from __future__ import annotations

@@ -218,6 +218,7 @@ STATE = EdgeState(
     release=None,
     candidate=None,
     lease_release=None,
+    lease_holder=None,
     lease_remaining=0,
     killed=None,
     why="the flag is off",

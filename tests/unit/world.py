@@ -145,6 +145,8 @@ class World:
         )
         self.lease: tuple[str, Holder, float] | None = None
         self.edge_flag = "release-canary"
+        self.sellers = 400
+        """How many the edge has seen in the last days."""
         self.promotion: Promotion | None = None
         self.killed: str | None = None
         self.killed_version = 0

@@ -23,6 +23,7 @@ from slipway.ports import (
     Promotion,
     Record,
     Requests,
+    Sellers,
     Service,
 )
 from tests.unit.builds import IMAGE, START, Build, commit_of, digest, image
@@ -183,7 +184,7 @@ class MemoryFlags:
             )
             return self.w.flag
 
-    def kill(self, flag: Flag) -> None:
+    def kill(self, flag: Flag, record: Record | None = None) -> None:
         with self.w.call("flags.kill"):
             if self.w.flag is not None:
                 self.w.flag = replace(
@@ -191,7 +192,7 @@ class MemoryFlags:
                     version=self.w.flag.version + 1,
                     active=False,
                     share=0,
-                    record=None,
+                    record=record,
                 )
 
 
@@ -211,6 +212,7 @@ class MemoryEdge:
             release=record.release if record else None,
             candidate=record.candidate if record else None,
             lease_release=w.lease[0] if w.lease and left > 0 else None,
+            lease_holder=w.lease[1] if w.lease and left > 0 else None,
             lease_remaining=max(left, 0.0),
             killed=w.killed,
             why="as the record says",
@@ -230,10 +232,18 @@ class MemoryEdge:
             epoch = str(self.w.epoch)
             return EdgeCounts(epoch=epoch, stable=tracks["stable"], canary=tracks["canary"])
 
+    def sellers(self, share: float) -> Sellers:
+        with self.w.call("edge.sellers"):
+            known = self.w.sellers
+            return Sellers(known=known, cohort=round(known * share / 100), seconds=172_800.0)
+
     def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:
         with self.w.call("edge.renew"):
             lease, now = self.w.lease, self.w.clock.t
-            if lease and now < lease[2] and lease[1] != holder:
+            rerun = (
+                lease and lease[1].run_id == holder.run_id and holder.attempt >= lease[1].attempt
+            )
+            if lease and now < lease[2] and not rerun:
                 raise Refused(f"release {lease[0]} holds the edge", remedy="Wait.")
             self.w.lease = (release, holder, now + ttl)
             return self._state()

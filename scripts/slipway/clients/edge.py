@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from slipway.clients.fields import Fields
 from slipway.clients.http import Http, Key
+from slipway.clients.replies import clean
 from slipway.clients.retries import Notice, Patience, Sleep, silent
 from slipway.errors import OutsideError, Refused, Unreachable
-from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder, Promotion
+from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder, Promotion, Sellers
 
 PREFIX: Final = "/.slipway"
 MAX_REFRESH: Final = 30.0
@@ -59,6 +60,16 @@ class EdgeClient(Edge):
             epoch=fields.text("epoch"),
             stable=_counts(tracks.child("stable")),
             canary=_counts(tracks.child("canary")),
+            missing=_missing(fields),
+        )
+
+    def sellers(self, share: float) -> Sellers:
+        """Count the sellers of the last days, and those whom ``share`` percent would mean."""
+        fields = self._http.get("/sellers", params={"share": f"{share:g}"}).object()
+        return Sellers(
+            known=fields.integer("sellers"),
+            cohort=fields.integer("cohort"),
+            seconds=fields.number("seconds", low=0),
         )
 
     def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:
@@ -150,11 +161,21 @@ def parse_state(fields: Fields) -> EdgeState:
         release=fields.text_or_none("release"),
         candidate=fields.text_or_none("candidate"),
         lease_release=None if lease is None else lease.text("release"),
+        lease_holder=None if lease is None else _read_holder(lease.child("holder")),
         lease_remaining=0.0 if lease is None else lease.number("remaining", low=0),
         killed=fields.text_or_none("killed"),
         why=fields.text("why"),
         promotion=_promotion(fields.child_or_none("promote")),
+        missing=_missing(fields),
     )
+
+
+def _missing(fields: Fields) -> tuple[str, ...]:
+    return tuple(clean(str(each), limit=60) for each in fields.raw.get("missing") or ())
+
+
+def _read_holder(fields: Fields) -> Holder:
+    return Holder(run_id=fields.text("run_id"), attempt=fields.integer("attempt"))
 
 
 def _promotion(fields: Fields | None) -> Promotion | None:

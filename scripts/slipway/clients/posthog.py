@@ -77,7 +77,7 @@ class PostHogFlags(FlagStore):
             "name": "Written by Slipway: the release in progress. Do not edit during a release.",
             "active": False,
             "filters": {
-                **records.no_filters(),
+                **records.filters_for_nobody(None),
                 # PostHog refuses a new flag without a group.
                 "groups": [{"properties": [], "rollout_percentage": 0}],
             },
@@ -122,13 +122,14 @@ class PostHogFlags(FlagStore):
             raise self._conflict(flag, f"it is {state} now, which was not written")
         return back
 
-    def kill(self, flag: Flag) -> None:
-        """Make the flag inactive and empty, whatever it says now, and see that it is so.
+    def kill(self, flag: Flag, record: Record | None = None) -> None:
+        """Make the flag inactive and for nobody, whatever it says now, and see that it is so.
 
-        Without ``version``, so that it always wins; with empty filters, so that every write
-        begun earlier conflicts.
+        Without ``version``, so that it always wins; with other filters than anybody has read, so
+        that every write begun earlier conflicts.
         """
-        reply = self._patch(flag, {"active": False, "filters": records.no_filters()})
+        body = {"active": False, "filters": records.filters_for_nobody(record)}
+        reply = self._patch(flag, body)
         if reply.status == 409:
             raise self._refusal(reply)
         back = self._get(flag.id)

@@ -25,9 +25,10 @@ def filters(record: Record) -> dict[str, Any]:
     }
 
 
-def no_filters() -> dict[str, Any]:
-    """Return filters that match nobody and say nothing: what a kill leaves."""
-    return {"groups": [], "payloads": {}, "multivariate": None}
+def filters_for_nobody(record: Record | None) -> dict[str, Any]:
+    """Return filters that match nobody: what a kill leaves. They may still say ``record``."""
+    payloads = {"true": encode(record)} if record else {}
+    return {"groups": [], "payloads": payloads, "multivariate": None}
 
 
 def share(filters: Mapping[str, Any]) -> float:
@@ -67,6 +68,7 @@ def encode(record: Record) -> str:
             "share": _number(record.share),
             "holder": {"run_id": record.holder.run_id, "attempt": record.holder.attempt},
             "since": record.since.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "canary_instances": record.canary_instances,
         },
         separators=(",", ":"),
     )
@@ -88,6 +90,7 @@ def decode(payload: str) -> Record | None:
             share=fields.number("share", low=0, high=100),
             holder=Holder(run_id=holder.text("run_id"), attempt=holder.integer("attempt")),
             since=fields.time("since"),
+            canary_instances=fields.integer_or_none("canary_instances"),
         )
     except (ValueError, RecursionError, OutsideError):
         return None

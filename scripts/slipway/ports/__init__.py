@@ -7,7 +7,16 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
-from slipway.ports.edge import Answer, Counts, Edge, EdgeCounts, EdgeState, Prober, Promotion
+from slipway.ports.edge import (
+    Answer,
+    Counts,
+    Edge,
+    EdgeCounts,
+    EdgeState,
+    Prober,
+    Promotion,
+    Sellers,
+)
 from slipway.ports.flags import Flag, FlagStore, Holder, Phase, Record
 from slipway.ports.forge import Comparison, Deployment, Forge, Shipped
 from slipway.ports.page import Browser, Kept, Page
@@ -51,6 +60,7 @@ __all__ = [
     "Promotion",
     "Record",
     "Requests",
+    "Sellers",
     "Service",
     "Shipped",
 ]

@@ -30,6 +30,7 @@ class EdgeState:
     candidate: str | None
     """Digest or commit, from the record the edge has."""
     lease_release: str | None
+    lease_holder: Holder | None
     lease_remaining: float
     """Seconds; 0 when nobody holds the lease."""
     killed: str | None
@@ -38,6 +39,8 @@ class EdgeState:
     """One sentence: why the share is what it is."""
     promotion: Promotion | None = None
     """An order for the release that holds the lease."""
+    missing: tuple[str, ...] = ()
+    """Instances of the edge that did not answer the one that was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +53,23 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeCounts:
-    """The edge's counters since ``epoch`` began. Another epoch: the counters restarted."""
+    """The fleet's counters since ``epoch`` began. Another epoch: the counters restarted."""
 
     epoch: str
     stable: Counts
     canary: Counts
+    missing: tuple[str, ...] = ()
+    """Instances whose counters are not in it: a partial answer, which decides nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sellers:
+    """How many sellers the edge has seen lately, and how many of them a share means."""
+
+    known: int
+    cohort: int
+    seconds: float
+    """For how long they have been counted."""
 
 
 class Edge(Protocol):
@@ -66,6 +81,10 @@ class Edge(Protocol):
 
     def counts(self) -> EdgeCounts:
         """Read the counters."""
+        ...
+
+    def sellers(self, share: float) -> Sellers:
+        """Count the sellers of the last days, and those whom ``share`` percent would mean."""
         ...
 
     def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:

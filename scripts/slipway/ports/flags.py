@@ -43,6 +43,8 @@ class Record:
     """Percent of sellers on the canary track, 0 to 100."""
     holder: Holder
     since: datetime
+    canary_instances: int | None = None
+    """How many the canary service had before the release made it larger; ``None``: as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,9 @@ class FlagStore(Protocol):
         """
         ...
 
-    def kill(self, flag: Flag) -> None:
-        """Inactive, 0 %, no payload: unconditional, so that every older write conflicts."""
+    def kill(self, flag: Flag, record: Record | None = None) -> None:
+        """Inactive, for nobody: unconditional, so that every older write conflicts.
+
+        ``record`` is what is left in the payload: what is being gone back to, where it is known.
+        """
         ...

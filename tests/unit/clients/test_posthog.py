@@ -299,7 +299,7 @@ def test_activation_conflicts_with_an_edit_since_the_flag_was_read(
     "change",
     [
         {"filters": {"groups": [{"properties": [], "rollout_percentage": 80}]}},
-        {"filters": records.no_filters()},
+        {"filters": records.filters_for_nobody(None)},
         {"active": False},
         {"deleted": True},
     ],

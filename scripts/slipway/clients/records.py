@@ -68,7 +68,7 @@ def encode(record: Record) -> str:
             "share": _number(record.share),
             "holder": {"run_id": record.holder.run_id, "attempt": record.holder.attempt},
             "since": record.since.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            "canary_instances": record.canary_instances,
+            **_unless_none("canary_instances", record.canary_instances),
         },
         separators=(",", ":"),
     )
@@ -94,6 +94,10 @@ def decode(payload: str) -> Record | None:
         )
     except (ValueError, RecursionError, OutsideError):
         return None
+
+
+def _unless_none(name: str, value: int | None) -> dict[str, int]:
+    return {} if value is None else {name: value}
 
 
 def _number(value: float) -> int | float:

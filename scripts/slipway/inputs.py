@@ -22,7 +22,14 @@ MODES: tuple[Mode, ...] = ("release", "observe", "promote-now", "abort", "direct
 Strategy = Literal["auto", "canary", "rolling"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "canary", "rolling")
 Verb = Literal[
-    "canary-prod", "rolling-ui", "rollback", "deploy-staging", "release", "adopt", "doctor"
+    "canary-prod",
+    "rolling-ui",
+    "rollback",
+    "deploy-staging",
+    "release",
+    "adopt",
+    "doctor",
+    "reconcile",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
@@ -81,6 +88,8 @@ class Inputs:
     reason: str
     comment: bool
     summary: bool
+    finalize: bool
+    """Whether the release of this very run has ended, and what it left is not waited for."""
     keys: Keys
     run: Run
 
@@ -134,6 +143,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         else reader.text("reason"),
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
+        finalize=reader.boolean("finalize", default=False),
         keys=Keys(
             render=reader.text("render-api-key")
             if verb == "doctor"

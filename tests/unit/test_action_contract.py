@@ -112,8 +112,8 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
     if verb == "doctor":  # it releases nothing
         assert set(outputs) == {"result", "reason"}
         return
-    # Without an edge there is no share that could go to 0.
-    without_edge = ("deploy-staging", "rolling-ui", "adopt")
+    # Without an edge there is no share that could go to 0, and a dead release's is at 0 already.
+    without_edge = ("deploy-staging", "rolling-ui", "adopt", "reconcile")
     no_share = {"seconds-to-zero"} if verb in without_edge else set()
     extra = {"observed"} if verb == "rolling-ui" else set()
     # One release may be of several services; a part of it is of one.
@@ -168,6 +168,7 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "github-token": ("key-4", lambda i: i.keys.github, "key-4"),
     "comment": ("false", lambda i: i.comment, False),
     "summary": ("false", lambda i: i.summary, False),
+    "finalize": ("true", lambda i: i.finalize, True),
 }
 
 
@@ -361,7 +362,7 @@ def test_releases_wait_for_each_other_and_a_rollback_waits_for_nobody(verb: str)
     job = workflow["jobs"][verb]
 
     assert "concurrency" not in workflow
-    if verb == "rollback":
+    if verb in ("rollback", "reconcile"):
         assert "concurrency" not in job
     else:
         assert job["concurrency"] == {
@@ -371,7 +372,7 @@ def test_releases_wait_for_each_other_and_a_rollback_waits_for_nobody(verb: str)
 
 
 # Of these a run is started by a person, or by another workflow.
-BY_HAND = ("build.yml", "release-together.yml", "adopt.yml")
+BY_HAND = ("build.yml", "release-together.yml", "adopt.yml", "reconcile.yml")
 PUSHED = [path for path in EXAMPLES if path.name not in BY_HAND]
 
 

@@ -177,6 +177,12 @@ def test_a_build_that_is_live_already_changes_nothing() -> None:
 def test_a_release_under_way_is_not_disturbed() -> None:
     world = World()
     world.lease = ("another-release", OTHER, world.clock.t + 100)
+
+    def renew(call: str) -> None:
+        if call == "edge.state" and world.clock.t > 25:
+            world.lease = ("another-release", OTHER, world.clock.t + 180)
+
+    world.before = renew
     with pytest.raises(Refused, match="another-release is under way"):
         release(world, world.build("v2"))
     assert not [c for c in world.calls if "write" in c or "kill" in c or "start" in c]

@@ -137,6 +137,8 @@ class World:
         """What Render counts; ``None``: the plan does not include it."""
         self.expired: set[str] = set()
         """Deploys whose builds Render no longer keeps."""
+        self.in_progress: set[str] = set()
+        """Builds whose deployment nobody has closed: their run died."""
         self.unvouched: set[str] = set()
         """Builds of which no deployment says that they passed."""
         self.probes = 0
@@ -198,7 +200,9 @@ class World:
             confirm=20.0,
         )
 
-    def traffic(self, ports: Ports, release: str, candidate: str) -> Traffic:
+    def traffic(
+        self, ports: Ports, release: str, candidate: str, *, holder: Holder = HOLDER
+    ) -> Traffic:
         return Traffic(
             flags=MemoryFlags(self),
             edge=MemoryEdge(self),
@@ -207,7 +211,7 @@ class World:
             key="release-canary",
             lease=180.0,
             release=release,
-            holder=HOLDER,
+            holder=holder,
             candidate=candidate,
             start=self.start,
         )

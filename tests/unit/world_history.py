@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from slipway.errors import NotFound
-from slipway.ports import Comparison, Shipped
+from slipway.ports import Comparison, Deployment, Shipped
 from tests.unit.builds import START, commit_of, digest
 from tests.unit.forge import FakeForge
 
@@ -21,18 +21,44 @@ class MemoryHistory(FakeForge):
 
     def shipped(self, environment: str) -> Iterator[Shipped]:
         with self.w.call("github.shipped"):
-            names = [name for name in self.w.builds if name not in self.w.unvouched]
-        for number, name in reversed(list(enumerate(names))):
+            names = list(enumerate(self.w.builds))
+        for number, name in reversed(names):
+            if name in self.w.unvouched and name not in self.w.in_progress:
+                continue
+            passed = name not in self.w.unvouched
             yield Shipped(
                 id=number,
                 build=commit_of(name) if self.w.git else digest(name),
                 commit=commit_of(name),
                 task="deploy",
-                state="inactive",
-                result="promoted",
+                state="inactive" if passed else "in_progress",
+                result="promoted" if passed else "",
                 actor="ana",
                 created_at=START,
             )
+
+    def set_status(
+        self,
+        deployment: Deployment,
+        state: str,
+        *,
+        description: str,
+        log_url: str | None,
+        environment_url: str | None,
+    ) -> None:
+        super().set_status(
+            deployment,
+            state,
+            description=description,
+            log_url=log_url,
+            environment_url=environment_url,
+        )
+        died = [n for i, n in enumerate(self.w.builds) if i == deployment.id]
+        if died and died[0] in self.w.in_progress:
+            with self.w.call(f"github.status {state}"):
+                self.w.in_progress.discard(died[0])
+                if state == "success":
+                    self.w.unvouched.discard(died[0])
 
     def compare(self, base: str, head: str) -> Comparison:
         with self.w.call("github.compare"):

@@ -10,7 +10,13 @@ from slipway.commands import release
 from slipway.commands.adopt import adopt
 from slipway.commands.perform import Task, perform
 from slipway.commands.release import Ended
-from slipway.commands.strategies import canary_prod, deploy_staging, roll_back, rolling_ui
+from slipway.commands.strategies import (
+    canary_prod,
+    deploy_staging,
+    put_in_order,
+    roll_back,
+    rolling_ui,
+)
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs, Verb
 from slipway.report.markdown import Report
@@ -22,6 +28,7 @@ _TASKS: dict[Verb, Callable[[Desk], Task]] = {
     "rolling-ui": rolling_ui,
     "rollback": roll_back,
     "adopt": adopt,
+    "reconcile": put_in_order,
 }
 
 

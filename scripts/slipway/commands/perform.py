@@ -84,8 +84,7 @@ def perform(desk: Desk, task: Task) -> Done:
         return ports.ledger.carried(task.carries) if task.carries else ()
 
     told = carried if task.environment == "production" else None
-    # The record of an adoption is its point: it is not left to what may fail in the background.
-    publisher = None if task.verb == "adopt" else _publisher_or_none(desk, report, task, told)
+    publisher = None if task.verb in _SILENT else _publisher_or_none(desk, report, task, told)
     journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
     ports = _ports(desk, task, journal)
     release = _release_id(desk, task)
@@ -113,6 +112,9 @@ def perform(desk: Desk, task: Task) -> Done:
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 
+_SILENT = frozenset({"adopt", "reconcile"})
+"""Not told beside the main path: the record of an adoption is its point, and what is put in order
+belongs to the release that died."""
 _TASKS = {"rollback": "rollback", "abort": "rollback"}
 """GitHub's name for what a deployment does."""
 

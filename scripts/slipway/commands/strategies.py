@@ -9,7 +9,17 @@ from slipway.commands import fleets
 from slipway.commands.perform import Task
 from slipway.errors import Refused, UsageError
 from slipway.ports import Holder
-from slipway.release import abort, canary, direct, preflight, promote, rollback, rolling, staging
+from slipway.release import (
+    abort,
+    canary,
+    direct,
+    preflight,
+    promote,
+    reconcile,
+    rollback,
+    rolling,
+    staging,
+)
 from slipway.release.deploys import Ports
 from slipway.release.outcome import Outcome
 from slipway.release.stop import Stop
@@ -79,7 +89,7 @@ def canary_prod(desk: Desk) -> Task:
         environment="production",
         artifact=artifact,
         carries=artifact.commit,
-        check=lambda ports, r: preflight.preflight(plan(r), ports, traffic(ports, r)),
+        check=lambda ports, r: canary.check(plan(r), ports, traffic(ports, r)),
         act=lambda ports, r: canary.run(plan(r), ports, traffic(ports, r)),
     )
 
@@ -149,6 +159,26 @@ def promote_now(desk: Desk) -> Task:
             Order(release=r, **order), ports, edge_client(desk, ports, setup.edge, setup.edge_token)
         ),
     )
+
+
+def put_in_order(desk: Desk) -> Task:
+    """End or finish what a release that died left behind."""
+    stable, setup = require_stable(desk), canary_setup(desk)
+
+    def act(ports: Ports, release: str) -> Outcome:
+        plan = reconcile.Plan(
+            release=release,
+            settings=desk.service,
+            stable=stable.service,
+            canary=setup.canary.service,
+            holder=desk.inputs.run.holder,
+            finalize=desk.inputs.finalize,
+        )
+        # What it releases is known only from the record.
+        traffic = traffic_of(desk, ports, setup, release=release, candidate="")
+        return reconcile.run(plan, ports, traffic)
+
+    return Task(verb="reconcile", environment="production", artifact=None, act=act)
 
 
 def deploy_directly(desk: Desk) -> Task:

@@ -49,6 +49,11 @@ class Shipped:
         return self.state in ("success", "inactive") and self.result in _PASSED
 
     @property
+    def ended(self) -> bool:
+        """Whether its run lived to say how it ended."""
+        return self.state in ("success", "inactive", "failure", "error")
+
+    @property
     def blamed(self) -> bool:
         """Whether it says that this build is bad."""
         return self.result in _BLAMED

@@ -26,6 +26,7 @@ from slipway.release.happenings import Happenings
 from slipway.release.health import HealthGuard, await_build, url_of
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan, preflight
+from slipway.release.recovery import Place, clear
 from slipway.release.traffic import Traffic
 from slipway.release.watch import Look, Tripped, every
 from slipway.release.wayback import WayBack
@@ -33,6 +34,7 @@ from slipway.release.wayback import WayBack
 
 def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
     """Release ``plan.artifact``. Raises only while nothing has been changed yet."""
+    clear(_place(plan), ports, traffic)
     before = preflight(plan, ports, traffic)
     if before.live.identity == plan.artifact.identity:
         return Outcome(
@@ -43,8 +45,22 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
             build=before.live.identity,
             share=0.0,
         )
-    traffic.begin(before.live)
+    traffic.begin(before.live, canary_instances=before.canary.instances)
     return _there_or_back(_Release(plan, ports, traffic, before))
+
+
+def check(plan: Plan, ports: Ports, traffic: Traffic) -> None:
+    """Raise what a release would begin with. Changes nothing."""
+    traffic.await_free()
+    left = traffic.left()
+    if left is None:
+        preflight(plan, ports, traffic)
+    else:
+        ports.journal.note(f"release {left.record.release} died: what it left is ended first")
+
+
+def _place(plan: Plan) -> Place:
+    return Place(settings=plan.settings, stable=plan.stable, canary=plan.canary)
 
 
 def _there_or_back(release: _Release) -> Outcome:
@@ -191,6 +207,7 @@ class _Release:
         if self._before.canary.instances >= wanted:
             return
         self.back.scaled = True
+        self._traffic.keep_alive()
         self._ports.platform.scale(self._plan.canary, wanted)
         until = self._ports.clock.monotonic() + self._strategy.deploy_deadline
         while (have := len(self._ports.platform.instances(self._plan.canary))) < wanted:
@@ -266,8 +283,9 @@ class _Release:
         try:
             self._traffic.finish(deploy_id, "everybody is on the candidate, on the stable service")
         except OutsideError as error:
-            zero = self._traffic.to_zero(f"the release is over, and {error.found}")
-            self._traffic.close(zero, replace(self._before.live, id=deploy_id, identity=build))
+            live = replace(self._before.live, id=deploy_id, identity=build)
+            zero = self._traffic.to_zero(f"the release is over, and {error.found}", settled=live)
+            self._traffic.close(zero, live)
             reason = f"{reason}; closing the record: {error.found}"
         frozen = zero is not None and not zero.safe
         confirmed = zero is None or zero.edge is None

@@ -9,6 +9,7 @@ from slipway.errors import (
     BuildGone,
     Cancelled,
     DeployFailed,
+    LeaseTaken,
     NotFound,
     OutsideError,
     Refused,
@@ -16,7 +17,7 @@ from slipway.errors import (
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, DeployStatus
-from slipway.release.deploys import Ports, find, live, wait_live
+from slipway.release.deploys import Ports, Pulse, find, live, no_pulse, wait_live
 from slipway.text import short
 
 REPLACED_DEPLOYS = 5
@@ -37,6 +38,7 @@ def go_back(
     image_backed: bool,
     deadline: float,
     only: Collection[str] | None = None,
+    pulse: Pulse = no_pulse,
 ) -> Deploy:
     """Bring the build of an earlier deploy back, by digest or deploy id, never by a ref.
 
@@ -61,8 +63,9 @@ def go_back(
                 image_backed=image_backed,
                 deadline=max(until - ports.clock.monotonic(), ports.poll),
                 only=only,
+                pulse=pulse,
             )
-        except (Cancelled, Theirs, Unauthorized, NotFound):
+        except (Cancelled, LeaseTaken, Theirs, Unauthorized, NotFound):
             raise
         except Refused as error:
             raise DeployFailed(error.found, remedy=error.remedy) from error
@@ -106,6 +109,7 @@ def _arrive(
     image_backed: bool,
     deadline: float,
     only: Collection[str] | None,
+    pulse: Pulse,
 ) -> Deploy | None:
     """Bring ``target`` back once; ``None`` when it did not stay, or something newer may land."""
     latest = ports.platform.deploys(service_id)
@@ -123,10 +127,13 @@ def _arrive(
     current = live(latest)
     if adopted is not None:
         # It may hang; half of the time is then left for a deploy of our own.
-        wait_live(ports, service_id, adopted, target.identity, deadline=deadline / 2)
+        half = deadline / 2
+        wait_live(ports, service_id, adopted, target.identity, deadline=half, pulse=pulse)
     elif current is None or current.identity != target.identity:
-        _redeploy(ports, service_id, target, image_backed=image_backed, deadline=deadline)
+        deploy = _redeploy(ports, service_id, target, image_backed=image_backed, pulse=pulse)
+        wait_live(ports, service_id, deploy, target.identity, deadline=deadline, pulse=pulse)
     ports.clock.sleep(ports.confirm)
+    pulse()
     latest = ports.platform.deploys(service_id)
     current = live(latest)
     if current is None or current.identity != target.identity:
@@ -146,7 +153,7 @@ def _redeploy(
     target: Deploy,
     *,
     image_backed: bool,
-    deadline: float,
+    pulse: Pulse,
 ) -> Deploy:
     known = {d.id for d in ports.platform.deploys(service_id)}
     if image_backed:
@@ -156,15 +163,17 @@ def _redeploy(
                 remedy="Name the build: `target: sha256:…`. A tag may have moved since.",
             )
         artifact = Artifact(kind="image", reference=target.reference, commit=None)
+        pulse()
         started = ports.platform.start_deploy(service_id, artifact)
         deploy = started or find(ports, service_id, known, artifact)
     else:
+        pulse()
         try:
             deploy = ports.platform.roll_back(service_id, target.id)
         except BuildGone as error:
             deploy = _build_anew(ports, service_id, target, known, error)
     ports.journal.note(f"deploy {deploy.id} brings {short(target.identity or target.id)} back")
-    return wait_live(ports, service_id, deploy, target.identity, deadline=deadline)
+    return deploy
 
 
 def _build_anew(

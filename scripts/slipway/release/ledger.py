@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 
 from slipway.errors import NotFound, Refused
-from slipway.ports import Artifact, Comparison, Forge, Shipped
+from slipway.ports import Artifact, Comparison, Deployment, Forge, Shipped
 from slipway.text import short
 
 LOOKED_AT = 50
@@ -106,6 +106,23 @@ class Ledger:
         forge.set_status(
             made, "success", description=f"adopted: {why}", log_url=log_url, environment_url=None
         )
+
+    def close(self, build: str, *, passed: bool, why: str, log_url: str | None = None) -> bool:
+        """Say how the release of ``build`` ended, where its own run did not live to say it.
+
+        Returns whether there was such an entry. Raises what GitHub does.
+        """
+        entry = self._last(build)
+        if entry is None or entry.ended:
+            return False
+        self._github().set_status(
+            Deployment(id=entry.id, environment=self._environment),
+            "success" if passed else "error",
+            description=f"{'promoted' if passed else 'aborted'}: {why}",
+            log_url=log_url,
+            environment_url=None,
+        )
+        return True
 
     def require_descent(self, artifact: Artifact, live: Shipped) -> None:
         """Refuse a build that lacks commits of the live one: a re-run weeks later, for example."""

@@ -80,10 +80,14 @@ class Outcome:
     judged: bool = True
     """Whether it says anything of the build that serves: not where a release was only observed and
     would have been stopped."""
+    mended: bool = False
+    """Whether it was put in order what another run left: this run did what it was for."""
     failure: SlipwayError | None = None
     """The error that ended it, where there is one: gives the exit code and the title."""
 
     @property
     def exit_code(self) -> int:
         """The exit code of the job."""
+        if self.mended:
+            return 0
         return self.failure.exit_code if self.failure else self.result.exit_code

@@ -7,7 +7,7 @@ goes on as soon as one has confirmed, and the other is gone on trying beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from slipway.background import Start, Task, in_thread
@@ -94,11 +94,12 @@ class Stop:
         self._journal = journal
         self._start = start
 
-    def to_zero(self, reason: str, *, release: str | None) -> Zero:
+    def to_zero(self, reason: str, *, release: str | None, leave: Record | None = None) -> Zero:
         """Put everybody on the stable track. ``release`` None: whatever release is under way.
 
-        Never raises and asks nobody's permission. Returns when one of the two has confirmed, or
-        both have failed for :data:`DEADLINE` seconds.
+        ``leave`` is what the record says from then on; where nothing is given, that the release
+        under way is being gone back from. Never raises and asks nobody's permission. Returns when
+        one of the two has confirmed, or both have failed for :data:`DEADLINE` seconds.
         """
         zero = Zero()
         began = self._clock.monotonic()
@@ -107,7 +108,7 @@ class Stop:
             zero.edge = self._persist(lambda: self._kill_edge(zero, reason, release, began))
 
         def kill_record() -> None:
-            zero.record = self._persist(lambda: self._kill_record(zero, release))
+            zero.record = self._persist(lambda: self._kill_record(zero, release, leave))
 
         tasks = [self._start(kill_edge), self._start(kill_record)]
         zero._tasks.extend(tasks)
@@ -124,7 +125,7 @@ class Stop:
         zero.state = self._edge.kill(release, reason)
         zero.seconds = self._clock.monotonic() - began
 
-    def _kill_record(self, zero: Zero, release: str | None) -> None:
+    def _kill_record(self, zero: Zero, release: str | None, leave: Record | None) -> None:
         if self._flags is None:
             raise NotFound("no posthog-api-key was given", remedy="Pass it.")
         flag = self._flags.read(self._key)
@@ -132,7 +133,16 @@ class Stop:
             return
         zero.found = zero.found or (flag.record if flag.active else None)
         if release is None or _may_be(release, flag):
-            self._flags.kill(flag)
+            self._flags.kill(flag, leave or self._going_back(flag.record))
+
+    def _going_back(self, record: Record | None) -> Record | None:
+        """Return what the record says while its release is gone back from.
+
+        Should this process die as well, whoever comes next reads there where to go.
+        """
+        if record is None or record.phase in (Phase.STABLE, Phase.FROZEN):
+            return record
+        return replace(record, phase=Phase.ROLLING_BACK, share=0.0, since=self._clock.now())
 
     def _persist(self, act: Callable[[], None]) -> str | None:
         """Repeat ``act`` until it works, cannot work, or time is up; return why it never did."""
@@ -151,6 +161,16 @@ class Stop:
                 else:
                     return None
                 self._clock.sleep(1.0)
+
+    def intend(self, zero: Zero, record: Record) -> None:
+        """Beside the main path: write where a person goes back to, should this process die.
+
+        Where a release was under way, the kill has written it already.
+        """
+        if self._flags is None or (zero.found and zero.found.phase is not Phase.STABLE):
+            return
+        task = self._start(lambda: self.close(zero, record))
+        zero._tasks.append(task)
 
     def close(self, zero: Zero, record: Record) -> None:
         """After a way back: write what is stable now. The flag stays inactive."""

@@ -6,12 +6,17 @@ and the edge says what it does. A share counts as set only when the edge has sai
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 from slipway.background import Start, in_thread
 from slipway.errors import Aborted, FlagConflict, LeaseTaken, OutsideError, Refused, SlipwayError
 from slipway.ports import (
     Clock,
     Deploy,
     Edge,
+    EdgeState,
     Flag,
     FlagStore,
     Holder,
@@ -24,8 +29,21 @@ from slipway.release.stop import DEADLINE, HURRIED, Stop, Zero
 
 RENEW_EVERY = 30.0
 """Seconds between renewals of the lease, unless a sixth of it is less."""
+_RENEWED = 2.0
+"""Seconds by which a lease must end later than it did to have been renewed meanwhile."""
+_LOOK_EVERY = 5.0
+"""Seconds between two looks at a lease that may be a dead run's."""
 EDGE_DEADLINE = 60.0
 """Seconds the edge gets to apply a share: the flag's cache at PostHog may lag behind its API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a release that does not run any more left in the record."""
+
+    record: Record
+    active: bool
+    """Whether nobody has ended it: neither in PostHog nor at the edge."""
 
 
 class Traffic:
@@ -61,6 +79,7 @@ class Traffic:
         self._candidate = candidate
         self._flag: Flag | None = None
         self._stable: tuple[str, str] = ("", "")
+        self._canary_instances: int | None = None
         self._share = 0.0
         self._renewed: float | None = None
         self.promotion: Promotion | None = None
@@ -71,36 +90,116 @@ class Traffic:
         """The edge, for its counters."""
         return self._edge
 
-    def look(self) -> None:
-        """See that edge and record answer, and that nobody else is releasing. Changes nothing."""
+    def look(self) -> EdgeState:
+        """Return what the edge does. Raises :class:`Refused` where it follows another flag."""
         state = self._edge.state()
         if state.flag is not None and state.flag != self._key:
             raise Refused(
                 f"the edge follows the flag {state.flag!r}, and slipway.yml names {self._key!r}",
                 remedy="Set `edge.flag`, or RELEASE_FLAG where the edge is started, to the same.",
             )
+        return state
+
+    def await_free(self) -> None:
+        """Wait until nobody else holds the edge: a run that died holds it until its lease lapses.
+
+        Raises :class:`Refused` as soon as the lease is renewed: its release is alive. An earlier
+        attempt of this very run is dead, and the edge gives its lease to the later one.
+        """
+        lapses: float | None = None
+        shown = False
+        while (state := self.look()).lease_remaining > 0 and self._is_anothers(state):
+            now = self._clock.monotonic()
+            lapses = lapses or now + state.lease_remaining
+            if now + state.lease_remaining > lapses + _RENEWED:
+                raise Refused(
+                    f"release {state.lease_release} is under way: it holds the edge for another "
+                    f"{state.lease_remaining:.0f} s, and renews that",
+                    remedy="Wait until it has ended, or end it with Promote Previous Build.",
+                )
+            if not shown:
+                shown = True
+                self._journal.note(
+                    f"release {state.lease_release} holds the edge for another "
+                    f"{state.lease_remaining:.0f} s: waiting to see whether it is alive"
+                )
+            self._clock.sleep(min(_LOOK_EVERY, state.lease_remaining))
+
+    def _is_anothers(self, state: EdgeState) -> bool:
+        holder = state.lease_holder
+        if state.lease_release in (None, self._release) or holder is None:
+            return False
+        same_run = holder.run_id == self._holder.run_id
+        return not (same_run and holder.attempt < self._holder.attempt)
+
+    def left(self) -> Left | None:
+        """Return what a dead release left; ``None``: nothing that is not stable."""
         flag = self._flags.read(self._key)
-        record = flag.record if flag and flag.active else None
-        held = state.lease_remaining > 0 and state.lease_release not in (None, self._release)
-        if held:
-            raise Refused(
-                f"release {state.lease_release} is under way: it holds the edge for another "
-                f"{state.lease_remaining:.0f} s",
-                remedy="Wait until it has ended, or end it with Promote Previous Build.",
-            )
-        if record and record.phase is not Phase.STABLE and record.release != self._release:
-            self._journal.note(
-                f"release {record.release} was left in {record.phase} by a run that died; "
-                "its lease has lapsed, so everybody is on the stable build: taking over"
+        record = flag.record if flag else None
+        if flag is None or record is None or record.phase is Phase.STABLE:
+            return None
+        killed = self.look().killed == record.release
+        return Left(record=record, active=flag.active and not killed)
+
+    def says_stable(self, live: Deploy) -> bool:
+        """Return whether the record says that ``live`` is what everybody is on.
+
+        A kill by hand leaves no record, and a deploy past Slipway leaves one that is not true.
+        """
+        flag = self._flags.read(self._key)
+        record = flag.record if flag else None
+        return record is not None and record.stable_build == live.identity
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lease, and give it back. Whoever else comes is refused meanwhile."""
+        self.keep_alive(force=True)
+        try:
+            yield
+        finally:
+            self._give_back()
+            self._renewed = None
+
+    def kill_at_edge(self, release: str, reason: str) -> None:
+        """End a release that has lost its controller, at the edge alone."""
+        self._edge.kill(release, reason)
+
+    def end_record_of(self, release: str, reason: str) -> None:
+        """Everybody off a dead release's canary, confirmed in the record too."""
+        zero = self._stop.to_zero(reason, release=release)
+        zero.wait(DEADLINE)
+        if zero.record is not None:
+            raise OutsideError(
+                f"the record of release {release} could not be ended: {zero.record}",
+                remedy="Run reconcile again when PostHog answers. Everybody is on the stable "
+                "track as long as nobody holds its lease.",
             )
 
-    def begin(self, stable: Deploy) -> None:
+    def conclude(self, stable: Deploy) -> None:
+        """Write that ``stable`` is what everybody is on: share 0, and nothing is under way."""
+        build = stable.identity or ""
+        record = Record(
+            release=self._release,
+            candidate=build,
+            stable_build=build,
+            stable_deploy=stable.id,
+            phase=Phase.STABLE,
+            share=0,
+            holder=self._holder,
+            since=self._clock.now(),
+        )
+        flag = self._flags.read(self._key)
+        if flag is not None:
+            self._flags.write(flag, record)
+
+    def begin(self, stable: Deploy, *, canary_instances: int | None = None) -> None:
         """Take the lease and write the record: deploying, share 0.
 
         Where either fails nobody has been moved, and another release may be at work: the lease
         is given back and nothing else is touched.
         """
         self._stable = (stable.identity or "", stable.id)
+        self._canary_instances = canary_instances
         try:
             self.keep_alive(force=True)
             flag = self._flags.read(self._key) or self._flags.create(self._key)
@@ -123,6 +222,7 @@ class Traffic:
             share=share,
             holder=self._holder,
             since=self._clock.now(),
+            canary_instances=None if phase is Phase.STABLE else self._canary_instances,
         )
 
     def keep_alive(self, *, force: bool = False) -> None:
@@ -220,18 +320,31 @@ class Traffic:
         self.set(Phase.STABLE, 0, text)
         self._give_back()
 
-    def to_zero(self, reason: str) -> Zero:
-        """Put everybody on the stable track, unless another release has taken over since."""
-        self._share = 0.0
-        return self._stop.to_zero(reason, release=self._release)
+    def to_zero(self, reason: str, *, settled: Deploy | None = None) -> Zero:
+        """Put everybody on the stable track, unless another release has taken over since.
 
-    def close(self, zero: Zero, stable: Deploy, *, hurry: bool = False) -> None:
-        """After a way back: wait for what is unconfirmed, and write what is stable now."""
+        ``settled``: the candidate is on the stable service, and is not gone back from.
+        """
+        self._share = 0.0
+        leave = None
+        if settled is not None:
+            self._stable = (self._candidate, settled.id)
+            leave = self._record(Phase.STABLE, 0)
+        return self._stop.to_zero(reason, release=self._release, leave=leave)
+
+    def close(
+        self, zero: Zero, stable: Deploy | None, *, phase: Phase = Phase.STABLE, hurry: bool = False
+    ) -> None:
+        """After a way back: wait for what is unconfirmed, and write what is stable now.
+
+        ``stable`` None: that is not known, and the record goes on saying what is gone back to.
+        """
         zero.wait(HURRIED if hurry else DEADLINE)
         if zero.trouble:
             self._journal.trouble(zero.trouble)
-        self._stable = (stable.identity or "", stable.id)
-        self._stop.close(zero, self._record(Phase.STABLE, 0))
+        if stable is not None:
+            self._stable = (stable.identity or "", stable.id)
+            self._stop.close(zero, self._record(phase, 0))
         self._give_back()
 
     def _give_back(self) -> None:

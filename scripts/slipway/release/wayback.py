@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from slipway.errors import SlipwayError
-from slipway.ports import Deploy, Service
+from slipway.ports import Deploy, Phase, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.goback import Theirs, go_back
@@ -53,7 +53,10 @@ class WayBack:
             if self.canary_touched:
                 self._cancel_ours(self._plan.canary)
             serving = self._serving()
-            self._traffic.close(zero, serving)
+            if restored:
+                self._traffic.close(zero, serving)
+            else:
+                self._traffic.close(zero, self._before.live, phase=Phase.FROZEN)
             if zero.edge is None:
                 self.scale_canary_back()
         outcome = self._outcome(result, reason, remedy, zero, serving if restored else None)
@@ -76,7 +79,8 @@ class WayBack:
         for task in tasks:
             task.wait(HURRIED / 2)
         with self._ports.clock.shielded():
-            self._traffic.close(zero, self._before.live, hurry=True)
+            known = None if self.stable_touched else self._before.live
+            self._traffic.close(zero, known, hurry=True)
         outcome = self._outcome(Result.ABORTED, reason, remedy, zero, self._before.live)
         # There is no time to ask which build the stable service has by now.
         return replace(outcome, build="", deploy_id="") if self.stable_touched else outcome

@@ -1,0 +1,269 @@
+"""A release whose runner died is ended, or finished, and the record says which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from slipway.errors import Refused, Unreachable
+from slipway.ports import Holder, Phase, Record
+from slipway.release import canary, reconcile
+from slipway.release.outcome import Outcome, Result
+from slipway.release.preflight import Plan
+from tests.unit.builds import CANARY, HOLDER, OTHER, STABLE, Build, digest
+from tests.unit.world import World, settings
+from tests.unit.world_ports import MemoryFlags
+
+SHORT = {
+    "strategy": {
+        "steps": [{"share": 5, "for": "30s"}],
+        "bake": {"share": 95, "for": "30s"},
+        "judge": {"min-requests": 0},
+    }
+}
+
+
+class RunnerDied(BaseException):
+    """Nothing of the process cleans up after this."""
+
+
+def dies(at: str, *, after: bool = False) -> World:
+    """Return a world in which the runner of v2's release died at (or after) a call."""
+    world = World()
+    artifact = world.build("v2")
+    world.in_progress.add("v2")
+
+    def stop(call: str) -> None:
+        if call == at:
+            raise RunnerDied
+
+    if after:
+        world.after = stop
+    else:
+        world.before = stop
+    plan = Plan(
+        release="77.1-v2",
+        settings=settings(**SHORT),
+        stable=STABLE,
+        canary=CANARY,
+        artifact=artifact,
+    )
+    ports = world.ports()
+    with pytest.raises(RunnerDied):
+        canary.run(plan, ports, world.traffic(ports, plan.release, artifact.identity))
+    world.before = world.after = lambda call: None
+    return world
+
+
+def put_in_order(world: World, *, holder: Holder = OTHER, finalize: bool = False) -> Outcome:
+    ports = world.ports()
+    plan = reconcile.Plan(
+        release="88.1-reconcile",
+        settings=settings(**SHORT),
+        stable=STABLE,
+        canary=CANARY,
+        holder=holder,
+        finalize=finalize,
+    )
+    return reconcile.run(plan, ports, world.traffic(ports, plan.release, "", holder=holder))
+
+
+def record(world: World) -> Record:
+    assert world.flag is not None
+    assert world.flag.record is not None
+    return world.flag.record
+
+
+def lapse(world: World) -> None:
+    world.clock.sleep(200)
+
+
+def assert_everybody_is_on(world: World, name: str) -> None:
+    assert world.running(STABLE) == name
+    assert world.effective_share() == 0
+    assert (record(world).phase, record(world).stable_build) == (Phase.STABLE, digest(name))
+    assert world.lease is None
+
+
+@pytest.mark.parametrize("at", ["flags.write canary", "edge.counts", "flags.write baking"])
+def test_a_release_that_died_before_settling_is_ended_and_everybody_is_on_the_old_build(
+    at: str,
+) -> None:
+    world = dies(at)
+    lapse(world)
+    outcome = put_in_order(world)
+    assert (outcome.result, outcome.exit_code) == (Result.ABORTED, 0)
+    assert_everybody_is_on(world, "v1")
+    assert "Release it again" in (outcome.remedy or ""), "the build is not blamed"
+
+
+def test_a_release_that_died_while_settling_had_passed_and_is_finished() -> None:
+    world = dies(f"render.start {STABLE}", after=True)
+    lapse(world)
+    outcome = put_in_order(world)
+    assert outcome.result is Result.PROMOTED
+    assert_everybody_is_on(world, "v2")
+
+
+def test_it_is_finished_even_where_render_never_heard_of_the_deploy() -> None:
+    world = dies(f"render.start {STABLE}")
+    lapse(world)
+    assert put_in_order(world).result is Result.PROMOTED
+    assert_everybody_is_on(world, "v2")
+
+
+def test_where_it_cannot_be_finished_everybody_is_on_the_old_build() -> None:
+    world = dies(f"render.start {STABLE}")
+    world.builds["v2"].becomes_live = False
+    lapse(world)
+    assert put_in_order(world).result is Result.ABORTED
+    assert_everybody_is_on(world, "v1")
+
+
+def test_a_release_that_is_alive_is_left_alone() -> None:
+    world = dies("edge.counts")
+    asked = len(world.calls)
+    outcome = put_in_order(world)
+    assert outcome.result is Result.UNCHANGED
+    assert "77.1-v2 holds the edge" in outcome.reason
+    assert not [c for c in world.calls[asked:] if "kill" in c or "write" in c]
+
+
+def test_finalize_waits_for_no_lease_of_its_own_run_and_latches_the_dead_release() -> None:
+    world = dies("edge.counts")
+    outcome = put_in_order(world, holder=HOLDER, finalize=True)
+    assert outcome.result is Result.ABORTED
+    assert world.killed == "77.1-v2"
+    assert_everybody_is_on(world, "v1")
+
+
+def test_finalize_leaves_the_release_of_another_run_alone() -> None:
+    assert put_in_order(dies("edge.counts"), finalize=True).result is Result.UNCHANGED
+
+
+def test_a_way_back_that_died_is_never_resumed_forwards() -> None:
+    world = dies(f"render.start {STABLE}", after=True)
+    ports = world.ports()
+    world.before = _raising("render.deploys", RunnerDied)
+    world.stop(ports).to_zero("it is bad", release=None)
+    with pytest.raises(RunnerDied):
+        ports.platform.deploys(STABLE)
+    world.before = lambda call: None
+    assert record(world).phase is Phase.ROLLING_BACK
+    lapse(world)
+    assert put_in_order(world).result is Result.ABORTED
+    assert_everybody_is_on(world, "v1")
+
+
+def _raising(prefix: str, error: type[BaseException]) -> Callable[[str], None]:
+    def hook(call: str) -> None:
+        if call.startswith(prefix):
+            raise error
+
+    return hook
+
+
+def test_the_canary_service_gets_the_instances_back_that_it_had() -> None:
+    world = dies("flags.write baking")
+    assert world.services[CANARY].instances == 2
+    lapse(world)
+    put_in_order(world)
+    assert world.services[CANARY].instances == 1
+
+
+def test_where_render_does_not_answer_it_is_frozen_and_the_next_try_goes_on() -> None:
+    world = dies(f"render.start {STABLE}", after=True)
+    lapse(world)
+    world.before = _down("render.deploy")
+    outcome = put_in_order(world)
+    assert (outcome.result, outcome.exit_code) == (Result.FROZEN, 5)
+    assert world.effective_share() == 0
+    world.before = lambda call: None
+    assert put_in_order(world).exit_code == 0
+    assert_everybody_is_on(world, "v2")
+
+
+def _down(prefix: str) -> Callable[[str], None]:
+    def hook(call: str) -> None:
+        if call.startswith(prefix):
+            raise Unreachable(f"{call}: no answer", remedy="Try again.")
+
+    return hook
+
+
+def test_where_nothing_is_left_nothing_is_changed() -> None:
+    world = dies("edge.counts")
+    lapse(world)
+    put_in_order(world)
+    before = world.flag
+    outcome = put_in_order(world)
+    assert (outcome.result, outcome.exit_code) == (Result.UNCHANGED, 0)
+    assert world.flag == before
+
+
+def test_a_release_that_died_before_it_told_github_has_passed_where_the_record_says_so() -> None:
+    world = dies("edge.give_back")
+    assert (record(world).phase, record(world).stable_build) == (Phase.STABLE, digest("v2"))
+    lapse(world)
+    assert put_in_order(world).result is Result.UNCHANGED
+    assert "v2" not in world.unvouched
+    assert not world.in_progress
+
+
+def test_what_a_kill_by_hand_left_on_the_stable_service_is_not_vouched_for() -> None:
+    world = dies(f"render.start {STABLE}", after=True)
+    assert world.flag is not None
+    MemoryFlags(world).kill(world.flag)
+    lapse(world)
+    put_in_order(world)
+    assert record(world).stable_build == digest("v2"), "the record says what serves"
+    assert "v2" in world.unvouched
+
+
+def test_after_a_deploy_past_slipway_the_record_names_what_serves() -> None:
+    world = dies("edge.counts")
+    lapse(world)
+    put_in_order(world)
+    world.builds["v9"] = Build("v9")
+    world.deploy_by_somebody(STABLE, "v9")
+    lapse(world)
+    assert "the record says so now" in put_in_order(world).reason
+    assert record(world).stable_build == digest("v9")
+
+
+def test_the_next_release_ends_a_dead_one_first_and_is_not_refused() -> None:
+    world = dies(f"render.start {STABLE}", after=True)
+    artifact = world.build("v3")
+    ports = world.ports()
+    plan = Plan(
+        release="88.1-v3",
+        settings=settings(**SHORT),
+        stable=STABLE,
+        canary=CANARY,
+        artifact=artifact,
+    )
+    traffic = world.traffic(ports, plan.release, artifact.identity, holder=OTHER)
+    outcome = canary.run(plan, ports, traffic)
+    assert outcome.result is Result.PROMOTED, outcome.reason
+    assert outcome.previous_build == digest("v2"), "what had settled is what is gone back to"
+    assert_everybody_is_on(world, "v3")
+
+
+def test_the_next_release_is_refused_where_what_is_left_cannot_be_put_in_order() -> None:
+    world = dies(f"render.start {STABLE}", after=True)
+    artifact = world.build("v3")
+    world.before = _down("render.deploy")
+    ports = world.ports()
+    plan = Plan(
+        release="88.1-v3",
+        settings=settings(**SHORT),
+        stable=STABLE,
+        canary=CANARY,
+        artifact=artifact,
+    )
+    traffic = world.traffic(ports, plan.release, artifact.identity, holder=OTHER)
+    with pytest.raises(Refused, match="could not be put in order"):
+        canary.run(plan, ports, traffic)
+    assert world.effective_share() == 0
+    assert world.lease is None

@@ -320,3 +320,16 @@ def test_previous_is_always_a_build_that_served_before_and_is_another(
     else:
         served = [b for b, s in past if s is DeployStatus.DEACTIVATED]
         assert live in served, "only a build that has come back is left where it is"
+
+
+def test_the_record_says_where_a_way_back_goes_before_render_is_asked_to_go_there() -> None:
+    world = World()
+    press(world)
+    intended = world.calls.index("flags.write rolling_back")
+    assert intended < world.calls.index(f"render.start {STABLE}")
+
+
+def test_an_outage_of_the_record_holds_no_way_back_up() -> None:
+    world = unanswered("flags.write")
+    assert press(world).result is Result.PROMOTED_PREVIOUS
+    assert world.running(STABLE) == "v0"

@@ -147,6 +147,8 @@ class World:
         )
         self.lease: tuple[str, Holder, float] | None = None
         self.edge_flag = "release-canary"
+        self.silent_edges: tuple[str, ...] = ()
+        """Instances of the edge whose counters are missing."""
         self.sellers = 400
         """How many the edge has seen in the last days."""
         self.promotion: Promotion | None = None

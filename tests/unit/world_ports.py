@@ -184,6 +184,10 @@ class MemoryFlags:
             )
             return self.w.flag
 
+    def editor(self, flag: Flag) -> str | None:
+        with self.w.call("flags.editor"):
+            return "bea@example.com"
+
     def kill(self, flag: Flag, record: Record | None = None) -> None:
         with self.w.call("flags.kill"):
             if self.w.flag is not None:
@@ -230,7 +234,7 @@ class MemoryEdge:
                 for track, (requests, errors) in self.w.counts.items()
             }
             epoch = str(self.w.epoch)
-            return EdgeCounts(epoch=epoch, stable=tracks["stable"], canary=tracks["canary"])
+            return EdgeCounts(epoch=epoch, **tracks, missing=self.w.silent_edges)
 
     def sellers(self, share: float) -> Sellers:
         with self.w.call("edge.sellers"):

@@ -147,6 +147,11 @@ class EdgeClient(Edge):
                 remedy="Turn the release flag off in PostHog, and restart the edge if the share "
                 "stays.",
             )
+        if state.missing:
+            raise OutsideError(
+                f"{reply.where}: the kill holds, but {', '.join(state.missing)} did not confirm it",
+                remedy="The edge goes on telling them. Turn the release flag off in PostHog too.",
+            )
         return state
 
 

@@ -185,7 +185,7 @@ class PostHogFlags(FlagStore):
         )
 
     def _conflict(self, flag: Flag, reason: str) -> FlagConflict:
-        editor = self._editor(flag)
+        editor = self.editor(flag)
         by = f" by {editor}" if editor else ""
         return FlagConflict(
             f"PostHog: {flag.key} was changed{by} since it was read (version {flag.version}): "
@@ -194,8 +194,8 @@ class PostHogFlags(FlagStore):
             "PostHog and start the release again.",
         )
 
-    def _editor(self, flag: Flag) -> str | None:
-        """Return who changed the flag last, if PostHog says so at once."""
+    def editor(self, flag: Flag) -> str | None:
+        """Return who changed the flag last, and when, if PostHog says so at once."""
         try:
             page = self._brisk.get(f"{self._flags}{flag.id}/activity/", params={"limit": 1})
             latest = page.object().items("results")[0]

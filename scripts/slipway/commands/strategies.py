@@ -16,6 +16,7 @@ from slipway.release import (
     preflight,
     promote,
     reconcile,
+    recovery,
     rollback,
     rolling,
     staging,
@@ -106,13 +107,25 @@ def rolling_ui(desk: Desk) -> Task:
             release=release, settings=desk.service, stable=stable, artifact=artifact
         )
 
+    def act(ports: Ports, release: str) -> Outcome:
+        if desk.service.canary and desk.service.edge:
+            # A minor change of a service that has canaries: one may be under way, or dead.
+            setup = canary_setup(desk)
+            place = recovery.Place(
+                settings=desk.service, stable=stable, canary=setup.canary.service
+            )
+            candidate = artifact.identity
+            traffic = traffic_of(desk, ports, setup, release=release, candidate=candidate)
+            recovery.clear(place, ports, traffic)
+        return rolling.run(plan(release), ports)
+
     return Task(
         verb="rolling-ui",
         environment="production",
         artifact=artifact,
         carries=artifact.commit,
         check=lambda ports, r: rolling.check(plan(r), ports),
-        act=lambda ports, r: rolling.run(plan(r), ports),
+        act=act,
     )
 
 

@@ -81,6 +81,10 @@ class FlagStore(Protocol):
         """
         ...
 
+    def editor(self, flag: Flag) -> str | None:
+        """Return who changed the flag last, and when, where PostHog says so at once."""
+        ...
+
     def kill(self, flag: Flag, record: Record | None = None) -> None:
         """Inactive, for nobody: unconditional, so that every older write conflicts.
 

@@ -182,16 +182,25 @@ class _Release:
                 return look
             if clock.monotonic() < until:
                 continue
-            if verdict.decision is Decision.PROMOTE:
+            if verdict.decision is Decision.PROMOTE and not self._traffic.lowered:
                 return look
             if self._ports.observe:
                 self.journal.would(str(look.undecided(verdict)))
                 return look
             if extended:
-                raise look.undecided(verdict)
+                raise self._held_down() or look.undecided(verdict)
             extended = True
             until = clock.monotonic() + step.for_
-            self.journal.note(f"the step is extended once: {verdict.sentence}")
+            why = self._traffic.lowered or verdict.sentence
+            self.journal.note(f"the step is extended once: {why}")
+
+    def _held_down(self) -> Aborted | None:
+        if self._traffic.lowered is None:
+            return None
+        return Aborted(
+            f"{self._traffic.lowered}, and nobody ordered to go on",
+            remedy="Release again. `mode: promote-now` goes on where a share was lowered by hand.",
+        )
 
     def _promoted_by_a_person(self) -> bool:
         """Whether the judging ends here: somebody said so, and this look did not speak against."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slipway.config import Service as Settings
-from slipway.errors import Refused
+from slipway.errors import OutsideError, Refused
 from slipway.ports import Artifact, Deploy, DeployStatus, Service
 from slipway.release import deploys, likeness, promises
 from slipway.release.deploys import Ports
@@ -65,12 +65,40 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
         promises.require(stable, plan.settings, ports.journal)
         differs = plan.settings.canary.differs if plan.settings.canary else ()
         likeness.require(ports, stable, canary, differs=differs)
+        _require_sellers(plan, ports, traffic)
     return Before(
         stable=stable,
         canary=canary,
         live=live,
         canary_live=deploys.live(ports.platform.deploys(canary.id)),
     )
+
+
+FEW_SELLERS = 10
+"""Below this many one seller's habits are a large part of what is judged."""
+_DAY = 86_400.0
+
+
+def _require_sellers(plan: Plan, ports: Ports, traffic: Traffic) -> None:
+    """Refuse a first step that means none of the sellers there really are."""
+    share = plan.settings.strategy.steps[0].share
+    try:
+        seen = traffic.edge.sellers(share)
+    except OutsideError as error:
+        ports.journal.trouble(f"how many sellers {share:g} % means is not known: {error.found}")
+        return
+    lately = f"seen in the last {seen.seconds / _DAY:.1f} days"
+    means = f"{share:g} % is {seen.cohort} of your {seen.known} sellers {lately}"
+    if seen.known and not seen.cohort:
+        raise Refused(
+            f"{means}: nobody would meet the candidate before almost everybody does",
+            remedy="Make the first step larger, or choose other sellers with "
+            "`scripts/run rotate-cohort`: the cohort is always the same.",
+        )
+    if seen.cohort < FEW_SELLERS:
+        ports.journal.trouble(means)
+    else:
+        ports.journal.gate(means)
 
 
 def build_to_go_back_to(service: Service, latest: Sequence[Deploy]) -> Deploy:

@@ -6,11 +6,12 @@ earlier build, by digest or deploy id. Needs nothing but what it must touch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from slipway.errors import Refused, SlipwayError
-from slipway.ports import Deploy, DeployStatus, Service
+from slipway.ports import Deploy, DeployStatus, Phase, Record, Service
 from slipway.release import deploys, takeover
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
@@ -20,6 +21,8 @@ from slipway.release.stop import Stop, Zero
 from slipway.release.takeover import Order
 from slipway.text import short
 
+Intend = Callable[[Record], None]
+"""Writes beside the way back what is under way."""
 _SERVED = DeployStatus.DEACTIVATED
 """Render's word for a deploy that was live once."""
 
@@ -34,10 +37,29 @@ class Plan(Order):
 
 def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
     """Go back. ``stop`` is ``None`` for a service without an edge. Never raises SlipwayError."""
-    return takeover.run(plan, ports, stop, lambda zero: _go(plan, ports, zero))
+
+    def act(zero: Zero | None) -> Outcome:
+        intend = partial(stop.intend, zero) if stop and zero else None
+        return _go(plan, ports, zero, intend)
+
+    return takeover.run(plan, ports, stop, act)
 
 
-def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
+def _going(plan: Plan, ports: Ports, current: Deploy, target: Deploy) -> Record:
+    """Return what the record says on the way: should this process die, reconcile goes on."""
+    return Record(
+        release=plan.release,
+        candidate=current.identity or current.id,
+        stable_build=target.identity or "",
+        stable_deploy=target.id,
+        phase=Phase.ROLLING_BACK,
+        share=0,
+        holder=plan.holder,
+        since=ports.clock.now(),
+    )
+
+
+def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None) -> Outcome:
     service = deploys.usable(ports, plan.stable)
     history = ports.platform.deploys(plan.stable, limit=100)
     current = deploys.live(history)
@@ -61,6 +83,8 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
             deploy_id=current.id if current else "",
             build=(current.identity or "") if current else "",
         )
+    if intend is not None and current is not None:
+        intend(_going(plan, ports, current, choice.target))
     stop_auto_deploy(ports, service)
     arrived = go_back(
         ports,

@@ -82,6 +82,8 @@ class Traffic:
         self._canary_instances: int | None = None
         self._share = 0.0
         self._renewed: float | None = None
+        self.lowered: str | None = None
+        """Who lowered the share by hand, once somebody has: it is not raised again unasked."""
         self.promotion: Promotion | None = None
         """A person's order to end the judging, once the edge has told of one."""
 
@@ -267,7 +269,7 @@ class Traffic:
             self._flag = self._flags.write(self._flag, self._record(phase, share))
         except FlagConflict as error:
             raise Aborted(error.found, remedy=error.remedy) from error
-        self._share = share
+        self._share, self.lowered = share, None
         until = self._clock.monotonic() + EDGE_DEADLINE
         while True:
             why = self._ask_edge(self._flag.version, share)
@@ -288,6 +290,8 @@ class Traffic:
             state = self._edge.refresh(version, timeout=10.0)
         except OutsideError as error:
             return error.found
+        if state.missing and share == 0:
+            return f"not confirmed by {', '.join(state.missing)}"
         return None if state.share == share else f"it is at {state.share:g} %: {state.why}"
 
     def check(self) -> None:
@@ -302,6 +306,8 @@ class Traffic:
             self._journal.trouble(f"reading the edge: {error.found}")
             return
         self.promotion = state.promotion
+        if self._flag and state.killed is None and (state.flag_version or 0) > self._flag.version:
+            self._see_edit(self._flag)
         if state.share != self._share and state.killed is None and state.lease_remaining == 0:
             # An edge that restarted knows no lease: everybody is on stable until we renew it.
             self._journal.trouble(f"the edge forgot the lease ({state.why}): renewing it")
@@ -313,6 +319,27 @@ class Traffic:
                 remedy="Somebody or something stopped this release at the edge. "
                 "Find out why, then release again.",
             )
+
+    def _see_edit(self, ours: Flag) -> None:
+        """Somebody changed the flag: a share that was lowered holds, all else ends the release.
+
+        The edge never goes above the payload's share, so a raise has moved nobody.
+        """
+        try:
+            flag = self._flags.read(self._key)
+            editor = (flag and self._flags.editor(flag)) or "somebody"
+        except OutsideError as error:
+            self._journal.trouble(f"the flag was changed in PostHog, and {error.found}")
+            return
+        if flag is None or not flag.active or flag.record != ours.record:
+            raise _edited(editor, "it does not say what this release wrote")
+        if flag.share > ours.share:
+            raise _edited(editor, f"its share is {flag.share:g} % and was {ours.share:g} %")
+        self._flag = flag
+        if flag.share < self._share:
+            self._share = flag.share
+            self.lowered = f"{editor} lowered the share to {flag.share:g} % in PostHog"
+            self._journal.trouble(f"{self.lowered}: it stays there, and is judged on")
 
     def finish(self, deploy_id: str, text: str) -> None:
         """The candidate is stable now: share 0, record ``stable``, lease given back."""
@@ -352,3 +379,11 @@ class Traffic:
             self._edge.give_back(self._release, self._holder)
         except SlipwayError as error:
             self._journal.trouble(f"giving the lease back: {error.found} (it lapses by itself)")
+
+
+def _edited(editor: str, how: str) -> Aborted:
+    return Aborted(
+        f"the release flag was changed in PostHog by {editor}: {how}",
+        remedy="During a release only Slipway writes it. To stop a release use the workflow, or "
+        "turn the flag off. Release again when it is settled who decides.",
+    )

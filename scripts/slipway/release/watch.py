@@ -8,7 +8,7 @@ from collections.abc import Callable
 from slipway.config import Judge, Step
 from slipway.errors import Aborted, OutsideError, SlipwayError
 from slipway.judge.split import NOTHING, Decision, Rule, Verdict, Window, judge
-from slipway.ports import Clock
+from slipway.ports import Clock, EdgeCounts
 from slipway.release.health import HealthGuard
 from slipway.release.journal import Journal
 from slipway.release.traffic import Traffic
@@ -71,7 +71,8 @@ class Look:
     def _begin(self) -> Window | None:
         """Start counting, or at the first look at which the edge answers."""
         try:
-            return Window(self._traffic.edge.counts())
+            now = self._traffic.edge.counts()
+            return None if now.missing else Window(now)
         except OutsideError as error:
             self._journal.trouble(f"no counts yet: {error.found}")
             return None
@@ -84,12 +85,10 @@ class Look:
             self._trip(Tripped(unhealthy))
         try:
             now = self._traffic.edge.counts()
-            self._window = self._window or Window(now)
-            self._stable, self._canary = self._window.add(now)
         except OutsideError as error:
             verdict = Verdict(decision=Decision.HOLD, sentence=f"no counts: {error.found}")
         else:
-            verdict = judge(self._canary, self._stable, self._rule)
+            verdict = self._judged(now)
         self._journal.tick(
             f"{_SHOWN[verdict.decision]}: {verdict.sentence}",
             share=self._share,
@@ -99,6 +98,15 @@ class Look:
         if verdict.decision is Decision.ROLLBACK:
             self._trip(Tripped(verdict.sentence))
         return verdict
+
+    def _judged(self, now: EdgeCounts) -> Verdict:
+        if now.missing:
+            silent = ", ".join(now.missing)
+            sentence = f"a partial count decides nothing: no answer from {silent}"
+            return Verdict(decision=Decision.HOLD, sentence=sentence)
+        self._window = self._window or Window(now)
+        self._stable, self._canary = self._window.add(now)
+        return judge(self._canary, self._stable, self._rule)
 
     def undecided(self, verdict: Verdict) -> Exception:
         """Return what to raise when a step ends, extended, without a verdict."""

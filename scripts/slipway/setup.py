@@ -162,6 +162,7 @@ def _flags(desk: Desk, ports: Ports, posthog: config.PostHog, key: str) -> PostH
         key,
         base_url=posthog.host,
         project=posthog.project,
+        sellers=desk.service.canary.sellers if desk.service.canary else (),
         patience=BRISK,
         notice=ports.journal.note,
         sleep=desk.clock.sleep,

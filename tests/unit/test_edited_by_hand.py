@@ -11,6 +11,7 @@ import pytest
 from slipway.errors import Refused
 from slipway.ports import Flag, Promotion
 from slipway.release.outcome import Outcome, Result
+from tests.unit.builds import CANARY
 from tests.unit.test_canary import assert_everybody_is_on, phases, release
 from tests.unit.world import World
 
@@ -113,3 +114,10 @@ def test_a_partial_count_of_the_fleet_decides_nothing() -> None:
     assert outcome.result is Result.ABORTED
     assert "a partial count decides nothing: no answer from 10.0.0.3:8080" in outcome.reason
     assert_everybody_is_on(world, "v1")
+
+
+def test_sellers_who_are_named_make_up_for_a_share_that_means_nobody() -> None:
+    world = World()
+    world.sellers = 8
+    named = {"canary": {"service": CANARY, "sellers": ["ana", "bea"]}}
+    assert release(world, world.build("v2"), **SHORT, **named).result is Result.PROMOTED

@@ -9,6 +9,7 @@ send what is not to change, send ``original_flag`` as read, and read back after.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -38,11 +39,14 @@ class PostHogFlags(FlagStore):
         *,
         base_url: str,
         project: int | str,
+        sellers: Sequence[str] = (),
         setting: str = "posthog-api-key",
         patience: Patience | None = None,
         notice: Notice = silent,
         sleep: Sleep = time.sleep,
     ) -> None:
+        """``sellers``: ids of those who are on the canary track at any share above 0."""
+        self._sellers = sellers
         key = Key(
             value=personal_key,
             setting=setting,
@@ -103,7 +107,7 @@ class PostHogFlags(FlagStore):
         """
         original: dict[str, Any] = {"filters": dict(flag.filters), "active": flag.active}
         body: dict[str, Any] = {
-            "filters": records.filters(record),
+            "filters": records.filters(record, self._sellers),
             "version": flag.version,
             "original_flag": original,
         }

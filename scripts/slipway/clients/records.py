@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final
 
@@ -16,10 +16,18 @@ VERSION: Final = 1
 WHERE: Final = "release record"
 
 
-def filters(record: Record) -> dict[str, Any]:
-    """Return the flag's filters that say ``record``: one group at its share, and the payload."""
+def filters(record: Record, sellers: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the flag's filters that say ``record``: a group at its share, and the payload.
+
+    ``sellers``, by their ids, are in a group of their own, whatever the share is above 0.
+    """
+    groups: list[dict[str, Any]] = [
+        {"properties": [], "rollout_percentage": _number(record.share)},
+    ]
+    if sellers and record.share > 0:
+        groups.append({"properties": [_named(sellers)], "rollout_percentage": 100})
     return {
-        "groups": [{"properties": [], "rollout_percentage": _number(record.share)}],
+        "groups": groups,
         "payloads": {"true": encode(record)},
         "multivariate": None,
     }
@@ -32,10 +40,10 @@ def filters_for_nobody(record: Record | None) -> dict[str, Any]:
 
 
 def share(filters: Mapping[str, Any]) -> float:
-    """Return the percent of sellers these filters let in, at most.
+    """Return the percent of sellers these filters let in, at most, beside those they name.
 
     A group that names no percentage lets everybody in (PostHog's rule). Slipway writes one group
-    at most; where somebody added others, the largest counts. Raises :class:`OutsideError`.
+    for all sellers; where somebody added others, the largest counts. Raises :class:`OutsideError`.
     """
     groups = Fields(filters, WHERE).items("groups") if filters.get("groups") else []
     return max(
@@ -44,8 +52,24 @@ def share(filters: Mapping[str, Any]) -> float:
             if group.raw.get("rollout_percentage") is None
             else group.number("rollout_percentage", low=0, high=100)
             for group in groups
+            if not _names_sellers(group.raw)
         ),
         default=0.0,
+    )
+
+
+def _named(sellers: Sequence[str]) -> dict[str, Any]:
+    value = list(sellers)
+    return {"key": "distinct_id", "type": "person", "operator": "exact", "value": value}
+
+
+def _names_sellers(group: Mapping[str, Any]) -> bool:
+    properties = group.get("properties")
+    return isinstance(properties, list) and any(
+        isinstance(one, dict)
+        and one.get("key") == "distinct_id"
+        and one.get("operator") in (None, "exact")
+        for one in properties
     )
 
 

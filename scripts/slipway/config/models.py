@@ -58,6 +58,7 @@ Glob = Annotated[str, AfterValidator(_glob), Field(min_length=1, max_length=200)
 """Paths from the root of the repository: ``*`` within a folder, ``**`` across folders."""
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 ServiceId = Annotated[str, Field(pattern=r"^(srv|crn)-[a-z0-9-]+$")]
+SellerId = Annotated[str, Field(pattern=r"^[a-z0-9_.@:-]{1,128}$")]
 Share = Annotated[float, Field(gt=0, lt=100)]
 """Percent. Below 100: the rest is the control to compare with."""
 
@@ -142,6 +143,9 @@ class Canary(Track):
 
     differs: tuple[EnvName, ...] = ()
     """Environment variables whose values may differ from the stable service's."""
+    sellers: Annotated[tuple[SellerId, ...], Field(max_length=200)] = ()
+    """Ids of sellers who meet every candidate first, beside the share: for a team whose share means
+    nobody. In lower case, as the edge compares them."""
 
 
 class Promises(Model):

@@ -89,13 +89,16 @@ def _require_sellers(plan: Plan, ports: Ports, traffic: Traffic) -> None:
         return
     lately = f"seen in the last {seen.seconds / _DAY:.1f} days"
     means = f"{share:g} % is {seen.cohort} of your {seen.known} sellers {lately}"
-    if seen.known and not seen.cohort:
+    named = plan.settings.canary.sellers if plan.settings.canary else ()
+    if named:
+        means = f"{means}, beside {len(named)} by name"
+    if seen.known and not seen.cohort and not named:
         raise Refused(
             f"{means}: nobody would meet the candidate before almost everybody does",
-            remedy="Make the first step larger, or choose other sellers with "
-            "`scripts/run rotate-cohort`: the cohort is always the same.",
+            remedy="Make the first step larger, or name sellers under `canary.sellers`. The cohort "
+            "is always the same: `scripts/run rotate-cohort` makes it another.",
         )
-    if seen.cohort < FEW_SELLERS:
+    if seen.cohort + len(named) < FEW_SELLERS:
         ports.journal.trouble(means)
     else:
         ports.journal.gate(means)

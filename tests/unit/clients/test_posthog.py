@@ -484,3 +484,23 @@ def test_no_payload_makes_reading_the_record_fail(payload: str) -> None:
 @pytest.mark.parametrize("payloads", [None, [], "x", {}, {"true": None}, {"true": {"v": 1}}])
 def test_no_payload_is_no_record(payloads: Any) -> None:
     assert records.read({"groups": [], "payloads": payloads}) is None
+
+
+def test_sellers_who_are_named_are_in_at_any_share_above_zero_and_are_no_share() -> None:
+    written = records.filters(RECORD, ["ana", "bea"])
+    assert written["groups"][1:] == [
+        {
+            "properties": [
+                {
+                    "key": "distinct_id",
+                    "type": "person",
+                    "operator": "exact",
+                    "value": ["ana", "bea"],
+                }
+            ],
+            "rollout_percentage": 100,
+        }
+    ]
+    assert records.share(written) == 5
+    at_zero = records.filters(replace(RECORD, share=0), ["ana"])
+    assert [group["rollout_percentage"] for group in at_zero["groups"]] == [0]

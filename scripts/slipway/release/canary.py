@@ -52,7 +52,7 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
 def check(plan: Plan, ports: Ports, traffic: Traffic) -> None:
     """Raise what a release would begin with. Changes nothing."""
     traffic.await_free()
-    left = traffic.left()
+    left = traffic.past.left()
     if left is None:
         preflight(plan, ports, traffic)
     else:
@@ -99,7 +99,7 @@ class _Release:
     def forwards(self) -> Outcome:
         """All the way to everybody."""
         self.back.canary_touched = True
-        self._deploy(self._before.canary, pulse=self._traffic.keep_alive)
+        self._deploy(self._before.canary, pulse=self._traffic.lease.keep_alive)
         guard = HealthGuard(
             self._ports.prober,
             url_of(self._before.canary, self._plan.settings.health),
@@ -130,7 +130,7 @@ class _Release:
 
     def _watching(self, look: Look) -> Callable[[], None]:
         clock = self._ports.clock
-        return every(self._strategy.judge.every, clock, look, self._traffic.keep_alive)
+        return every(self._strategy.judge.every, clock, look, self._traffic.lease.keep_alive)
 
     def _deploy(self, service: Service, *, pulse: Callable[[], None], shared: bool = False) -> str:
         """Bring the candidate live on a service and see it answer as itself; return the deploy."""
@@ -216,7 +216,7 @@ class _Release:
         if self._before.canary.instances >= wanted:
             return
         self.back.scaled = True
-        self._traffic.keep_alive()
+        self._traffic.lease.keep_alive()
         self._ports.platform.scale(self._plan.canary, wanted)
         until = self._ports.clock.monotonic() + self._strategy.deploy_deadline
         while (have := len(self._ports.platform.instances(self._plan.canary))) < wanted:

@@ -36,12 +36,12 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
         if not (plan.finalize and _same_run(state, plan.holder)):
             return _alive(plan, ports, state)
         # Latched, so that a runner that GitHub took for dead stops where it is.
-        traffic.kill_at_edge(state.lease_release, "its job has ended")
-    left = traffic.left()
+        traffic.past.kill_at_edge(state.lease_release, "its job has ended")
+    left = traffic.past.left()
     if left is None:
         return _nothing_left(plan, ports, traffic)
     try:
-        with traffic.held():
+        with traffic.lease.held():
             done = recover(left, plan, ports, traffic)
     except SlipwayError as error:
         return Outcome(
@@ -87,8 +87,8 @@ def _nothing_left(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
     live = _live(plan, ports)
     reason = f"nothing is left of any release: everybody is on {short(live.identity or live.id)}"
     if not vouched(live, ports, traffic):
-        with traffic.held():
-            traffic.conclude(live)
+        with traffic.lease.held():
+            traffic.past.conclude(live)
         reason += "; the record says so now"
     return Outcome(
         result=Result.UNCHANGED,

@@ -17,7 +17,8 @@ from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.goback import Theirs, go_back
 from slipway.release.health import await_build, url_of
-from slipway.release.traffic import Left, Traffic
+from slipway.release.leftover import Left
+from slipway.release.traffic import Traffic
 from slipway.text import short
 
 _STABLE_TOUCHED = frozenset({Phase.SETTLING, Phase.ROLLING_BACK, Phase.FROZEN})
@@ -61,7 +62,7 @@ def vouched(live: Deploy, ports: Ports, traffic: Traffic) -> bool:
 
     A run may die between the one and the other.
     """
-    if live.identity is None or not traffic.says_stable(live):
+    if live.identity is None or not traffic.past.says_stable(live):
         return False
     why = "its run did not live to say so; the record does"
     _close_entry(ports, live.identity, passed=True, why=why)
@@ -85,14 +86,14 @@ def clear(place: Place, ports: Ports, traffic: Traffic) -> None:
     Raises :class:`Refused` where one is alive, or where what is left cannot be ended.
     """
     traffic.await_free()
-    left = traffic.left()
+    left = traffic.past.left()
     if left is None:
         live = deploys.live(ports.platform.deploys(place.stable))
         if live is not None:
             vouched(live, ports, traffic)
         return
     try:
-        with traffic.held():
+        with traffic.lease.held():
             done = recover(left, place, ports, traffic)
     except Cancelled:
         raise
@@ -125,8 +126,8 @@ class _Recovery:
             except DeployFailed as error:
                 journal.trouble(f"{short(record.candidate)} could not be settled: {error.found}")
         if self._left.active:
-            self._traffic.end_record_of(record.release, f"release {record.release} is dead")
-        self._traffic.keep_alive()
+            self._traffic.past.end_record_of(record.release, f"release {record.release} is dead")
+        self._traffic.lease.keep_alive()
         deploys.cancel_running(self._ports, self._place.canary)
         serving = self._back(stable)
         return self._end(serving, finished=serving.identity == record.candidate)
@@ -155,7 +156,7 @@ class _Recovery:
             candidate,
             deadline=self._place.settings.strategy.deploy_deadline,
             shared=True,
-            pulse=self._traffic.keep_alive,
+            pulse=self._traffic.lease.keep_alive,
         )
         await_build(
             self._ports,
@@ -163,7 +164,7 @@ class _Recovery:
             build=candidate.commit,
             health=self._place.settings.health,
             instances=stable.instances,
-            pulse=self._traffic.keep_alive,
+            pulse=self._traffic.lease.keep_alive,
         )
         latest = self._ports.platform.deploys(stable.id)
         deploys.require_stayed(latest, candidate.identity, f"deploy {deploy.id}")
@@ -179,7 +180,7 @@ class _Recovery:
             if live is None:
                 raise Aborted(f"{stable.name} has no live deploy", remedy="Deploy it at Render.")
             return live
-        self._traffic.keep_alive()
+        self._traffic.lease.keep_alive()
         try:
             return go_back(
                 self._ports,
@@ -188,7 +189,7 @@ class _Recovery:
                 image_backed=stable.image_backed,
                 deadline=self._place.settings.strategy.deploy_deadline,
                 only={record.candidate},
-                pulse=self._traffic.keep_alive,
+                pulse=self._traffic.lease.keep_alive,
             )
         except Theirs as error:
             self._ports.journal.trouble(f"{error.found}: it is left to them")
@@ -213,7 +214,7 @@ class _Recovery:
         """Scale the canary back, and write what is stable."""
         record = self._record
         self._scale_canary_back()
-        self._traffic.conclude(serving)
+        self._traffic.past.conclude(serving)
         what = short(serving.identity or serving.id)
         if finished:
             sentence = (
@@ -231,5 +232,5 @@ class _Recovery:
         wanted = self._record.canary_instances
         have = self._ports.platform.service(self._place.canary).instances
         if wanted is not None and have != wanted:
-            self._traffic.keep_alive()
+            self._traffic.lease.keep_alive()
             self._ports.platform.scale(self._place.canary, wanted)

@@ -1,0 +1,91 @@
+"""What a release that does not run any more left in the record, and putting that right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slipway.errors import OutsideError
+from slipway.ports import Clock, Deploy, Edge, FlagStore, Holder, Phase, Record
+from slipway.release.stop import DEADLINE, Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What a release that does not run any more left in the record."""
+
+    record: Record
+    active: bool
+    """Whether nobody has ended it: neither in PostHog nor at the edge."""
+
+
+class Past:
+    """The record, as somebody reads and mends it who is not the one who wrote it."""
+
+    def __init__(
+        self,
+        *,
+        flags: FlagStore,
+        edge: Edge,
+        clock: Clock,
+        stop: Stop,
+        key: str,
+        release: str,
+        holder: Holder,
+    ) -> None:
+        self._flags = flags
+        self._edge = edge
+        self._clock = clock
+        self._stop = stop
+        self._key = key
+        self._release = release
+        self._holder = holder
+
+    def left(self) -> Left | None:
+        """Return what a dead release left; ``None``: nothing that is not stable."""
+        flag = self._flags.read(self._key)
+        record = flag.record if flag else None
+        if flag is None or record is None or record.phase is Phase.STABLE:
+            return None
+        killed = self._edge.state().killed == record.release
+        return Left(record=record, active=flag.active and not killed)
+
+    def says_stable(self, live: Deploy) -> bool:
+        """Return whether the record says that ``live`` is what everybody is on.
+
+        A kill by hand leaves no record, and a deploy past Slipway leaves one that is not true.
+        """
+        flag = self._flags.read(self._key)
+        record = flag.record if flag else None
+        return record is not None and record.stable_build == live.identity
+
+    def kill_at_edge(self, release: str, reason: str) -> None:
+        """End a release that has lost its controller, at the edge alone."""
+        self._edge.kill(release, reason)
+
+    def end_record_of(self, release: str, reason: str) -> None:
+        """Everybody off a dead release's canary, confirmed in the record too."""
+        zero = self._stop.to_zero(reason, release=release)
+        zero.wait(DEADLINE)
+        if zero.record is not None:
+            raise OutsideError(
+                f"the record of release {release} could not be ended: {zero.record}",
+                remedy="Run reconcile again when PostHog answers. Everybody is on the stable "
+                "track as long as nobody holds its lease.",
+            )
+
+    def conclude(self, stable: Deploy) -> None:
+        """Write that ``stable`` is what everybody is on: share 0, and nothing is under way."""
+        build = stable.identity or ""
+        record = Record(
+            release=self._release,
+            candidate=build,
+            stable_build=build,
+            stable_deploy=stable.id,
+            phase=Phase.STABLE,
+            share=0,
+            holder=self._holder,
+            since=self._clock.now(),
+        )
+        flag = self._flags.read(self._key)
+        if flag is not None:
+            self._flags.write(flag, record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from slipway.clients.browser import HttpBrowser
@@ -19,6 +20,7 @@ from slipway.release.deploys import Ports
 from slipway.release.journal import Entry, Journal, Kind
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
+from slipway.report import afterwards
 from slipway.report.carried import Commits
 from slipway.report.markdown import Report
 from slipway.report.publisher import Pauses, Publisher, Where
@@ -109,6 +111,9 @@ def perform(desk: Desk, task: Task) -> Done:
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
+    elif ports.ledger.closed and inputs.comment and (forge := forge_of(desk)):
+        environment = environment_of(task.environment, desk.name)
+        afterwards.tell(forge, report, environment, ports.ledger.closed, _notifier(desk.runner))
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 
@@ -196,9 +201,6 @@ def _publisher(desk: Desk, report: Report, task: Task, carried: Commits | None) 
     if forge is None or desk.inputs.commit is None:
         return None
 
-    def notify(text: str) -> None:
-        desk.runner.notice("Not written on GitHub", text)
-
     return Publisher(
         forge,
         Where(
@@ -211,12 +213,16 @@ def _publisher(desk: Desk, report: Report, task: Task, carried: Commits | None) 
             payload=_payload(report, task.environment, desk.inputs.commit),
         ),
         report,
-        notify,
+        _notifier(desk.runner),
         # A canary release announces its phases by itself.
         eager=report.verb != "canary-prod",
         carried=carried,
         pauses=pauses,
     )
+
+
+def _notifier(runner: Runner) -> Callable[[str], None]:
+    return partial(runner.notice, "Not written on GitHub")
 
 
 def _payload(report: Report, stage: str, commit: str) -> dict[str, str]:

@@ -30,6 +30,8 @@ class Ledger:
         self._forge: Forge | None = None
         self._environment = environment
         self._live: Shipped | None = None
+        self.closed: list[Shipped] = []
+        """Entries whose run did not live to say how it ended, and that were closed here."""
         self._compared: dict[tuple[str, str], Comparison] = {}
 
     def passed(self, build: str) -> Shipped | None:
@@ -107,22 +109,22 @@ class Ledger:
             made, "success", description=f"adopted: {why}", log_url=log_url, environment_url=None
         )
 
-    def close(self, build: str, *, passed: bool, why: str, log_url: str | None = None) -> bool:
+    def close(self, build: str, *, passed: bool, why: str) -> None:
         """Say how the release of ``build`` ended, where its own run did not live to say it.
 
-        Returns whether there was such an entry. Raises what GitHub does.
+        Raises what GitHub does.
         """
         entry = self._last(build)
         if entry is None or entry.ended:
-            return False
+            return
         self._github().set_status(
             Deployment(id=entry.id, environment=self._environment),
             "success" if passed else "error",
             description=f"{'promoted' if passed else 'aborted'}: {why}",
-            log_url=log_url,
+            log_url=None,
             environment_url=None,
         )
-        return True
+        self.closed.append(entry)
 
     def require_descent(self, artifact: Artifact, live: Shipped) -> None:
         """Refuse a build that lacks commits of the live one: a re-run weeks later, for example."""

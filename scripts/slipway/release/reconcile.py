@@ -59,7 +59,7 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
         release_id=plan.release,
         deploy_id=done.serving.id,
         build=done.serving.identity or "",
-        previous_build=left.record.stable_build if done.finished else left.record.candidate,
+        previous_build=left.record.stable_build,
         share=0.0,
         mended=True,
     )

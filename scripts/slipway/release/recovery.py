@@ -72,8 +72,7 @@ def vouched(live: Deploy, ports: Ports, traffic: Traffic) -> bool:
 def _close_entry(ports: Ports, build: str, *, passed: bool, why: str) -> None:
     """Close the Deployment of a release that did not live to do it. Not worth failing for."""
     try:
-        if ports.ledger.close(build, passed=passed, why=why):
-            ports.journal.note(f"GitHub: the deployment of {short(build)} is closed")
+        ports.ledger.close(build, passed=passed, why=why)
     except SlipwayError as error:
         ports.journal.trouble(
             f"the deployment of {short(build)} at GitHub could not be closed: {error.found}"

@@ -79,7 +79,14 @@ _ADOPT_TEXTS = {
     Result.REFUSED: ("⛔", "not adopted; users see no change"),
     Result.ABORTED: ("⚠️", "not adopted, users keep the build they have"),
 }
+_RECONCILE_TEXTS = {
+    Result.PROMOTED: ("✅", "a release that died had passed and is finished, everybody has it"),
+    Result.ABORTED: ("⚠️", "a release that died is ended, everybody is on a build that passed"),
+    Result.UNCHANGED: ("✅", "nothing was left half done, users keep the build they have"),
+    Result.REFUSED: ("⛔", "nothing was put in order, users keep the build they have"),
+}
 _SPECIAL = {
+    "reconcile": _RECONCILE_TEXTS,
     "adopt": _ADOPT_TEXTS,
     "deploy-staging": _STAGING_TEXTS,
     "rollback": _ROLLBACK_TEXTS,
@@ -92,6 +99,7 @@ _BEGINNINGS = {
     "rollback": "an earlier build is being brought back",
     "abort": "the release is being stopped",
     "promote-now": "the canary is being promoted, because somebody asked for it",
+    "reconcile": "what a release that died has left is being put in order",
     "direct": "the new build is going to everybody at once, because somebody asked for it",
     # Render chooses the moment at which users get it, and it is watched after that.
     "rolling-ui": "the new build is taking the place of the one before, and it is being watched",

@@ -6,7 +6,7 @@ import re
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _BUILD = re.compile(r"sha256:[0-9a-f]{64}|[0-9a-f]{40}")
-_MENTION = re.compile(r"([@#])(?=\w)")
+_MENTION = re.compile(r"([@#])(?=\\?\w)")
 
 
 def one_line(text: str, limit: int = 500) -> str:

@@ -374,3 +374,9 @@ def test_only_the_end_is_waited_for_until_it_stands_and_not_when_the_job_is_bein
         )
         Publisher(forge, where, running, lambda text: None).finish(hurry=hurry)
         assert forge.certain == [not hurry]
+
+
+@pytest.mark.parametrize("text", ["#_", "@_", "@ana", "#12", "a@b"])
+def test_no_mention_and_no_number_of_an_issue_is_left_in_escaped_text(text: str) -> None:
+    html = cmarkgfm.github_flavored_markdown_to_html(f"x {escape(text)} x")
+    assert not re.search(r"[@#]\w", unescape(html))

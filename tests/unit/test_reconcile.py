@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -267,3 +268,49 @@ def test_the_next_release_is_refused_where_what_is_left_cannot_be_put_in_order()
         canary.run(plan, ports, traffic)
     assert world.effective_share() == 0
     assert world.lease is None
+
+
+def release_v2(world: World, **behaviour: Any) -> Outcome:
+    artifact = world.build("v2", **behaviour)
+    plan = Plan(
+        release="77.1-v2",
+        settings=settings(**SHORT),
+        stable=STABLE,
+        canary=CANARY,
+        artifact=artifact,
+    )
+    ports = world.ports()
+    return canary.run(plan, ports, world.traffic(ports, plan.release, artifact.identity))
+
+
+def test_after_a_job_that_was_cancelled_while_settling_finalize_goes_back() -> None:
+    world = World()
+
+    def cancel(call: str) -> None:
+        if call == f"render.start {STABLE}":
+            world.clock.cancel_at = world.clock.t + 10
+
+    world.after = cancel
+    assert release_v2(world).result is Result.ABORTED
+    world.clock.cancel_at = None
+    assert record(world).phase is Phase.ROLLING_BACK, "which build serves was not asked any more"
+    put_in_order(world, holder=HOLDER, finalize=True)
+    assert_everybody_is_on(world, "v1")
+
+
+def test_a_way_back_that_render_did_not_let_through_is_frozen_and_reconcile_goes_on() -> None:
+    world = World()
+
+    def break_down(call: str) -> None:
+        if world.running(STABLE) == "v2":
+            world.builds["v2"].healthy = False
+            world.before = _down(f"render.start {STABLE}")
+
+    world.before = break_down
+    outcome = release_v2(world)
+    assert outcome.result is Result.FROZEN, outcome.reason
+    assert (record(world).phase, record(world).stable_build) == (Phase.FROZEN, digest("v1"))
+    assert world.running(STABLE) == "v2"
+    world.before = lambda call: None
+    assert put_in_order(world).exit_code == 0
+    assert_everybody_is_on(world, "v1")

@@ -65,10 +65,10 @@ def _run(asked: inputs.Inputs, runner: Runner) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: clock.cancel(signal.Signals(n).name))
 
-    if asked.verb == "doctor":
-        from slipway.commands.doctor import diagnose  # noqa: PLC0415
+    if asked.verb in inputs.ASIDE:
+        from slipway.commands.aside import ASIDE  # noqa: PLC0415
 
-        found = diagnose(asked, clock, runner)
+        found = ASIDE[asked.verb](asked, clock, runner)
         runner.say(found.reason)
         runner.set_outputs({"result": found.result, "reason": found.reason})
         return found.exit_code

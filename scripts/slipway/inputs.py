@@ -30,8 +30,14 @@ Verb = Literal[
     "adopt",
     "doctor",
     "reconcile",
+    "runbook",
+    "rotate-cohort",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
+OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
+"""These take any number of services."""
+ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort")
+"""These release nothing, and can do without Render's key."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
@@ -46,7 +52,7 @@ class Keys:
     """Secrets. Never printed: ``repr`` leaves them out."""
 
     render: str = field(repr=False)
-    """Empty where doctor is not given one."""
+    """Empty where a command that releases nothing is not given one."""
     posthog: str | None = field(repr=False)
     edge: str | None = field(repr=False)
     github: str | None = field(repr=False)
@@ -86,6 +92,10 @@ class Inputs:
     live_commit: str | None
     target: str
     reason: str
+    output: Path | None
+    """A file to write, beside the log."""
+    flags: tuple[str, ...]
+    """Keys of flags of PostHog."""
     comment: bool
     summary: bool
     finalize: bool
@@ -125,7 +135,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     inputs = Inputs(
         verb=verb,
         services=reader.names("service")
-        if verb in ("release", "doctor")
+        if verb in OF_ALL
         else (reader.required("service", "The name of a service in slipway.yml."),),
         config=Path(environ.get("GITHUB_WORKSPACE", "."), reader.text("config") or "slipway.yml"),
         images=reader.images("image"),
@@ -141,12 +151,16 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         reason=reader.required("reason", "Why, in a sentence: it is kept with the deployment.")
         if verb in ("rollback", "adopt") or mode != "release"
         else reader.text("reason"),
+        output=Path(environ.get("GITHUB_WORKSPACE", "."), reader.text("output"))
+        if reader.text("output")
+        else None,
+        flags=reader.names("flags"),
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
         finalize=reader.boolean("finalize", default=False),
         keys=Keys(
             render=reader.text("render-api-key")
-            if verb == "doctor"
+            if verb in ASIDE
             else reader.required("render-api-key", "Make one in Render's Account Settings."),
             posthog=reader.text("posthog-api-key") or None,
             edge=reader.text("edge-token") or None,

@@ -1,0 +1,19 @@
+"""The commands that release nothing: they look, or prepare, and say what a person does next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from slipway.clients.clock import SystemClock
+from slipway.commands.doctor import diagnose
+from slipway.commands.rotate import rotate_cohort
+from slipway.commands.runbook import write
+from slipway.github_actions import Runner
+from slipway.inputs import Inputs, Verb
+from slipway.release.outcome import Outcome
+
+ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
+    "doctor": diagnose,
+    "runbook": write,
+    "rotate-cohort": rotate_cohort,
+}

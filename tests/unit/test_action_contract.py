@@ -374,7 +374,7 @@ def test_releases_wait_for_each_other_and_a_rollback_waits_for_nobody(verb: str)
 
 
 # Of these a run is started by a person, or by another workflow.
-BY_HAND = ("build.yml", "release-together.yml", "adopt.yml", "reconcile.yml")
+BY_HAND = ("build.yml", "release-together.yml", "adopt.yml", "reconcile.yml", "stop.yml")
 PUSHED = [path for path in EXAMPLES if path.name not in BY_HAND]
 
 

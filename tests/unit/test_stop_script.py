@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.clients.stub import Heard, Said, Stub, refused_url, serve, serve_raw
 
@@ -439,6 +440,25 @@ def test_verbose_shows_requests_and_no_key() -> None:
         ended = run(*where, "-v")
 
     assert f"POST {edge.url}/.slipway/kill: 200" in ended.log
+
+
+def test_the_example_workflow_gives_the_script_what_it_reads_and_waits_for_nobody() -> None:
+    path = SCRIPT.parents[1] / "examples/livestreamsell/.github/workflows/stop.yml"
+    workflow: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (job,) = workflow["jobs"].values()
+    step = job["steps"][-1]
+    sides = Sides()
+    with both(sides) as (where, edge, _):
+        env = step["env"] | KEYS
+        env |= {"EDGE_URL": where[1], "POSTHOG_HOST": where[3], "REASON": "orders are lost"}
+        ended = run(env=env)
+
+    assert ended.code == 0, ended.log
+    assert edge.heard[0].body["reason"] == "orders are lost"
+    assert step["run"] == "exec python3 -I -S scripts/stop.py"
+    assert "github.run_id" in workflow["concurrency"]["group"]
+    assert set(workflow[True]) == {"workflow_dispatch"}  # YAML 1.1 reads the key `on` as true
+    assert job["timeout-minutes"] <= 5
 
 
 def test_a_terminal_that_is_gone_does_not_stop_the_stop() -> None:

@@ -490,8 +490,8 @@ def by_hand(name: str, asked: Asked) -> str:
     if name == "edge":
         url = asked.edge_url or "https://<the edge>"
         return (
-            'curl -fsS -m 10 -X POST -H "Authorization: Bearer $EDGE_TOKEN" '
-            "-H 'Content-Type: application/json' "
+            """printf 'Authorization: Bearer %s\\n' "$EDGE_TOKEN" | """
+            "curl -fsS -m 10 -X POST -H @- -H 'Content-Type: application/json' "
             f"""-d '{{"release":null,"reason":"by hand"}}' {url}/.slipway/kill"""
         )
     host = asked.posthog_host or "https://<PostHog>"

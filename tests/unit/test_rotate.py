@@ -64,6 +64,9 @@ class Flags:
     def write(self, flag: Flag, record: Record, *, activate: bool = False) -> Flag:
         raise AssertionError("a rotation writes no record")
 
+    def editor(self, flag: Flag) -> str | None:
+        return None
+
     def kill(self, flag: Flag, record: Record | None = None) -> None:
         raise AssertionError("a rotation kills nothing")
 

@@ -92,3 +92,20 @@ def test_the_printed_lines_do_what_they_say(steady: Shop, tmp_path: Path) -> Non
     while steady.state()["serving"].get(stable) != before and time.monotonic() < until:
         time.sleep(0.5)
     assert steady.state()["serving"][stable] == before
+
+
+def test_another_cohort_is_made_only_while_nobody_is_on_the_canary(steady: Shop) -> None:
+    running = canary_under_way(steady)
+    early = steady.run("rotate-cohort")
+    assert early.exit_code == 1
+    assert "the cohort is not changed" in early.errors[0]
+    steady.run("release", settings=LONG, mode="abort", reason="a test is over")
+    assert running.wait().outputs["result"] == "aborted"
+    made = steady.run("rotate-cohort")
+    assert made.exit_code == 0, made.log
+    assert made.outputs["reason"].startswith("release-canary-2 is made")
+    created = flag(steady, "release-canary-2")
+    assert created["active"] is False
+    again = steady.run("rotate-cohort")
+    assert again.outputs["reason"].startswith("release-canary-2 was there already, unused")
+    assert steady.state()["share"] == 0

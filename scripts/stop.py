@@ -20,6 +20,7 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
 import threading
 import time
@@ -492,7 +493,7 @@ def by_hand(name: str, asked: Asked) -> str:
         return (
             """printf 'Authorization: Bearer %s\\n' "$EDGE_TOKEN" | """
             "curl -fsS -m 10 -X POST -H @- -H 'Content-Type: application/json' "
-            f"""-d '{{"release":null,"reason":"by hand"}}' {url}/.slipway/kill"""
+            f"""-d '{{"release":null,"reason":"by hand"}}' {shlex.quote(url + "/.slipway/kill")}"""
         )
     host = asked.posthog_host or "https://<PostHog>"
     project = asked.posthog_project or "<project>"
@@ -517,7 +518,10 @@ def conclude(started: Sequence[Half], lacks: Mapping[str, str], asked: Asked, lo
     if done:
         log.say("", "USERS ARE PROTECTED: one half is confirmed; the other is not:")
     else:
-        log.say("", "NOTHING IS CONFIRMED: users may still be on the canary.")
+        doubt = (
+            "the flag may still be on" if asked.only == "posthog" else "users may be on the canary"
+        )
+        log.say("", f"NOTHING IS CONFIRMED: {doubt}")
     for name, why in open_.items():
         log.say("", f"{name}: {why}")
         log.say("", f"by hand: {by_hand(name, asked)}")

@@ -323,9 +323,12 @@ def test_only_one_half_is_enough_where_only_that_was_asked_for() -> None:
         at_edge = run(*where, "--only", "edge", env={"EDGE_TOKEN": EDGE_TOKEN})
         assert posthog.heard == []
         off = run(*where, "--only", "posthog", "--flag", "pay-x", "--keep-filters")
+        unknown = run(*where, "--only", "posthog", "--flag", "pay-y", "--keep-filters")
 
     assert (at_edge.code, off.code) == (0, 0), at_edge.log + off.log
     assert "CONFIRMED: the flag is off" in off.log
+    assert unknown.code == 2
+    assert "NOTHING IS CONFIRMED: the flag may still be on" in unknown.log
     pay = sides.flags[8]
     assert not pay["active"]
     assert pay["filters"]["groups"], "the list of testers of a payment flag was thrown away"

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from .cohort import Assignment
+from .counters import COMMAND, Counts, TrackCounts, WouldBe, parse
+
+__all__ = ["Counts", "HAProxyError", "Runtime", "TrackCounts", "WouldBe"]
 
 TIMEOUT: Final = 2.0
 """Seconds for one command. HAProxy answers in about a millisecond."""
+SELLERS_TIMEOUT: Final = 20.0
+"""Seconds: a full table is some 10 MB of text."""
+_SELLER: Final = re.compile(r"^0x\S+: key=(\S+)", re.M)
 _PAYLOAD: Final = 8000
 """Bytes of map entries in one command; it must fit HAProxy's buffer (16 kB by default)."""
 
 
 class HAProxyError(Exception):
     """HAProxy did not answer, or did not do what it was told."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackCounts:
-    """Requests that were answered, and those among them that count as errors."""
-
-    requests: int
-    errors: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """The counters of one life of HAProxy, which ``epoch`` names."""
-
-    epoch: str
-    stable: TrackCounts
-    canary: TrackCounts
 
 
 class Runtime:
@@ -77,37 +64,36 @@ class Runtime:
         return True
 
     async def counts(self) -> Counts:
-        """Return requests and errors per track. Raises :class:`HAProxyError`.
+        """Return the counters per track. Raises :class:`HAProxyError`.
 
         A request counts once it is over. It is an error if it was answered with a 5xx or not at
         all. One that the stable track had to answer for the canary is an error of the canary, too.
         """
-        lines = (await self._ask("show info")).splitlines()
-        info = dict(line.split(": ", 1) for line in lines if ": " in line)
-        text = (await self._ask("show stat")).lstrip("# ")
-        rows = {(row["pxname"], row["svname"]): row for row in csv.DictReader(text.splitlines())}
+        text = await self._ask(COMMAND)
         try:
-            stable = _track(rows["stable", "BACKEND"])
-            canary = _track(rows["canary", "BACKEND"])
-            relayed = _sum(rows["canary", "relay"], "hrsp_2xx", "hrsp_3xx", "hrsp_4xx")
-            # HAProxy counts for the server a moment before it counts for the backend: hence min().
-            errors = min(canary.errors + relayed, canary.requests)
-            return Counts(
-                epoch=f"{info['Pid']}-{info['Start_time_sec']}",
-                stable=stable,
-                canary=TrackCounts(requests=canary.requests, errors=errors),
-            )
+            return parse(text)
         except (KeyError, ValueError) as problem:
             raise HAProxyError(f"unexpected counters: {problem!r}") from problem
+
+    async def sellers(self) -> Sequence[str]:
+        """Return the sellers of the last three days, sorted: at most 100,000 of each track.
+
+        Not since longer than HAProxy runs. Raises :class:`HAProxyError`.
+        """
+        tables = "show table sellers_stable;show table sellers_canary"
+        text = await self._ask(tables, timeout=SELLERS_TIMEOUT)
+        if text.count("# table: sellers_") != 2:
+            raise HAProxyError("HAProxy does not know the tables of sellers")
+        return sorted(set(_SELLER.findall(text)))
 
     async def _tell(self, command: str) -> None:
         answer = (await self._ask(command)).strip()
         if answer:
             raise HAProxyError(f"{command.partition(' /')[0]!r}: {answer[:120]}")
 
-    async def _ask(self, command: str) -> str:
+    async def _ask(self, command: str, *, timeout: float = TIMEOUT) -> str:
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(timeout):
                 reader, writer = await asyncio.open_unix_connection(self._socket)
                 try:
                     writer.write(command.encode() + b"\n")
@@ -116,21 +102,6 @@ class Runtime:
                     writer.close()
         except (OSError, TimeoutError) as problem:
             raise HAProxyError(f"HAProxy does not answer ({type(problem).__name__})") from problem
-
-
-def _track(row: Mapping[str, str]) -> TrackCounts:
-    """Read a backend's row.
-
-    HAProxy closes a client's connection without a word where the server dies during a later request
-    on it, and has no counter for that: such requests are those that ended and have no status.
-    """
-    over = int(row["stot"]) - int(row["scur"])
-    answered = _sum(row, "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
-    return TrackCounts(requests=over, errors=int(row["hrsp_5xx"]) + max(0, over - answered))
-
-
-def _sum(row: Mapping[str, str], *names: str) -> int:
-    return sum(int(row[name]) for name in names)
 
 
 def _batches(entries: Mapping[str, int]) -> Iterator[str]:

@@ -10,9 +10,11 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 from typing import Final
 
+from .cohort import threshold
 from .haproxy import HAProxyError, Runtime
 from .latch import replace_file
 from .settings import Settings
+from .surroundings import dns_section, nameservers, page_map, servers, threads
 
 START_DEADLINE: Final = 10.0
 DRAIN: Final = 12.0
@@ -28,12 +30,18 @@ async def start(settings: Settings, runtime: Runtime) -> Process:
     Must be called on the main thread: Linux ends the child when the *thread* that made it ends.
     Raises :class:`HAProxyError`.
     """
+    # Leftovers are not read: HAProxy does not start with a line that it cannot parse.
     replace_file(settings.state_dir / "cohort.map", "* -1\n")
+    replace_file(settings.state_dir / "pages.map", page_map(settings.page_sellers))
+    dns = settings.state_dir / "dns.cfg"
+    replace_file(dns, dns_section(settings.nameservers or nameservers()))
     process = await asyncio.create_subprocess_exec(
         settings.haproxy,
         "-db",
         "-f",
         str(settings.haproxy_config),
+        "-f",
+        str(dns),
         env=_environment(settings),
         preexec_fn=_die_with_parent(),
     )
@@ -65,15 +73,23 @@ async def stop(process: Process, *, drain: float = DRAIN) -> None:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
+    path = settings.seller_path or ""
     # No secret is here: HAProxy passes the bearer token through and does not know it.
     return {
         "PATH": os.defpath,
         "EDGE_BIND": settings.edge_bind,
-        "EDGE_THREADS": str(settings.edge_threads),
+        "EDGE_THREADS": str(settings.edge_threads or threads()),
         "STABLE_ADDR": settings.stable_addr,
         "CANARY_ADDR": settings.canary_addr,
         "HEALTH_PATH": settings.health_path,
         "WEBHOOK_PATH": settings.webhook_path,
+        "STABLE_SERVERS": str(servers(settings.stable_addr, settings.edge_servers)),
+        "CANARY_SERVERS": str(servers(settings.canary_addr, settings.edge_servers)),
+        "JWT_QUERY": f"$.{settings.jwt_claim}",
+        # Every path begins with "/".
+        "SELLER_PATH": path or "none",
+        "SELLER_PATH_FIELD": str(path.count("/") + 1),
+        "CALIBRATE_LIMIT": str(threshold(settings.calibrate_share)),
         "RELEASE_FLAG": settings.release_flag,
         "STATE_DIR": str(settings.state_dir),
     }

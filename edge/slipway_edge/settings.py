@@ -11,6 +11,11 @@ from typing import Final
 DEFAULT_CONFIG: Final = Path(__file__).resolve().parent.parent / "haproxy.cfg"
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9_.*-]+:[0-9]{1,5}|\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
 _PATH: Final = re.compile(r"/[A-Za-z0-9_./-]*")
+_SEGMENTS: Final = re.compile(r"/([A-Za-z0-9_.-]+/)+")
+_CLAIM: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_NAMESERVER: Final = re.compile(
+    r"([0-9]{1,3}\.){3}[0-9]{1,3}(:[0-9]{1,5})?|\[[0-9a-fA-F:]+\]:[0-9]{1,5}"
+)
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _MOST_STATE_DIR: Final = 70
 """Characters: a Unix socket's path may have 107, and HAProxy adds its own suffix while it binds."""
@@ -29,10 +34,19 @@ class Settings:
     canary_addr: str
     health_path: str
     webhook_path: str
+    jwt_claim: str
+    seller_path: str | None
+    page_sellers: Path | None
+    edge_servers: int
+    nameservers: tuple[str, ...] | None
+    """``None``: those of /etc/resolv.conf."""
+    calibrate_share: float
+    """Percent."""
     posthog_host: str
     release_flag: str
     state_dir: Path
-    edge_threads: int
+    edge_threads: int | None
+    """``None``: from the container's limit."""
     fast_poll: float
     slow_poll: float
     haproxy: str
@@ -51,6 +65,9 @@ def parse(environment: Mapping[str, str]) -> Settings:
             raise SettingError(f"{name} is not set")
         return value
 
+    def given(name: str) -> bool:
+        return bool(environment.get(name, "").strip())
+
     def matching(name: str, pattern: re.Pattern[str], default: str | None = None) -> str:
         value = get(name, default)
         if not pattern.fullmatch(value):
@@ -58,15 +75,23 @@ def parse(environment: Mapping[str, str]) -> Settings:
         return value
 
     return Settings(
-        edge_bind=matching("EDGE_BIND", _ADDRESS),
+        edge_bind=matching("EDGE_BIND", _ADDRESS, "*:8080"),
         stable_addr=matching("STABLE_ADDR", _ADDRESS),
         canary_addr=matching("CANARY_ADDR", _ADDRESS),
         health_path=matching("HEALTH_PATH", _PATH, "/healthz"),
         webhook_path=matching("WEBHOOK_PATH", _PATH, "/webhooks/meta"),
+        jwt_claim=matching("JWT_CLAIM", _CLAIM, "seller_id"),
+        seller_path=matching("SELLER_PATH", _SEGMENTS) if given("SELLER_PATH") else None,
+        page_sellers=Path(get("PAGE_SELLERS")) if given("PAGE_SELLERS") else None,
+        edge_servers=int(_number("EDGE_SERVERS", get("EDGE_SERVERS", "10"), 1, 100)),
+        nameservers=_nameservers(get("NAMESERVERS")) if given("NAMESERVERS") else None,
+        calibrate_share=_number("CALIBRATE_SHARE", get("CALIBRATE_SHARE", "5"), 0, 100),
         posthog_host=_host("POSTHOG_HOST", get("POSTHOG_HOST")),
         release_flag=matching("RELEASE_FLAG", _KEY, "release-canary"),
         state_dir=_state_dir(get("STATE_DIR")),
-        edge_threads=int(_number("EDGE_THREADS", get("EDGE_THREADS", "1"), 1, 64)),
+        edge_threads=int(_number("EDGE_THREADS", get("EDGE_THREADS"), 1, 64))
+        if given("EDGE_THREADS")
+        else None,
         fast_poll=_number("FAST_POLL", get("FAST_POLL", "5"), 0.1, 3600),
         slow_poll=_number("SLOW_POLL", get("SLOW_POLL", "30"), 0.1, 3600),
         haproxy=get("HAPROXY", "/usr/sbin/haproxy"),
@@ -81,6 +106,13 @@ def _host(name: str, value: str) -> str:
     if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+/?", value):
         raise SettingError(f"{name} must be an http(s) URL without a path")
     return value.rstrip("/")
+
+
+def _nameservers(value: str) -> tuple[str, ...]:
+    listed = tuple(part.strip() for part in value.split(","))
+    if not all(_NAMESERVER.fullmatch(part) for part in listed):
+        raise SettingError(f"NAMESERVERS must be addresses with commas between: {value!r}")
+    return tuple(part if ":" in part else f"{part}:53" for part in listed)
 
 
 def _state_dir(value: str) -> Path:

@@ -144,9 +144,10 @@ def posthog() -> Iterator[PostHog]:
 class Track:
     """An upstream process, which a test may kill and start again on the same port."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, host: str = "127.0.0.1", port: int | None = None) -> None:
         self.name = name
-        self.port = free_port()
+        self.host = host
+        self.port = port or free_port()
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -156,7 +157,8 @@ class Track:
 
     def launch(self) -> None:
         """Start."""
-        command = [sys.executable, "-m", "tests.edge.upstream", self.name, str(self.port)]
+        command = [sys.executable, "-m", "tests.edge.upstream", self.name]
+        command += [str(self.port), self.host]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
     def wait(self) -> None:
@@ -189,6 +191,7 @@ class Edge:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
+        self.command = [sys.executable, "-m", "slipway_edge"]
         self.log = state_dir.parent / "edge.log"
         self.environment = {
             "PATH": os.defpath,
@@ -216,7 +219,7 @@ class Edge:
         """Start and wait until the agent answers through HAProxy."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "slipway_edge"],
+                self.command,
                 cwd=self.state_dir.parent,
                 env=self.environment,
                 stdout=log,

@@ -91,6 +91,26 @@ def test_a_request_that_falls_back_is_told_its_true_track(fresh: World) -> None:
     assert answer.headers["X-Served-By"] == "stable"
 
 
+def test_answers_by_stable_for_a_dead_canary_are_its_root_errors_and_not_its_latency(
+    fresh: World,
+) -> None:
+    fresh.raised("r1")
+    fresh.canary.kill()
+    eventually(lambda: fresh.edge.served_by() == "stable", within=5)
+    time.sleep(0.05)
+    before = fresh.edge.counts()["tracks"]
+    for _ in range(3):
+        assert fresh.edge.served_by() == "stable"
+    assert fresh.edge.served_by("another") == "stable"
+    time.sleep(0.05)
+    after = fresh.edge.counts()["tracks"]
+    # The first seller has been counted before already.
+    for name, added in (("requests", 4), ("errors", 4), ("root_errors", 1)):
+        assert after["canary"][name] - before["canary"][name] == added, name
+    assert after["canary"]["latency"] == before["canary"]["latency"]
+    assert after["stable"] == before["stable"]
+
+
 def test_when_haproxy_dies_the_edge_ends_and_starts_again_with_everybody_on_stable(
     fresh: World,
 ) -> None:
@@ -206,6 +226,15 @@ def test_a_second_edge_neither_shares_the_port_nor_the_state(shared: World) -> N
         assert reason in second.stderr
     shared.raised("undisturbed")
     eventually(lambda: shared.edge.served_by() == "canary", within=3)
+
+
+def test_the_edge_starts_where_few_files_may_be_open(stopped: World) -> None:
+    stopped.edge.command = ["sh", "-c", 'ulimit -n 1024; exec "$@"', "sh", *stopped.edge.command]
+    stopped.edge.start()
+    assert stopped.edge.served_by() == "stable"
+    told = dict(line.split(": ", 1) for line in stopped.edge.runtime("show info").splitlines()[:-1])
+    assert int(told["Ulimit-n"]) <= 1024
+    assert int(told["Maxconn"]) > 300
 
 
 def test_a_wrong_setting_is_named_and_no_secret_shown(shared: World) -> None:

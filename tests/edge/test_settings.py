@@ -24,13 +24,27 @@ def test_defaults_are_the_documented_ones() -> None:
     assert (settings.fast_poll, settings.slow_poll) == (5, 30)
     assert (settings.health_path, settings.release_flag) == ("/healthz", "release-canary")
     assert settings.haproxy_config.is_file()
+    # Not 10000: at Render other services, and so other edges, cannot reach that port.
+    assert parse({**GOOD, "EDGE_BIND": ""}).edge_bind == "*:8080"
+    assert (settings.jwt_claim, settings.seller_path, settings.page_sellers) == (
+        "seller_id",
+        None,
+        None,
+    )
+    assert (settings.edge_servers, settings.nameservers, settings.edge_threads) == (10, None, None)
+    assert settings.calibrate_share == 5
+
+
+def test_nameservers_have_a_port() -> None:
+    settings = parse({**GOOD, "NAMESERVERS": "10.0.0.1, 10.0.0.2:5353, [fd00::1]:53"})
+    assert settings.nameservers == ("10.0.0.1:53", "10.0.0.2:5353", "[fd00::1]:53")
 
 
 def test_secrets_are_not_in_the_repr() -> None:
     assert "secret" not in repr(parse(GOOD))
 
 
-@pytest.mark.parametrize("name", sorted(GOOD))
+@pytest.mark.parametrize("name", sorted(set(GOOD) - {"EDGE_BIND"}))
 def test_a_missing_setting_is_named(name: str) -> None:
     with pytest.raises(SettingError, match=name):
         parse({**GOOD, name: " "})
@@ -49,6 +63,13 @@ def test_a_missing_setting_is_named(name: str) -> None:
         ("FAST_POLL", "soon"),
         ("FAST_POLL", "nan"),
         ("EDGE_THREADS", "0"),
+        ("EDGE_SERVERS", "0"),
+        ("CALIBRATE_SHARE", "101"),
+        ("JWT_CLAIM", "a')"),
+        ("SELLER_PATH", "/s"),
+        ("SELLER_PATH", "s/"),
+        ("NAMESERVERS", "dns.example"),
+        ("NAMESERVERS", "10.0.0.1;x"),
         ("POSTHOG_HOST", "https://a.example/path"),
     ],
 )

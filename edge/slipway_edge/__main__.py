@@ -20,10 +20,12 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from .agent import Agent
+from .agent import Agent, new_instance
 from .api import create_app
 from .haproxy import HAProxyError, Runtime
-from .posthog import Definitions
+from .loops import gossip_forever, hours_forever, poll_forever, tick_forever
+from .peers import Addresses, Peers
+from .posthog import Definitions, Polls
 from .process import start, stop
 from .settings import SettingError, Settings, parse
 
@@ -65,22 +67,28 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
         project_token=settings.posthog_project_token,
         secret_key=settings.posthog_secret_key,
     )
+    instance = new_instance()
+    peers = Peers(Addresses(settings.peers), token=settings.peer_token, instance=instance)
     agent = Agent(
         flag_key=settings.release_flag,
         runtime=runtime,
-        definitions=definitions,
+        polls=Polls(definitions),
+        peers=peers,
+        instance=instance,
         latch_path=settings.state_dir / "killed.json",
         fast_poll=settings.fast_poll,
         slow_poll=settings.slow_poll,
     )
-    server = _server(create_app(agent, settings.edge_token))
+    server = _server(create_app(agent, settings.edge_token, settings.peer_token))
     haproxy = await start(settings, runtime)
     parts = {
         asyncio.create_task(stopping.wait(), name="signal"),
         asyncio.create_task(haproxy.wait(), name="HAProxy"),
         asyncio.create_task(server.serve(sockets=[listener]), name="the HTTP API"),
-        asyncio.create_task(agent.tick_forever(), name="the tick"),
-        asyncio.create_task(agent.poll_forever(), name="the poll"),
+        asyncio.create_task(tick_forever(agent), name="the tick"),
+        asyncio.create_task(poll_forever(agent), name="the poll"),
+        asyncio.create_task(gossip_forever(agent), name="the exchange with peers"),
+        asyncio.create_task(hours_forever(agent), name="the calibration"),
     }
     done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     for part in done:
@@ -92,6 +100,7 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
         part.cancel()
     await asyncio.gather(*parts, return_exceptions=True)
     await definitions.close()
+    await peers.close()
     return 0 if stopping.is_set() and all(p.get_name() == "signal" for p in done) else 1
 
 

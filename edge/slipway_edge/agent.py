@@ -1,4 +1,4 @@
-"""What the edge knows, and the loops that keep HAProxy equal to what that allows.
+"""The edge's memory in action: what it is told reaches HAProxy, its peers and the disk.
 
 Everything runs on one event loop. ``settle`` is the only place that writes to HAProxy.
 """
@@ -6,35 +6,35 @@ Everything runs on one event loop. ``settle`` is the only place that writes to H
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from . import latch as latch_file
-from .flag import Absent, Definition, Flag, accept, read
-from .haproxy import Counts, HAProxyError, Runtime
-from .posthog import Definitions, PostHogError
-from .state import (
-    ANY_RELEASE,
-    Decision,
-    Holder,
-    Latch,
-    Lease,
-    NotUnderWay,
-    Promotion,
-    decide,
-    grant,
-    update_latch,
-)
+from .cohort import bucket, normalise
+from .flag import Refused, read
+from .fleet import Member, Seen, add_counts, chosen, document, latest, must_poll
+from .haproxy import Runtime
+from .hours import Hours
+from .memory import Memory
+from .peers import Peers
+from .posthog import Polls
+from .state import Decision, Holder, LeaseHeld, Promotion
+from .word import Poll, Word, decode, encode, tag
 
 log = logging.getLogger("slipway_edge")
 
-TICK: Final = 0.25
-"""Seconds between two comparisons of HAProxy with what is allowed; so late may a lapse be seen."""
-_REFRESH_PAUSE: Final = 0.33
+REFRESH_PAUSE: Final = 0.33
 """Seconds between two polls of a refresh: 180 a minute, where PostHog allows a team 600."""
+SECOND_LOOK: Final = 2.0
+"""Seconds that a renewal may wait for PostHog, where the flag known here cannot be followed."""
+SELLERS_KEPT: Final = 3 * 24 * 3600.0
+"""Seconds for which HAProxy remembers a seller."""
 
 
 class NotYet(Exception):
@@ -45,126 +45,143 @@ class NotSaved(Exception):
     """The kill holds, but a restart of the edge would forget it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the peers answered in one exchange, by address."""
+
+    words: Mapping[str, Word]
+    missing: tuple[str, ...]
+
+    def each(self) -> list[tuple[str, Word]]:
+        """Return the answers, one of each instance even if it has two addresses."""
+        once = {word.instance: (address, word) for address, word in self.words.items()}
+        return sorted(once.values(), key=lambda pair: pair[0])
+
+
 class Agent:
-    """The edge's memory. Raises :class:`HAProxyError` where HAProxy cannot be read back."""
+    """One edge of a fleet. Raises :class:`HAProxyError` where HAProxy cannot be read back."""
 
     def __init__(
         self,
         *,
         flag_key: str,
         runtime: Runtime,
-        definitions: Definitions,
+        polls: Polls,
+        peers: Peers,
+        instance: str,
         latch_path: Path,
         fast_poll: float,
         slow_poll: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._flag_key = flag_key
+        self.flag_key = flag_key
+        self.instance = instance
+        self.peers = peers
+        self.memory = Memory(instance, latch_file.load(latch_path))
+        self.clock = clock
+        self.poll_now = asyncio.Event()
+        self.members: dict[str, Member] = {}
+        self.hours = Hours()
         self._runtime = runtime
-        self._definitions = definitions
+        self._polls = polls
         self._latch_path = latch_path
+        self._saved = self.memory.latches
+        self._cannot_save = False
         self._fast_poll = fast_poll
         self._slow_poll = slow_poll
-        self._clock = clock
-        self._definition: Definition | None = None
-        self._lease: Lease | None = None
-        self._latch = latch_file.load(latch_path)
-        self._promotion: Promotion | None = None
-        self._unsaved = False
-        self._last_poll: float | None = None
-        self._poll_error: str | None = None
+        self._started = clock()
         self._said: str | None = None
-        self._poll_now = asyncio.Event()
         self._writing = asyncio.Lock()
         self._polling = asyncio.Lock()
 
     async def renew(self, release: str, holder: Holder, ttl: float) -> Decision:
-        """Take or renew the lease for ``ttl`` seconds. Raises :class:`~.state.LeaseHeld`."""
-        now = self._clock()
-        wanted = Lease(release=release, holder=holder, expires=now + ttl)
-        before = self._lease
-        self._lease = grant(before, wanted, now)
-        if before is None or before.release != release or not before.alive(now):
-            self._poll_now.set()  # the slow poll may be half a minute away
-        return await self.settle()
+        """Take or renew the lease for ``ttl`` seconds, here and at all peers.
+
+        Raises :class:`~.state.LeaseHeld` and :class:`~.state.NotFollowed`.
+        """
+        lease = self.memory.living_lease(self.clock())
+        new = lease is None or (lease.holder, lease.release) != (holder, release)
+        if new:
+            # Another instance may know of a holder that this one has not heard of.
+            await self.exchange()
+        if isinstance(self.memory.definition, Refused):
+            # It may have been put right a moment ago, and the slow poll be half a minute away.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SECOND_LOOK):
+                    await self.poll()
+        self.memory.renew(release, holder, ttl, self.clock())
+        if new:
+            self.poll_now.set()  # the slow poll may be half a minute away
+        decision = await self._everywhere()
+        lease = self.memory.living_lease(self.clock())
+        if lease is not None and lease.holder != holder:
+            raise LeaseHeld(f"run {lease.holder.run_id} took the lease for {lease.release!r}")
+        return decision
 
     async def give_back(self, release: str, holder: Holder) -> Decision:
-        """End the lease if this holder has it for this release."""
-        lease = self._lease
-        if lease is not None and (lease.release, lease.holder) == (release, holder):
-            self._lease = None
-        return await self.settle()
+        """End the lease, everywhere, if this holder has it for this release."""
+        if self.memory.living_lease(self.clock()) is None:
+            await self.exchange()
+        self.memory.give_back(release, holder, self.clock())
+        return await self._everywhere()
 
-    async def promote(self, promotion: Promotion) -> Decision:
+    async def promote(self, order: Promotion) -> Decision:
         """Keep an order for whoever holds the lease. Raises :class:`~.state.NotUnderWay`.
 
         It moves nobody: the controller of the release reads it, and decides.
         """
-        lease = self._lease
-        if lease is None or not lease.alive(self._clock()) or lease.release != promotion.release:
-            raise NotUnderWay(f"no lease is held for {promotion.release!r}")
-        self._promotion = promotion
-        return await self.settle()
+        lease = self.memory.living_lease(self.clock())
+        if lease is None or lease.release != order.release:
+            await self.exchange()
+        self.memory.promote(order, self.clock())
+        return await self._everywhere()
 
     async def kill(self, release: str | None, reason: str) -> Decision:
-        """Send everybody to stable, confirmed, until a later release begins.
+        """Send everybody to stable, confirmed, until a later release begins; then tell all peers.
 
         Asks nothing of PostHog. Raises :class:`NotSaved` if the kill holds but could not be saved.
-        A named release that has lost the lease to another one cannot end that one.
+        What makes it no kill: see :meth:`Memory.kill`.
         """
-        lease = self._lease
-        taken_over = lease is not None and lease.alive(self._clock())
-        if release is not None and lease is not None and taken_over and lease.release != release:
-            log.warning("%s asked to be killed, but %s holds the lease", release, lease.release)
-            return await self.settle()
-        if release is None and self._idle():
-            # A latch without a name would end the first release that comes.
-            return await self.settle()
-        stamp = self._definition.stamp if self._definition is not None else None
-        self._latch = Latch(release=release or self._running(), reason=reason, stamp=stamp)
-        decision = await self.settle()
-        if not self._save_latch():
+        refused = self.memory.kill(release, reason, self.clock())
+        if refused is not None:
+            log.warning("not killed here: %s", refused)
+        decision = await self._everywhere()
+        if not self.save():
             raise NotSaved("the share is 0, but the kill could not be saved for a restart")
         return decision
 
     async def refresh(self, version: int | None, timeout: float) -> Decision:
         """Poll until the flag has at least ``version``, or once if ``None``; ``timeout`` in s.
 
-        Raises :class:`NotYet`.
+        Every peer that answers has applied it then, too. Raises :class:`NotYet`.
         """
         try:
             async with asyncio.timeout(timeout):
-                while not self._has(version):
+                while not self.memory.has(version):
                     good = await self.poll()
-                    if self._has(version) or (good and version is None):
+                    if self.memory.has(version) or (good and version is None):
                         break
-                    await asyncio.sleep(_REFRESH_PAUSE)
+                    await asyncio.sleep(REFRESH_PAUSE)
         except TimeoutError:
             wanted = "an answer" if version is None else f"version {version}"
-            problem = f"; PostHog: {self._poll_error}" if self._poll_error else ""
+            problem = f"; PostHog: {self._polls.error}" if self._polls.error else ""
             raise NotYet(f"no {wanted} within {timeout:g} s{problem}") from None
-        return await self.settle()
+        return await self._everywhere()
 
     async def poll(self) -> bool:
         """Read the flag once; return whether PostHog answered. If not, the last flag stays."""
         async with self._polling:
-            try:
-                flags = await self._definitions.fetch()
-            except PostHogError as problem:
-                if self._poll_error != str(problem):
-                    log.warning("PostHog: %s; the last flag stays", problem)
-                self._poll_error = str(problem)
-                return False
-            self._last_poll, self._poll_error = self._clock(), None
+            good, flags = await self._polls.fetch()
             if flags is not None:
-                self._definition = accept(self._definition, read(flags, self._flag_key))
-                self._see_latch()
-        return True
+                raw = next((f for f in flags if _key(f) == self.flag_key), None)
+                self.memory.see(read(flags, self.flag_key), raw)
+                self.save()
+        return good
 
     async def settle(self) -> Decision:
         """Make HAProxy hold what is allowed now, and read it back. Raises :class:`HAProxyError`."""
         async with self._writing:
-            decision = self._decide()
+            decision = self.decide()
             changed = await self._runtime.apply(decision.assignment)
         if changed and decision.why == self._said:
             log.warning("HAProxy did not hold what was written; repaired")
@@ -173,114 +190,157 @@ class Agent:
             self._said = decision.why
         return decision
 
-    async def counts(self) -> Counts:
-        """Return HAProxy's counters."""
-        return await self._runtime.counts()
+    def decide(self) -> Decision:
+        """Return what is allowed now."""
+        return self.memory.decide(self.clock())
 
-    def describe(self, decision: Decision | None = None) -> dict[str, Any]:
-        """Return the state for the HTTP API; ``decision`` is what HAProxy was last seen to hold."""
-        now = self._clock()
-        shown = decision or self._decide()
-        flag = self._definition if isinstance(self._definition, Flag) else None
-        record = flag.record if flag is not None else None
-        stamp = self._definition.stamp if self._definition is not None else None
-        lease = self._lease if self._lease is not None and self._lease.alive(now) else None
-        order = self._promotion
-        return {
-            "share": shown.share,
-            "flag": self._flag_key,
-            "flag_version": stamp.version if stamp is not None else None,
-            "phase": record.phase if record is not None else None,
-            "release": record.release if record is not None else None,
-            "candidate": record.candidate if record is not None else None,
-            "lease": None
-            if lease is None
-            else {
-                "release": lease.release,
-                "holder": {"run_id": lease.holder.run_id, "attempt": lease.holder.attempt},
-                "remaining": round(lease.expires - now, 3),
-            },
-            "promote": {"by": order.by, "reason": order.reason}
-            if order is not None and lease is not None and order.release == lease.release
-            else None,
-            "killed": self._latch.release if self._latch is not None else None,
-            "why": shown.why,
-            "posthog": {
-                "ok": self._last_poll is not None and self._poll_error is None,
-                "age": None if self._last_poll is None else round(now - self._last_poll, 3),
-                "error": self._poll_error,
-            },
-        }
+    async def exchange(self, *want: str) -> Heard:
+        """Tell all peers what this edge knows, and hear what they know.
 
-    async def tick_forever(self) -> None:
-        """Settle several times a second: lapsed leases, drift, kills that could not be saved."""
-        failing = False
-        while True:
-            try:
-                await self.settle()
-                failing = False
-            except HAProxyError as problem:
-                if not failing:
-                    log.error("%s", problem)
-                failing = True
-            if self._unsaved:
-                self._save_latch()
-            await asyncio.sleep(TICK)
-
-    async def poll_forever(self) -> None:
-        """Poll PostHog: fast while a lease lives, slowly otherwise."""
-        while True:
-            self._poll_now.clear()
-            await self.poll()
-            alive = self._lease is not None and self._lease.alive(self._clock())
-            try:
-                async with asyncio.timeout(self._fast_poll if alive else self._slow_poll):
-                    await self._poll_now.wait()
-            except TimeoutError:
-                continue
-
-    def _decide(self) -> Decision:
-        return decide(
-            definition=self._definition, lease=self._lease, latch=self._latch, now=self._clock()
-        )
-
-    def _has(self, version: int | None) -> bool:
-        stamp = self._definition.stamp if self._definition is not None else None
-        return version is not None and stamp is not None and stamp.version >= version
-
-    def _idle(self) -> bool:
-        """Whether it is known that no release is under way: nobody holds the lease, and no record.
-
-        A release takes the lease before it writes its record.
+        ``want``: ``counts`` or ``sellers`` besides. Raises nothing.
         """
-        if self._lease is not None and self._lease.alive(self._clock()):
-            return False
-        match self._definition:
-            case Absent() | Flag(record=None):
-                return True
-        return False
+        words: dict[str, Word] = {}
 
-    def _running(self) -> str:
-        """Name the release that a kill without a name is about."""
-        lease = self._lease
-        if lease is not None and lease.alive(self._clock()):
-            return lease.release
-        if isinstance(self._definition, Flag) and self._definition.record is not None:
-            return self._definition.record.release
-        return lease.release if lease is not None else ANY_RELEASE
+        def message(address: str) -> dict[str, Any]:
+            known = self.members.get(address)
+            told = known.word.tag if known is not None else None
+            return encode(self._word(told), self.clock(), want=want)
 
-    def _see_latch(self) -> None:
-        after = update_latch(self._latch, self._definition)
-        if after != self._latch:
-            self._latch = after
-            self._save_latch()
+        def hear(address: str, answer: Mapping[str, Any]) -> None:
+            word = decode(answer, self.flag_key, self.clock())
+            self.members[address] = Member(address=address, word=word, heard=self.clock())
+            words[address] = word
+            self._hear(word)
+            self.save()
 
-    def _save_latch(self) -> bool:
+        missing = await self.peers.exchange(message, hear)
+        present = self.peers.present()
+        self.members = {a: member for a, member in self.members.items() if a in present}
+        return Heard(words=words, missing=missing)
+
+    async def answer(self, said: Mapping[str, Any], want: frozenset[str]) -> dict[str, Any]:
+        """Take in what a peer said and answer with what this edge knows, read back from HAProxy.
+
+        Raises :class:`~.word.BadWord`.
+        """
+        word = decode(said, self.flag_key, self.clock())
+        if word.instance == self.instance:
+            return {"instance": self.instance}
+        self._hear(word)
+        decision = await self.settle()
+        self.save()
+        told = replace(self._word(word.tag), share=decision.share)
+        if "counts" in want:
+            told = replace(told, counts=await self.counts())
+        if "sellers" in want:
+            seen = await self.seen()
+            told = replace(told, buckets=tuple(sorted(seen.buckets)), seconds=seen.seconds)
+        return encode(told, self.clock())
+
+    async def counts(self) -> dict[str, Any]:
+        """Return this instance's counters, and what would-be cohorts met by the hour."""
+        told = document(await self._runtime.counts())
+        return {**told, "hours": self.hours.hours(self.clock())} if "would_be" in told else told
+
+    async def fleet_counts(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the fleet's counters, and who is missing from them."""
+        heard = await self.exchange("counts")
+        parts: list[Mapping[str, Any]] = [await self.counts()]
+        strange = []
+        for address, word in heard.each():
+            try:
+                if word.counts is None:
+                    raise ValueError
+                add_counts([parts[0], word.counts])
+                parts.append(word.counts)
+            except ValueError:
+                strange.append(address)  # an edge of another version
+        return add_counts(parts), (*heard.missing, *strange)
+
+    async def seen(self) -> Seen:
+        """Return the sellers that this instance has seen lately."""
+        seconds = min(SELLERS_KEPT, self.clock() - self._started)
+        sellers = getattr(self._runtime, "sellers", None)
+        ids = await sellers() if sellers is not None else ()
+        known = (normalise(seller) for seller in ids)
+        buckets = frozenset(bucket(self.flag_key, seller) for seller in known if seller)
+        return Seen(buckets=buckets, seconds=seconds)
+
+    async def fleet_seen(self) -> tuple[Seen, tuple[str, ...]]:
+        """Return the sellers that the fleet has seen lately, and who is missing from that."""
+        heard = await self.exchange("sellers")
+        seen = await self.seen()
+        for _, word in heard.each():
+            told = Seen(buckets=frozenset(word.buckets or ()), seconds=word.seconds)
+            seen = seen.joined(told)
+        return seen, heard.missing
+
+    def interval(self) -> float:
+        """Seconds between two polls of PostHog: fast while a lease lives."""
+        alive = self.memory.living_lease(self.clock()) is not None
+        return self._fast_poll if alive else self._slow_poll
+
+    def must_poll(self) -> bool:
+        """Tell whether this instance is the one to poll PostHog."""
+        now = self.clock()
+        return must_poll(self.instance, self.members.values(), now, interval=self.interval())
+
+    def own_poll(self) -> Poll:
+        """Return how this instance's own polls went."""
+        poller = chosen(self.instance, self.members.values(), self.clock())
+        return self._polls.report(mine=poller is None)
+
+    def fleet_poll(self) -> Poll:
+        """Return how the fleet's last poll went."""
+        return latest(self.own_poll(), self.members.values(), self.clock())
+
+    def save(self) -> bool:
+        """Write the kills to disk if they are not there; return whether they are."""
+        latches = self.memory.latches
+        if latches == self._saved:
+            return True
         try:
-            latch_file.save(self._latch_path, self._latch)
-            self._unsaved = False
+            latch_file.save(self._latch_path, latches)
         except OSError as problem:
-            if not self._unsaved:
+            if not self._cannot_save:
                 log.error("the kill latch cannot be saved: %s", problem)
-            self._unsaved = True
-        return not self._unsaved
+            self._cannot_save = True
+            return False
+        self._saved, self._cannot_save = latches, False
+        return True
+
+    async def _everywhere(self) -> Decision:
+        """Do what is known now here, then at all peers. Raises :class:`HAProxyError`.
+
+        Peers are told even if this instance's own HAProxy does not answer.
+        """
+        try:
+            await self.settle()
+        finally:
+            heard = await self.exchange()
+            known = tag(self.memory.definition)
+            if any(word.tag != known for word in heard.words.values()):
+                await self.exchange()  # one that has just restarted was not told the definition
+        return await self.settle()
+
+    def _hear(self, word: Word) -> None:
+        if self.memory.hear(word, authority=self._is_authority(word), now=self.clock()):
+            self.poll_now.set()
+
+    def _is_authority(self, word: Word) -> bool:
+        poller = chosen(self.instance, self.members.values(), self.clock())
+        return poller is not None and poller.word.instance == word.instance
+
+    def _word(self, told: str | None) -> Word:
+        """Return what to tell a peer that acts on the definition named ``told``."""
+        word = replace(self.memory.word(), poll=self.own_poll())
+        return replace(word, definition=None, raw=None) if told == word.tag else word
+
+
+def _key(raw: Any) -> Any:
+    return raw.get("key") if isinstance(raw, Mapping) else None
+
+
+def new_instance() -> str:
+    """Return an id for this run of the edge."""
+    return secrets.token_hex(8)

@@ -5,42 +5,46 @@ from __future__ import annotations
 import hmac
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, Final, TypeGuard
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .agent import Agent, NotSaved, NotYet
 from .haproxy import HAProxyError
-from .state import Decision, Holder, LeaseHeld, NotUnderWay, Promotion
+from .metrics import CONTENT_TYPE, render
+from .peers import PATH as PEER
+from .state import Decision, Holder, LeaseHeld, NotFollowed, NotUnderWay, Promotion
+from .view import describe
+from .word import MAX_TEXT, MAX_TTL, BadWord, wants
 
 log = logging.getLogger("slipway_edge")
 
 PREFIX: Final = "/.slipway"
 HEALTH: Final = f"{PREFIX}/healthz"
 MAX_BODY: Final = 16 * 1024
-MAX_TTL: Final = 600.0
-"""Seconds. A lease bounds how long a canary outlives its runner; hours would not be a bound."""
+MAX_WORD: Final = 1024 * 1024
+"""Bytes that a peer may say: PostHog's text of the flag names up to some thousand sellers."""
 MAX_WAIT: Final = 30.0
 """Seconds a refresh may take; HAProxy gives the agent 40."""
-_MAX_TEXT: Final = 200
-
-Handler = Callable[[Request], Awaitable[JSONResponse]]
 
 
 class Malformed(Exception):
     """A request body that does not say what it must; the message says which part."""
 
 
-def create_app(agent: Agent, token: str) -> ASGIApp:
-    """Return the application. ``token`` is what ``Authorization: Bearer`` must carry."""
+def create_app(agent: Agent, token: str, peer_token: str) -> ASGIApp:
+    """Return the application.
+
+    ``token`` is what ``Authorization: Bearer`` must carry, ``peer_token`` what it must between
+    instances.
+    """
 
     async def healthz(_: Request) -> JSONResponse:
         return JSONResponse({"ok": True})
@@ -48,10 +52,30 @@ def create_app(agent: Agent, token: str) -> ASGIApp:
     async def state(_: Request) -> JSONResponse:
         return _state(agent, await agent.settle())
 
-    async def counts(_: Request) -> JSONResponse:
-        read = await agent.counts()
-        tracks = {"stable": asdict(read.stable), "canary": asdict(read.canary)}
-        return JSONResponse({"epoch": read.epoch, "tracks": tracks})
+    async def counts(request: Request) -> JSONResponse:
+        if request.query_params.get("scope") == "self":
+            return JSONResponse({**await agent.counts(), "missing": []})
+        total, missing = await agent.fleet_counts()
+        return JSONResponse({**total, "missing": list(missing)})
+
+    async def sellers(request: Request) -> JSONResponse:
+        share = _share(request.query_params.get("share", "100"))
+        seen, missing = await agent.fleet_seen()
+        return JSONResponse(
+            {
+                "sellers": len(seen.buckets),
+                "cohort": seen.cohort(share),
+                "seconds": round(seen.seconds, 1),
+                "missing": list(missing),
+            }
+        )
+
+    async def metrics(_: Request) -> Response:
+        return Response(await render(agent), media_type=CONTENT_TYPE)
+
+    async def peer(request: Request) -> JSONResponse:
+        body = await _body(request, most=MAX_WORD)
+        return JSONResponse(await agent.answer(body, wants(body)))
 
     async def lease(request: Request) -> JSONResponse:
         body = await _body(request)
@@ -75,7 +99,7 @@ def create_app(agent: Agent, token: str) -> ASGIApp:
         reason = body.get("reason") or ""
         if not isinstance(reason, str):
             raise Malformed("'reason' must be a string")
-        return _state(agent, await agent.kill(named, reason[:_MAX_TEXT]))
+        return _state(agent, await agent.kill(named, reason[:MAX_TEXT]))
 
     async def promote(request: Request) -> JSONResponse:
         body = await _body(request)
@@ -86,7 +110,7 @@ def create_app(agent: Agent, token: str) -> ASGIApp:
 
     def failed(status: int) -> Callable[[Request, Exception], JSONResponse]:
         def answer(_: Request, problem: Exception) -> JSONResponse:
-            return JSONResponse({**agent.describe(), "error": str(problem)}, status)
+            return JSONResponse({**describe(agent), "error": str(problem)}, status)
 
         return answer
 
@@ -99,6 +123,9 @@ def create_app(agent: Agent, token: str) -> ASGIApp:
             Route(HEALTH, healthz),
             Route(f"{PREFIX}/state", state),
             Route(f"{PREFIX}/counts", counts),
+            Route(f"{PREFIX}/sellers", sellers),
+            Route(f"{PREFIX}/metrics", metrics),
+            Route(PEER, peer, methods=["POST"]),
             Route(f"{PREFIX}/lease", lease, methods=["POST"]),
             Route(f"{PREFIX}/release", release, methods=["POST"]),
             Route(f"{PREFIX}/refresh", refresh, methods=["POST"]),
@@ -107,28 +134,32 @@ def create_app(agent: Agent, token: str) -> ASGIApp:
         ],
         exception_handlers={
             Malformed: _malformed,
+            BadWord: _malformed,
             HTTPException: _http_error,
             LeaseHeld: failed(409),
+            NotFollowed: failed(409),
             NotUnderWay: failed(409),
             NotYet: failed(504),
             NotSaved: failed(500),
             HAProxyError: unconfirmed,
         },
     )
-    return _RequireToken(app, token)
+    return _RequireToken(app, token, peer_token)
 
 
 class _RequireToken:
     """Turns away everything but the health check that does not carry the token."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, peer_token: str) -> None:
         self._app = app
         self._expected = b"Bearer " + token.encode()
+        self._of_peers = b"Bearer " + peer_token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] != HEALTH:
             given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._expected):
+            expected = self._of_peers if scope["path"] == PEER else self._expected
+            if not hmac.compare_digest(given, expected):
                 headers = {"WWW-Authenticate": "Bearer"}
                 refusal = JSONResponse({"error": "a valid token is required"}, 401, headers)
                 await refusal(scope, receive, send)
@@ -137,7 +168,7 @@ class _RequireToken:
 
 
 def _state(agent: Agent, decision: Decision) -> JSONResponse:
-    return JSONResponse(agent.describe(decision))
+    return JSONResponse(describe(agent, decision))
 
 
 def _malformed(_: Request, problem: Exception) -> JSONResponse:
@@ -149,13 +180,13 @@ def _http_error(_: Request, problem: Exception) -> JSONResponse:
     return JSONResponse({"error": str(getattr(problem, "detail", problem))}, status)
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
-    """Read a JSON object of at most ``MAX_BODY`` bytes, without taking in more than that."""
+async def _body(request: Request, *, most: int = MAX_BODY) -> Mapping[str, Any]:
+    """Read a JSON object of at most ``most`` bytes, without taking in more than that."""
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MAX_BODY:
-            raise HTTPException(413, f"the body is larger than {MAX_BODY} bytes")
+        if len(content) > most:
+            raise HTTPException(413, f"the body is larger than {most} bytes")
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -167,8 +198,8 @@ async def _body(request: Request) -> Mapping[str, Any]:
 
 def _text(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT or not value.isprintable():
-        raise Malformed(f"{name!r} must be a printable string of 1 to {_MAX_TEXT} characters")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
+        raise Malformed(f"{name!r} must be a printable string of 1 to {MAX_TEXT} characters")
     return value
 
 
@@ -189,6 +220,16 @@ def _seconds(body: Mapping[str, Any], name: str, most: float) -> float:
     if not isfinite(value) or not 0 < value <= most:
         raise Malformed(f"{name!r} must be above 0 and at most {most:g} seconds")
     return float(value)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 100:
+        raise Malformed("'share' must be a percentage from 0 to 100")
+    return share
 
 
 def _is_int(value: Any) -> TypeGuard[int]:

@@ -27,6 +27,8 @@ class TrackCounts:
     """Errors, but of one seller at most one in ten seconds; without a known seller, each."""
     latency: tuple[int, ...]
     """Answers per bucket of ``LATENCY_EDGES``, not cumulative; without those of another track."""
+    relayed: int = 0
+    """Those among the errors that the stable track answered well, for a canary that was down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +65,14 @@ class _Answers:
             tuple(a + b for a, b in zip(self.slower, other.slower, strict=True)),
         )
 
-    def counts(self, requests: int, errors: int) -> TrackCounts:
+    def counts(self, requests: int, errors: int, relayed: int = 0) -> TrackCounts:
         return TrackCounts(
             requests=requests,
             errors=errors,
             root_errors=self.roots,
             # While HAProxy counts on, a later counter may be a moment ahead: hence max().
             latency=tuple(max(0, a - b) for a, b in pairwise((self.answered, *self.slower, 0))),
+            relayed=relayed,
         )
 
 
@@ -87,11 +90,12 @@ def parse(text: str) -> Counts:
     canary, canary_errors = _backend(rows["canary", "BACKEND"])
     relayed = _sum(rows["canary", "relay"], "hrsp_2xx", "hrsp_3xx", "hrsp_4xx")
     inside, outside = cohorts["inside"], cohorts["outside"]
+    # HAProxy counts for the server a moment before it counts for the backend: hence min().
+    errors = min(canary_errors + relayed, canary)
     return Counts(
         epoch=f"{told['Pid']}-{told['Start_time_sec']}",
         stable=(cohorts["stable"] + inside + outside).counts(stable, stable_errors),
-        # HAProxy counts for the server a moment before it counts for the backend: hence min().
-        canary=cohorts["canary"].counts(canary, min(canary_errors + relayed, canary)),
+        canary=cohorts["canary"].counts(canary, errors, min(relayed, errors)),
         would_be=WouldBe(
             inside=inside.counts(inside.answered, inside.errors),
             outside=outside.counts(outside.answered, outside.errors),

@@ -36,6 +36,11 @@ class Stamp:
         """True if this was written after ``other``; another flag id is a flag made anew."""
         return self.flag_id != other.flag_id or self.version > other.version
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """A key by which edges agree on what is newer: PostHog numbers flags upward."""
+        return self.flag_id, self.version
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
@@ -141,15 +146,35 @@ def accept(known: Definition | None, seen: Definition) -> Definition:
 
     PostHog serves definitions from a cache that may lag, so a lower version may follow a higher.
     A flag that was absent is not believed at the version it had: only a later write brings it back.
+    An older flag that was given the key is refused: edges could not agree on what is newer.
     """
     if known is None or known.stamp is None:
         return seen
     if seen.stamp is None:
         return replace(seen, stamp=known.stamp)
-    if seen.stamp.follows(known.stamp):
+    if seen.stamp.order > known.stamp.order:
         return seen
-    same = seen.stamp == known.stamp
-    return seen if same and not isinstance(known, Absent) else known
+    if isinstance(known, Absent) or seen.stamp == known.stamp:
+        return known if isinstance(known, Absent) else seen
+    if seen.stamp.flag_id < known.stamp.flag_id:
+        ids = f"flag {seen.stamp.flag_id} has the key of the newer flag {known.stamp.flag_id}"
+        return Refused(reason=f"{ids}; restart all edges to follow it", stamp=known.stamp)
+    return known
+
+
+def hear(known: Definition | None, told: Definition, *, authority: bool) -> Definition:
+    """Return the definition to act on after another edge told its own.
+
+    Any edge is believed a newer one. At the same version only the one that polls for the fleet is
+    (``authority``): its word counts as an answer of PostHog.
+    """
+    if known is None or known.stamp is None:
+        return told if known is None or told.stamp is not None else known
+    if told.stamp is not None and told.stamp.order > known.stamp.order:
+        return told
+    if authority and told.stamp == known.stamp:
+        return accept(known, told)
+    return known
 
 
 def _own_threshold(conditions: Sequence[Condition], seller: str) -> int:

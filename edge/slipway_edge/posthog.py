@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import httpx
+
+from .word import Poll
+
+log = logging.getLogger("slipway_edge")
 
 TIMEOUT: Final = 5.0
 """Seconds for a request as a whole."""
@@ -78,3 +83,43 @@ class Definitions:
         seconds = response.headers.get("Retry-After", "")
         if seconds.isascii() and seconds.isdigit():
             self._paused_until = self._clock() + min(float(seconds), _LONGEST_PAUSE)
+
+
+class Polls:
+    """Asks PostHog, and remembers how that went."""
+
+    def __init__(
+        self, definitions: Definitions, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._definitions = definitions
+        self._clock = clock
+        self._tried: float | None = None
+        self._answered: float | None = None
+        self._failures = 0
+        self.error: str | None = None
+        """Why the last poll failed, if it did."""
+
+    async def fetch(self) -> tuple[bool, Sequence[Any] | None]:
+        """Return whether PostHog answered, and the flags, if they are others than the last ones."""
+        self._tried = self._clock()
+        try:
+            flags = await self._definitions.fetch()
+        except PostHogError as problem:
+            if self.error != str(problem):
+                log.warning("PostHog: %s; the last flag stays", problem)
+            self.error = str(problem)
+            self._failures += 1
+            return False, None
+        self._answered, self.error = self._clock(), None
+        return True, flags
+
+    def report(self, *, mine: bool) -> Poll:
+        """Return how it went, for peers. ``mine``: this instance polls for all."""
+        now = self._clock()
+        return Poll(
+            tried=None if self._tried is None else now - self._tried,
+            answered=None if self._answered is None else now - self._answered,
+            error=self.error,
+            failures=self._failures,
+            mine=mine,
+        )

@@ -25,6 +25,19 @@ class SettingError(Exception):
     """A setting is missing or wrong; the message names it, and never shows a secret."""
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Where instances of this edge may be: an address, or a name of several."""
+
+    host: str
+    port: int
+
+    @property
+    def text(self) -> str:
+        """As it was set."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What ``edge/README.md`` documents, one field each. Intervals in seconds."""
@@ -54,6 +67,9 @@ class Settings:
     edge_token: str = field(repr=False)
     posthog_project_token: str = field(repr=False)
     posthog_secret_key: str = field(repr=False)
+    peers: tuple[Peer, ...] = ()
+    """The fleet, this instance among them or not; empty: alone."""
+    peer_token: str = field(default="", repr=False)
 
 
 def parse(environment: Mapping[str, str]) -> Settings:
@@ -99,7 +115,19 @@ def parse(environment: Mapping[str, str]) -> Settings:
         edge_token=_secret("EDGE_TOKEN", get("EDGE_TOKEN")),
         posthog_project_token=_secret("POSTHOG_PROJECT_TOKEN", get("POSTHOG_PROJECT_TOKEN")),
         posthog_secret_key=_secret("POSTHOG_SECRET_KEY", get("POSTHOG_SECRET_KEY")),
+        peers=_peers("EDGE_PEERS", environment.get("EDGE_PEERS", "")),
+        peer_token=_secret("EDGE_PEER_TOKEN", get("EDGE_PEER_TOKEN", get("EDGE_TOKEN"))),
     )
+
+
+def _peers(name: str, value: str) -> tuple[Peer, ...]:
+    peers = []
+    for text in filter(None, (part.strip() for part in value.split(","))):
+        host, _, port = text.rpartition(":")
+        if not _ADDRESS.fullmatch(text) or "*" in text or not 0 < int(port) < 65536:
+            raise SettingError(f"{name} is not a list of host:port: {text!r}")
+        peers.append(Peer(host.strip("[]"), int(port)))
+    return tuple(dict.fromkeys(peers))
 
 
 def _host(name: str, value: str) -> str:

@@ -5,7 +5,7 @@ Times are seconds of this machine's monotonic clock: no other machine's clock is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from .cohort import NOBODY, Assignment
@@ -24,6 +24,18 @@ class Holder:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Renewal:
+    """Which renewal of which lease this is. A later one is greater, on every edge alike."""
+
+    term: int = 0
+    """Counted up whenever another holder takes the lease."""
+    number: int = 0
+    """Counted up by every renewal."""
+    by: str = ""
+    """The instance that took it: two that counted alike still have an order."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """For how long the edge may act on a release's record."""
@@ -31,7 +43,8 @@ class Lease:
     release: str
     holder: Holder
     expires: float
-    """Monotonic seconds."""
+    """Monotonic seconds of this machine."""
+    renewal: Renewal = Renewal()
 
     def alive(self, now: float) -> bool:
         """True until the lease lapses."""
@@ -46,6 +59,10 @@ class Latch:
     reason: str
     stamp: Stamp | None
     """The flag as last seen at the kill; ``None``: not seen yet."""
+    id: str = ""
+    """Random: the same kill told twice is one."""
+    over: bool = False
+    """Another release has begun since. Kept, so that nobody who missed that brings it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +72,8 @@ class Promotion:
     release: str
     by: str
     reason: str
+    number: int = 0
+    """Counted up by every order, so that the last one stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,27 +94,47 @@ class NotUnderWay(Exception):
     """Nobody holds the lease for the release that an order is about."""
 
 
+class NotFollowed(Exception):
+    """The flag is one that the edge cannot follow, so no lease is renewed on it."""
+
+
 def grant(current: Lease | None, wanted: Lease, now: float) -> Lease:
-    """Return the lease that holds after ``wanted`` was asked for. Raises :class:`LeaseHeld`."""
-    if current is not None and current.alive(now) and current.holder != wanted.holder:
-        raise LeaseHeld(f"run {current.holder.run_id} holds the lease for {current.release!r}")
-    return wanted
+    """Return the lease that holds after ``wanted`` was asked for. Raises :class:`LeaseHeld`.
+
+    A later attempt of the same run takes over from its own earlier one, which has died.
+    """
+    if current is None:
+        return replace(wanted, renewal=Renewal(1, 1, wanted.renewal.by))
+    same, later = current.holder == wanted.holder, _supersedes(wanted.holder, current.holder)
+    if current.alive(now) and not same and not later:
+        run = f"run {current.holder.run_id}, attempt {current.holder.attempt},"
+        raise LeaseHeld(f"{run} holds the lease for {current.release!r}")
+    renewal = Renewal(
+        current.renewal.term if same else current.renewal.term + 1,
+        current.renewal.number + 1,
+        wanted.renewal.by,
+    )
+    return replace(wanted, renewal=renewal)
 
 
-def update_latch(latch: Latch | None, definition: Definition | None) -> Latch | None:
-    """Return the latch after this definition was seen: kept, completed, or released.
+def _supersedes(holder: Holder, other: Holder) -> bool:
+    return holder.run_id == other.run_id and holder.attempt > other.attempt
 
-    Released only by a record of another release that was written after the kill. A kill made before
+
+def update_latch(latch: Latch, definition: Definition | None) -> Latch:
+    """Return the latch after this definition was seen: as it was, completed, or over.
+
+    Over only by a record of another release that was written after the kill. A kill made before
     any flag was seen cannot tell what is later, so the first record it sees completes it.
     """
-    if latch is None or not isinstance(definition, Flag) or definition.record is None:
+    if latch.over or not isinstance(definition, Flag) or definition.record is None:
         return latch
     release = definition.record.release
     if latch.stamp is None:
         known = release if latch.release == ANY_RELEASE else latch.release
-        return Latch(release=known, reason=latch.reason, stamp=definition.stamp)
+        return replace(latch, release=known, stamp=definition.stamp)
     if release != latch.release and definition.stamp.follows(latch.stamp):
-        return None
+        return replace(latch, over=True)
     return latch
 
 

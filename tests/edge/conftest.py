@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.edge.harness import Surroundings, World, surroundings
+from tests.edge.harness import Fleet, Surroundings, World, surroundings
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +36,17 @@ def fresh(stopped: World) -> World:
     """A running edge that the test may break."""
     stopped.edge.start()
     return stopped
+
+
+@pytest.fixture(scope="session")
+def fleet(around: Surroundings) -> Iterator[Fleet]:
+    """Three running edges. Each test publishes a release of its own."""
+    with around.fleet() as edges:
+        yield edges.start()
+
+
+@pytest.fixture
+def fresh_fleet(around: Surroundings) -> Iterator[Fleet]:
+    """Three running edges that the test may break."""
+    with around.fleet() as edges:
+        yield edges.start()

@@ -186,17 +186,30 @@ class Track:
 class Edge:
     """``python -m slipway_edge`` and a client of it."""
 
-    def __init__(self, posthog_url: str, stable: Track, canary: Track, state_dir: Path) -> None:
+    def __init__(
+        self,
+        posthog_url: str,
+        stable: Track,
+        canary: Track,
+        state_dir: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        peers: str = "",
+    ) -> None:
         self.state_dir = state_dir
-        self.port = free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
+        self.host = host
+        self.port = port or free_port()
+        self.address = f"{host}:{self.port}"
+        self.base = f"http://{self.address}"
         self.process: subprocess.Popen[bytes] | None = None
         self.command = [sys.executable, "-m", "slipway_edge"]
         self.log = state_dir.parent / "edge.log"
         self.environment = {
             "PATH": os.defpath,
             "PYTHONPATH": str(ROOT / "edge"),
-            "EDGE_BIND": f"127.0.0.1:{self.port}",
+            "EDGE_BIND": self.address,
+            "EDGE_PEERS": peers,
             "STABLE_ADDR": f"127.0.0.1:{stable.port}",
             "CANARY_ADDR": f"127.0.0.1:{canary.port}",
             "EDGE_TOKEN": TOKEN,
@@ -217,6 +230,12 @@ class Edge:
 
     def start(self) -> Self:
         """Start and wait until the agent answers through HAProxy."""
+        self.launch()
+        eventually(self.healthy, within=10)
+        return self
+
+    def launch(self) -> None:
+        """Start."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command,
@@ -225,8 +244,6 @@ class Edge:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self.healthy, within=10)
-        return self
 
     def healthy(self) -> bool:
         """Tell whether the agent answers."""
@@ -271,7 +288,7 @@ class Edge:
         """Send exactly this (httpx resolves dots), with the token; return the whole answer."""
         lines = [f"{method} {path} HTTP/1.1", "Host: x", "Connection: close"]
         request = "\r\n".join([*lines, f"Authorization: Bearer {TOKEN}", *headers, "", body])
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection((self.host, self.port), timeout=5) as connection:
             connection.sendall(request.encode())
             with connection.makefile(newline="") as answer:
                 return answer.read()
@@ -340,6 +357,32 @@ class World:
 
 
 @dataclass
+class Fleet:
+    """Several edges, and what is around them."""
+
+    world: World
+    edges: list[Edge]
+
+    def start(self) -> Self:
+        """Start all, and wait until each has heard all others."""
+        for edge in self.edges:
+            edge.launch()
+        for edge in self.edges:
+            eventually(edge.healthy, within=20)
+        for edge in self.edges:
+            eventually(lambda edge=edge: edge.state()["missing"] == [], within=10)  # type: ignore[misc]
+        return self
+
+    def shares(self) -> list[float]:
+        """Return each edge's share."""
+        return [edge.state()["share"] for edge in self.edges]
+
+    def served_by(self) -> list[str]:
+        """Return which track each edge chooses for a seller who is on the canary at 100 %."""
+        return [edge.served_by() for edge in self.edges]
+
+
+@dataclass
 class Surroundings:
     """What is around an edge: started once, as nothing but a dead canary has to be repaired."""
 
@@ -359,6 +402,33 @@ class Surroundings:
                 yield World(posthog=self.posthog, stable=self.stable, canary=self.canary, edge=edge)
             finally:
                 edge.close()
+
+    @contextlib.contextmanager
+    def fleet(self, size: int = 3) -> Iterator[Fleet]:
+        """Add several edges on one port of 127.0.0.2 and up, not started yet."""
+        if self.canary.process is None:
+            self.canary.start()
+        port, hosts = free_port(), [f"127.0.0.{2 + number}" for number in range(size)]
+        peers = ",".join(f"{host}:{port}" for host in hosts)
+        with tempfile.TemporaryDirectory(prefix="edges-") as directory:
+            edges = []
+            for number, host in enumerate(hosts):
+                home = Path(directory) / str(number)
+                home.mkdir()
+                tracks = self.stable, self.canary
+                edges.append(
+                    Edge(
+                        self.posthog.url, *tracks, home / "state", host=host, port=port, peers=peers
+                    )
+                )
+            try:
+                world = World(
+                    posthog=self.posthog, stable=self.stable, canary=self.canary, edge=edges[0]
+                )
+                yield Fleet(world, edges)
+            finally:
+                for edge in edges:
+                    edge.close()
 
 
 @contextlib.contextmanager

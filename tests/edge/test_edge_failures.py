@@ -224,7 +224,7 @@ def test_a_kill_that_cannot_be_saved_holds_and_says_so(fresh: World) -> None:
     obstacle.rmdir()
     saved = fresh.edge.state_dir / "killed.json"
     eventually(saved.exists, within=2)
-    assert json.loads(saved.read_text())["release"] == "r1"
+    assert json.loads(saved.read_text())["kills"][0]["release"] == "r1"
 
 
 def test_a_second_edge_neither_shares_the_port_nor_the_state(shared: World) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway_edge.cohort import NOBODY_THRESHOLD, TOP, threshold
-from slipway_edge.flag import Absent, Flag, Refused, Stamp, accept, read
+from slipway_edge.flag import Absent, Flag, Refused, Stamp, accept, hear, read
 from tests.edge.harness import FLAG, definition
 
 JSON = st.recursive(
@@ -136,3 +136,28 @@ def test_an_absent_flag_returns_only_with_a_later_write() -> None:
 def test_a_flag_made_anew_counts_from_one() -> None:
     anew = read_one(definition(1, id=8))
     assert accept(read_one(definition(30)), anew) == anew
+
+
+def test_an_older_flag_that_was_given_the_key_is_refused_and_named() -> None:
+    known = read_one(definition(30, id=8))
+    refused = accept(known, read_one(definition(90, id=7)))
+    assert isinstance(refused, Refused)
+    assert refused.stamp == known.stamp
+    assert "flag 7" in refused.reason
+
+
+@given(told=st.permutations(range(1, 7)), authority=st.booleans())
+def test_no_peer_brings_a_lower_version_back(told: list[int], authority: bool) -> None:
+    known = None
+    for version in told:
+        known = hear(known, read_one(definition(version)), authority=authority)
+    assert known == read_one(definition(6))
+
+
+def test_at_the_same_version_only_the_one_that_polls_for_the_fleet_is_believed() -> None:
+    known = read_one(definition(3))
+    gone = Absent(stamp=known.stamp)
+    assert hear(known, gone, authority=False) == known
+    assert hear(known, gone, authority=True) == gone
+    # An absence stays, as for an edge alone, until a later write.
+    assert hear(gone, known, authority=True) == gone

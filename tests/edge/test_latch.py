@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,22 @@ from slipway_edge.state import ANY_RELEASE, Latch
 
 
 @pytest.mark.parametrize("stamp", [None, Stamp(flag_id=7, version=3)])
-def test_a_latch_is_read_as_it_was_saved(tmp_path: Path, stamp: Stamp | None) -> None:
+def test_kills_are_read_as_they_were_saved(tmp_path: Path, stamp: Stamp | None) -> None:
     path = tmp_path / "killed.json"
-    latch = Latch(release="r1", reason="5xx", stamp=stamp)
-    latch_file.save(path, latch)
-    assert latch_file.load(path) == latch
-    latch_file.save(path, None)
-    assert latch_file.load(path) is None
+    latch = Latch(release="r1", reason="5xx", stamp=stamp, id="1")
+    kills = {"1": latch, "2": replace(latch, id="2", over=True)}
+    latch_file.save(path, kills)
+    assert latch_file.load(path) == kills
+    latch_file.save(path, {})
+    assert latch_file.load(path) == {}
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"release": 1}', '{"release":"r","reason":""}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"kills": [{"release": 1}]}', '{"release":"r","reason":""}']
+)
 def test_a_damaged_file_is_a_kill_of_whatever_was_running(tmp_path: Path, text: str) -> None:
     path = tmp_path / "killed.json"
     path.write_text(text)
-    latch = latch_file.load(path)
-    assert latch is not None
-    assert (latch.release, latch.stamp) == (ANY_RELEASE, None)
+    (latch,) = latch_file.load(path).values()
+    assert (latch.release, latch.stamp, latch.over) == (ANY_RELEASE, None, False)

@@ -17,6 +17,7 @@ from slipway_edge.state import (
     Latch,
     Lease,
     LeaseHeld,
+    Renewal,
     decide,
     grant,
     update_latch,
@@ -45,7 +46,8 @@ DEFINITIONS = (
 )
 HOLDERS = st.builds(Holder, run_id=st.sampled_from(["1", "2"]), attempt=st.integers(1, 2))
 TIMES = st.floats(0, 100, allow_nan=False)
-LEASES = st.builds(Lease, release=RELEASES, holder=HOLDERS, expires=TIMES)
+RENEWALS = st.builds(Renewal, st.integers(0, 3), st.integers(0, 5), st.sampled_from(["a", "b"]))
+LEASES = st.builds(Lease, release=RELEASES, holder=HOLDERS, expires=TIMES, renewal=RENEWALS)
 LATCHES = st.builds(
     Latch,
     release=RELEASES | st.just(ANY_RELEASE),
@@ -88,11 +90,12 @@ def test_the_smaller_of_flag_and_record_is_in_force_while_the_lease_lives(
 @given(latch=LATCHES, flag=FLAGS)
 def test_a_kill_ends_only_with_a_later_record_of_another_release(latch: Latch, flag: Flag) -> None:
     after = update_latch(latch, flag)
-    if after is None:
+    if after.over:
         assert flag.record is not None
         assert flag.record.release != latch.release
         assert latch.stamp is not None
         assert flag.stamp.version > latch.stamp.version
+        assert update_latch(after, flag) == after
     else:
         assert after.stamp is not None or flag.record is None
 
@@ -109,12 +112,27 @@ def test_a_kill_before_any_flag_was_seen_holds_the_first_release_that_appears(
 
 
 @given(current=st.none() | LEASES, wanted=LEASES, now=TIMES)
-def test_a_lease_that_lives_is_taken_from_nobody(
+def test_a_lease_that_lives_is_taken_from_nobody_but_an_earlier_attempt_of_the_same_run(
     current: Lease | None, wanted: Lease, now: float
 ) -> None:
     held = current is not None and now < current.expires and current.holder != wanted.holder
+    if current is not None and current.holder.run_id == wanted.holder.run_id:
+        held = held and wanted.holder.attempt < current.holder.attempt
     if held:
         with pytest.raises(LeaseHeld):
             grant(current, wanted, now)
-    else:
-        assert grant(current, wanted, now) == wanted
+        return
+    granted = grant(current, wanted, now)
+    assert granted == replace(wanted, renewal=granted.renewal)
+    if current is not None:
+        # Whoever hears of both takes this one for the later.
+        assert granted.renewal > current.renewal
+
+
+def test_a_re_run_takes_over_from_its_dead_first_attempt_and_the_first_cannot_come_back() -> None:
+    first = Lease(release="r1", holder=Holder(run_id="7", attempt=1), expires=180)
+    second = Lease(release="r1", holder=Holder(run_id="7", attempt=2), expires=200)
+    held = grant(grant(None, first, 0), second, 20)
+    assert held.holder.attempt == 2
+    with pytest.raises(LeaseHeld, match="attempt 2"):
+        grant(held, replace(first, expires=210), 30)

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import latch as latch_file
-from .cohort import bucket, normalise
 from .flag import Refused, read
-from .fleet import Member, Seen, add_counts, chosen, document, latest, must_poll
+from .fleet import Member, add_counts, chosen, document, latest, must_poll
 from .haproxy import Runtime
 from .hours import Hours
 from .memory import Memory
-from .peers import Peers
+from .peers import SELLERS_TIMEOUT, TIMEOUT, Peers
 from .posthog import Polls
+from .sellers import Seen, seen
 from .state import Decision, Holder, LeaseHeld, Promotion
 from .word import Poll, Word, decode, encode, tag
 
@@ -33,8 +33,6 @@ REFRESH_PAUSE: Final = 0.33
 """Seconds between two polls of a refresh: 180 a minute, where PostHog allows a team 600."""
 SECOND_LOOK: Final = 2.0
 """Seconds that a renewal may wait for PostHog, where the flag known here cannot be followed."""
-SELLERS_KEPT: Final = 3 * 24 * 3600.0
-"""Seconds for which HAProxy remembers a seller."""
 
 
 class NotYet(Exception):
@@ -213,7 +211,8 @@ class Agent:
             self._hear(word)
             self.save()
 
-        missing = await self.peers.exchange(message, hear)
+        timeout = SELLERS_TIMEOUT if "sellers" in want else TIMEOUT
+        missing = await self.peers.exchange(message, hear, timeout=timeout)
         present = self.peers.present()
         self.members = {a: member for a, member in self.members.items() if a in present}
         return Heard(words=words, missing=missing)
@@ -233,8 +232,8 @@ class Agent:
         if "counts" in want:
             told = replace(told, counts=await self.counts())
         if "sellers" in want:
-            seen = await self.seen()
-            told = replace(told, buckets=tuple(sorted(seen.buckets)), seconds=seen.seconds)
+            sellers = await self.seen()
+            told = replace(told, buckets=tuple(sellers.buckets), seconds=sellers.seconds)
         return encode(told, self.clock())
 
     async def counts(self) -> dict[str, Any]:
@@ -259,21 +258,16 @@ class Agent:
 
     async def seen(self) -> Seen:
         """Return the sellers that this instance has seen lately."""
-        seconds = min(SELLERS_KEPT, self.clock() - self._started)
-        sellers = getattr(self._runtime, "sellers", None)
-        ids = await sellers() if sellers is not None else ()
-        known = (normalise(seller) for seller in ids)
-        buckets = frozenset(bucket(self.flag_key, seller) for seller in known if seller)
-        return Seen(buckets=buckets, seconds=seconds)
+        return await seen(self._runtime, self.flag_key, self.clock() - self._started)
 
     async def fleet_seen(self) -> tuple[Seen, tuple[str, ...]]:
         """Return the sellers that the fleet has seen lately, and who is missing from that."""
         heard = await self.exchange("sellers")
-        seen = await self.seen()
+        total = await self.seen()
         for _, word in heard.each():
             told = Seen(buckets=frozenset(word.buckets or ()), seconds=word.seconds)
-            seen = seen.joined(told)
-        return seen, heard.missing
+            total = total.joined(told)
+        return total, heard.missing
 
     def interval(self) -> float:
         """Seconds between two polls of PostHog: fast while a lease lives."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from .cohort import NOBODY_THRESHOLD, threshold
 from .haproxy import Counts
 from .word import Poll, Word, aged
 
@@ -46,7 +45,8 @@ def must_poll(instance: str, members: Iterable[Member], now: float, *, interval:
     if poller is None:
         return True
     answered = poller.poll(now).answered
-    return answered is None or answered > SILENT_INTERVALS * interval
+    # What is known of its polls may itself be as old as a member that is present.
+    return answered is None or answered > SILENT_INTERVALS * interval + PRESENT
 
 
 def latest(own: Poll, members: Iterable[Member], now: float) -> Poll:
@@ -99,20 +99,3 @@ def _add(left: Any, right: Any) -> Any:
         case list() | tuple(), list() | tuple() if len(left) == len(right):
             return [_add(a, b) for a, b in zip(left, right, strict=True)]
     raise ValueError("counters of different shape")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """Sellers seen, as buckets of the flag, and for how many seconds they have been counted."""
-
-    buckets: frozenset[int]
-    seconds: float
-
-    def joined(self, other: Seen) -> Seen:
-        """Return the sellers of both: each is counted once, whichever instances saw it."""
-        return Seen(buckets=self.buckets | other.buckets, seconds=max(self.seconds, other.seconds))
-
-    def cohort(self, share: float) -> int:
-        """Return how many of them ``share`` percent lets in; nobody at 0."""
-        most = threshold(share) if share > 0 else NOBODY_THRESHOLD
-        return sum(1 for bucket in self.buckets if bucket <= most)

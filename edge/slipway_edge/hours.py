@@ -34,10 +34,6 @@ class Hours:
         for name, value in counters.items():
             total[name] = total.get(name, 0) + max(0, value - before[1].get(name, 0))
 
-    def skip(self) -> None:
-        """Leave out what is counted until the next reading: the share is not 0."""
-        self._last = None
-
     def hours(self, now: float) -> dict[str, dict[str, int]]:
         """Return the increases by age in whole hours, ``"0"`` for the hour that runs."""
         this = int(now // HOUR)

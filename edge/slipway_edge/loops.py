@@ -75,13 +75,10 @@ async def hours_forever(agent: Agent) -> None:
     while True:
         try:
             counts = await agent.counts()
-            if agent.decide().share > 0 or "would_be" not in counts:
-                agent.hours.skip()
-            else:
-                now = agent.clock()
-                agent.hours.read(counts["epoch"], flatten(counts["would_be"]), now)
+            would_be = flatten(counts.get("would_be", {}))
+            agent.hours.read(counts["epoch"], would_be, agent.clock())
         except HAProxyError:
-            agent.hours.skip()  # the tick says so
+            pass  # the tick says so
         await asyncio.sleep(CALIBRATE)
 
 

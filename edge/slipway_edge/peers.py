@@ -25,6 +25,8 @@ RESOLVE_EVERY: Final = 5.0
 """Seconds between two look-ups of the peers' names."""
 _STALE: Final = 30.0
 """Seconds without an answer for a name, after which nobody can say who the peers are."""
+SELLERS_TIMEOUT: Final = 4.0
+"""Seconds for an exchange of sellers: a full table takes HAProxy and Python a while."""
 MAX_ANSWER: Final = 8 * 1024 * 1024
 """Bytes of one answer: buckets of some 300,000 sellers."""
 
@@ -92,7 +94,7 @@ class Peers:
         self._self: set[str] = set()
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-            timeout=TIMEOUT,
+            timeout=SELLERS_TIMEOUT,  # at most; each exchange has its own
             trust_env=False,  # a proxy of the surroundings must not receive the token
             # Peers speak plain HTTP on the private network: no certificates are loaded for it.
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
@@ -104,6 +106,8 @@ class Peers:
         self,
         message: Callable[[str], Mapping[str, Any]],
         hear: Callable[[str, Mapping[str, Any]], None],
+        *,
+        timeout: float = TIMEOUT,
     ) -> tuple[str, ...]:
         """Send ``message(address)`` to every peer; ``hear`` each answer as it comes.
 
@@ -113,7 +117,7 @@ class Peers:
         addresses = self._addresses.all()
         self._self &= set(addresses)
         others = [address for address in addresses if address not in self._self]
-        answered = await asyncio.gather(*(self._one(a, message(a), hear) for a in others))
+        answered = await asyncio.gather(*(self._one(a, message(a), hear, timeout) for a in others))
         silent = [a for a, good in zip(others, answered, strict=True) if not good]
         missing = (*silent, *self._addresses.unknown())
         if missing != self.missing:
@@ -134,9 +138,10 @@ class Peers:
         address: str,
         message: Mapping[str, Any],
         hear: Callable[[str, Mapping[str, Any]], None],
+        timeout: float,
     ) -> bool:
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(timeout):
                 content = json.dumps(message).encode()
                 try:
                     answer = await self._ask(address, content)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,11 +103,14 @@ class PostHog:
     polls: int = 0
     not_modified: int = 0
     unauthorised: int = 0
+    polls_by: Counter[str] = field(default_factory=Counter)
+    """Polls by project token, which each fleet of edges has one of its own."""
     url: str = ""
 
     def answer(self, request: Request) -> Response:
         """Answer one poll."""
         self.polls += 1
+        self.polls_by[request.query_params.get("token", "")] += 1
         if request.headers.get("Authorization") != "Bearer phs_test":
             self.unauthorised += 1
             return JSONResponse({"detail": "no"}, 401)
@@ -373,6 +377,11 @@ class Fleet:
             eventually(lambda edge=edge: edge.state()["missing"] == [], within=10)  # type: ignore[misc]
         return self
 
+    def polls(self) -> int:
+        """Return how often its edges have asked PostHog."""
+        token = self.edges[0].environment["POSTHOG_PROJECT_TOKEN"]
+        return self.world.posthog.polls_by[token]
+
     def shares(self) -> list[float]:
         """Return each edge's share."""
         return [edge.state()["share"] for edge in self.edges]
@@ -421,6 +430,7 @@ class Surroundings:
                         self.posthog.url, *tracks, home / "state", host=host, port=port, peers=peers
                     )
                 )
+                edges[-1].environment["POSTHOG_PROJECT_TOKEN"] = f"phc_fleet_{port}"
             try:
                 world = World(
                     posthog=self.posthog, stable=self.stable, canary=self.canary, edge=edges[0]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.edge.harness import EVERYBODY, Edge, Fleet, World, eventually
+from tests.edge.harness import EVERYBODY, TOKEN, Edge, Fleet, World, eventually
 
 HOLDER = {"run_id": "1", "attempt": 1}
 
@@ -239,11 +239,17 @@ def test_without_peers_an_edge_that_starts_again_has_everybody_on_stable(fresh: 
     assert fresh.edge.state()["missing"] == []
 
 
-def test_peers_have_a_secret_of_their_own_where_one_is_set(shared: World) -> None:
-    answer = shared.edge.post("peer", {"instance": "x"})
-    assert answer.status_code == 400
-    environment = dict(shared.edge.environment)
-    assert "EDGE_PEER_TOKEN" not in environment
+def test_peers_have_a_secret_of_their_own_where_one_is_set(stopped: World) -> None:
+    stopped.edge.environment["EDGE_PEER_TOKEN"] = "between-edges"
+    stopped.edge.start()
+    for path, token, status in (
+        ("peer", TOKEN, 401),
+        ("peer", "between-edges", 400),
+        ("kill", "between-edges", 401),
+    ):
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = stopped.edge.api.post(f"/{path}", json={}, headers=headers)
+        assert answer.status_code == status
 
 
 def test_a_word_that_no_edge_says_changes_nothing(fleet: Fleet) -> None:

@@ -133,6 +133,22 @@ def test_a_restarted_edge_does_not_forget_a_kill_that_a_peer_knows() -> None:
     assert (killed.release, fleet.share("a")) == ("r1", 0)
 
 
+def test_hearing_a_peer_that_does_not_know_of_a_kill_ends_none() -> None:
+    fleet = Fleet("ab")
+    fleet.see("a", 3)
+    fleet.renew("a")
+    fleet.memories["a"].kill("r1", "5xx", fleet.clock("a"))
+    fleet.tell("b", "a")
+    assert fleet.share("a") == 0
+    fleet.see("b", 3)
+    fleet.tell("b", "a", authority=True)
+    assert fleet.share("a") == 0
+    # A later release ends it, at whichever edge that is seen.
+    fleet.see("b", 4, release="r2")
+    fleet.all_hear()
+    assert [memory.killed for memory in fleet.memories.values()] == [None, None]
+
+
 def test_no_edge_applies_a_lower_version_than_a_peer_told_it() -> None:
     fleet = Fleet("ab")
     fleet.see("a", 6, 5)

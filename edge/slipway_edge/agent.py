@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from . import latch as latch_file
 from .flag import Refused, read
-from .fleet import Member, add_counts, chosen, document, latest, must_poll
+from .fleet import Member, chosen, document, latest, must_poll
 from .haproxy import Runtime
 from .hours import Hours
 from .memory import Memory
@@ -41,6 +41,14 @@ class NotYet(Exception):
 
 class NotSaved(Exception):
     """The kill holds, but a restart of the edge would forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a call: here, and which peers did not confirm it."""
+
+    decision: Decision
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ class Agent:
         self._writing = asyncio.Lock()
         self._polling = asyncio.Lock()
 
-    async def renew(self, release: str, holder: Holder, ttl: float) -> Decision:
+    async def renew(self, release: str, holder: Holder, ttl: float) -> Done:
         """Take or renew the lease for ``ttl`` seconds, here and at all peers.
 
         Raises :class:`~.state.LeaseHeld` and :class:`~.state.NotFollowed`.
@@ -110,20 +118,20 @@ class Agent:
         self.memory.renew(release, holder, ttl, self.clock())
         if new:
             self.poll_now.set()  # the slow poll may be half a minute away
-        decision = await self._everywhere()
+        done = await self._everywhere()
         lease = self.memory.living_lease(self.clock())
         if lease is not None and lease.holder != holder:
             raise LeaseHeld(f"run {lease.holder.run_id} took the lease for {lease.release!r}")
-        return decision
+        return done
 
-    async def give_back(self, release: str, holder: Holder) -> Decision:
+    async def give_back(self, release: str, holder: Holder) -> Done:
         """End the lease, everywhere, if this holder has it for this release."""
         if self.memory.living_lease(self.clock()) is None:
             await self.exchange()
         self.memory.give_back(release, holder, self.clock())
         return await self._everywhere()
 
-    async def promote(self, order: Promotion) -> Decision:
+    async def promote(self, order: Promotion) -> Done:
         """Keep an order for whoever holds the lease. Raises :class:`~.state.NotUnderWay`.
 
         It moves nobody: the controller of the release reads it, and decides.
@@ -134,7 +142,7 @@ class Agent:
         self.memory.promote(order, self.clock())
         return await self._everywhere()
 
-    async def kill(self, release: str | None, reason: str) -> Decision:
+    async def kill(self, release: str | None, reason: str) -> Done:
         """Send everybody to stable, confirmed, until a later release begins; then tell all peers.
 
         Asks nothing of PostHog. Raises :class:`NotSaved` if the kill holds but could not be saved.
@@ -142,13 +150,16 @@ class Agent:
         """
         refused = self.memory.kill(release, reason, self.clock())
         if refused is not None:
+            await self.exchange()  # a peer may know of a release that this one has not heard of
+            refused = self.memory.kill(release, reason, self.clock())
+        if refused is not None:
             log.warning("not killed here: %s", refused)
-        decision = await self._everywhere()
+        done = await self._everywhere()
         if not self.save():
             raise NotSaved("the share is 0, but the kill could not be saved for a restart")
-        return decision
+        return done
 
-    async def refresh(self, version: int | None, timeout: float) -> Decision:
+    async def refresh(self, version: int | None, timeout: float) -> Done:
         """Poll until the flag has at least ``version``, or once if ``None``; ``timeout`` in s.
 
         Every peer that answers has applied it then, too. Raises :class:`NotYet`.
@@ -232,7 +243,7 @@ class Agent:
         if "counts" in want:
             told = replace(told, counts=await self.counts())
         if "sellers" in want:
-            sellers = await self.seen()
+            sellers = await self.sellers()
             told = replace(told, buckets=tuple(sellers.buckets), seconds=sellers.seconds)
         return encode(told, self.clock())
 
@@ -241,33 +252,9 @@ class Agent:
         told = document(await self._runtime.counts())
         return {**told, "hours": self.hours.hours(self.clock())} if "would_be" in told else told
 
-    async def fleet_counts(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Return the fleet's counters, and who is missing from them."""
-        heard = await self.exchange("counts")
-        parts: list[Mapping[str, Any]] = [await self.counts()]
-        strange = []
-        for address, word in heard.each():
-            try:
-                if word.counts is None:
-                    raise ValueError
-                add_counts([parts[0], word.counts])
-                parts.append(word.counts)
-            except ValueError:
-                strange.append(address)  # an edge of another version
-        return add_counts(parts), (*heard.missing, *strange)
-
-    async def seen(self) -> Seen:
+    async def sellers(self) -> Seen:
         """Return the sellers that this instance has seen lately."""
         return await seen(self._runtime, self.flag_key, self.clock() - self._started)
-
-    async def fleet_seen(self) -> tuple[Seen, tuple[str, ...]]:
-        """Return the sellers that the fleet has seen lately, and who is missing from that."""
-        heard = await self.exchange("sellers")
-        total = await self.seen()
-        for _, word in heard.each():
-            told = Seen(buckets=frozenset(word.buckets or ()), seconds=word.seconds)
-            total = total.joined(told)
-        return total, heard.missing
 
     def interval(self) -> float:
         """Seconds between two polls of PostHog: fast while a lease lives."""
@@ -303,7 +290,7 @@ class Agent:
         self._saved, self._cannot_save = latches, False
         return True
 
-    async def _everywhere(self) -> Decision:
+    async def _everywhere(self) -> Done:
         """Do what is known now here, then at all peers. Raises :class:`HAProxyError`.
 
         Peers are told even if this instance's own HAProxy does not answer.
@@ -314,8 +301,9 @@ class Agent:
             heard = await self.exchange()
             known = tag(self.memory.definition)
             if any(word.tag != known for word in heard.words.values()):
-                await self.exchange()  # one that has just restarted was not told the definition
-        return await self.settle()
+                # One that has just restarted was not told the definition.
+                heard = await self.exchange()
+        return Done(decision=await self.settle(), missing=heard.missing)
 
     def _hear(self, word: Word) -> None:
         if self.memory.hear(word, authority=self._is_authority(word), now=self.clock()):

@@ -16,11 +16,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .agent import Agent, NotSaved, NotYet
+from .agent import Agent, Done, NotSaved, NotYet
 from .haproxy import HAProxyError
 from .metrics import CONTENT_TYPE, render
 from .peers import PATH as PEER
 from .state import Decision, Holder, LeaseHeld, NotFollowed, NotUnderWay, Promotion
+from .totals import fleet_counts, fleet_sellers
 from .view import describe
 from .word import MAX_TEXT, MAX_TTL, BadWord, wants
 
@@ -55,12 +56,12 @@ def create_app(agent: Agent, token: str, peer_token: str) -> ASGIApp:
     async def counts(request: Request) -> JSONResponse:
         if request.query_params.get("scope") == "self":
             return JSONResponse({**await agent.counts(), "missing": []})
-        total, missing = await agent.fleet_counts()
+        total, missing = await fleet_counts(agent)
         return JSONResponse({**total, "missing": list(missing)})
 
     async def sellers(request: Request) -> JSONResponse:
         share = _share(request.query_params.get("share", "100"))
-        seen, missing = await agent.fleet_seen()
+        seen, missing = await fleet_sellers(agent)
         return JSONResponse(
             {
                 "sellers": len(seen.buckets),
@@ -167,8 +168,8 @@ class _RequireToken:
         await self._app(scope, receive, send)
 
 
-def _state(agent: Agent, decision: Decision) -> JSONResponse:
-    return JSONResponse(describe(agent, decision))
+def _state(agent: Agent, seen: Decision | Done) -> JSONResponse:
+    return JSONResponse(describe(agent, seen))
 
 
 def _malformed(_: Request, problem: Exception) -> JSONResponse:

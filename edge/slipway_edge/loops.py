@@ -83,6 +83,7 @@ async def hours_forever(agent: Agent) -> None:
 
 
 async def _gossip(agent: Agent, tripwire: Tripwire) -> None:
+    await agent.peers.look_up()
     share = agent.decide().share
     heard = await agent.exchange(*(["counts"] if share > 0 else []))
     lease = agent.memory.living_lease(agent.clock())

@@ -48,6 +48,7 @@ class Addresses:
         self._clock = clock
         self._known: dict[Peer, tuple[str, ...]] = {}
         self._answered: dict[Peer, float] = {}
+        self._failing: set[Peer] = set()
         self._next = 0.0
 
     async def refresh(self) -> None:
@@ -76,9 +77,11 @@ class Addresses:
             async with asyncio.timeout(TIMEOUT):
                 hosts = await self._resolve(peer.host, peer.port)
         except (OSError, TimeoutError, UnicodeError) as problem:
-            if peer not in self._known or self._answered[peer] == self._clock():
+            if peer not in self._failing:
                 log.warning("%s cannot be looked up: %s", peer.text, type(problem).__name__)
+            self._failing.add(peer)
             return
+        self._failing.discard(peer)
         self._known[peer] = tuple(
             f"[{host}]:{peer.port}" if ":" in host else f"{host}:{peer.port}" for host in hosts
         )
@@ -113,7 +116,6 @@ class Peers:
 
         Returns the addresses that are missing. ``hear`` may raise :class:`BadWord`.
         """
-        await self._addresses.refresh()
         addresses = self._addresses.all()
         self._self &= set(addresses)
         others = [address for address in addresses if address not in self._self]
@@ -124,6 +126,10 @@ class Peers:
             log.warning("edges that do not answer: %s", ", ".join(missing) or "none")
         self.missing = missing
         return missing
+
+    async def look_up(self) -> None:
+        """Look the peers' names up, if that is due. Apart: a kill does not wait for a name."""
+        await self._addresses.refresh()
 
     def present(self) -> frozenset[str]:
         """Return the addresses that are in the list now, without this instance's own."""

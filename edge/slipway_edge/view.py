@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from .agent import Agent
+from .agent import Agent, Done
 from .flag import Flag, Refused
 from .state import Decision, Lease, Promotion
 
 
-def describe(agent: Agent, decision: Decision | None = None) -> dict[str, Any]:
-    """Return the state; ``decision`` is what HAProxy was last seen to hold."""
+def describe(agent: Agent, seen: Decision | Done | None = None) -> dict[str, Any]:
+    """Return the state; ``seen`` is what HAProxy was last seen to hold.
+
+    Who is missing is said of the call itself, where it was told to the peers.
+    """
+    decision = seen.decision if isinstance(seen, Done) else seen
+    missing = seen.missing if isinstance(seen, Done) else agent.peers.missing
     now, memory = agent.clock(), agent.memory
     shown = decision or agent.decide()
     definition = memory.definition
@@ -35,7 +40,7 @@ def describe(agent: Agent, decision: Decision | None = None) -> dict[str, Any]:
             "error": poll.error,
         },
         "instance": agent.instance,
-        "missing": list(agent.peers.missing),
+        "missing": list(missing),
     }
 
 

@@ -6,11 +6,13 @@ with a label ``le``: ``histogram_quantile`` takes them as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any, Final
 
 from .agent import Agent
+from .counters import LATENCY_EDGES
 from .flag import Refused
 from .haproxy import HAProxyError
 from .merge import alive
@@ -92,12 +94,10 @@ def _of(word: Word, agent: Agent) -> Iterable[Sample]:
 
 
 def _buckets(latency: Any) -> Iterable[tuple[str, float]]:
-    """Read ``{"0.1": 3, …, "+Inf": 9}``, each bucket on its own, into cumulative ones."""
-    total = 0.0
-    if isinstance(latency, Mapping):
-        for le in sorted(latency, key=float):
-            total += float(latency[le])
-            yield str(le), total
+    """Make a count for each of ``LATENCY_EDGES``, and one beyond, into cumulative ones."""
+    edges = [*(f"{edge:g}" for edge in LATENCY_EDGES), "+Inf"]
+    if isinstance(latency, Sequence) and len(latency) == len(edges):
+        yield from zip(edges, accumulate(latency), strict=True)
 
 
 def _escape(text: str) -> str:

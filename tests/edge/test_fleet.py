@@ -140,6 +140,15 @@ def test_the_metrics_are_of_all_instances(fleet: Fleet) -> None:
         (s.labels["instance"], s.labels["track"]) for s in families["slipway_edge_requests"].samples
     }
     assert tracks == {(instance, t) for instance in instances for t in ("stable", "canary")}
+    for sample in families["slipway_edge_requests"].samples:
+        latency = {
+            s.labels["le"]: s.value
+            for s in families["slipway_edge_latency_bucket"].samples
+            if (s.labels["instance"], s.labels["track"])
+            == (sample.labels["instance"], sample.labels["track"])
+        }
+        assert list(latency.values()) == sorted(latency.values())
+        assert latency["+Inf"] <= sample.value
 
 
 def test_the_tripwire_takes_a_canary_away_that_fails_over_all_edges(fleet: Fleet) -> None:
@@ -157,6 +166,13 @@ def test_the_tripwire_takes_a_canary_away_that_fails_over_all_edges(fleet: Fleet
 
 
 def test_sellers_are_counted_with_a_share_that_is_one(fleet: Fleet) -> None:
+    for edge, seller in zip(fleet.edges, ("one", "two", "two"), strict=True):
+        edge.served_by(f"only-here-{seller}")
+    before = fleet.edges[0].api.get("/sellers?share=100").json()
+    fleet.edges[1].served_by("only-here-three")
+    fleet.edges[2].served_by("only-here-one")
+    after = fleet.edges[2].api.get("/sellers?share=100").json()
+    assert after["sellers"] == after["cohort"] == before["sellers"] + 1
     answer = fleet.edges[0].api.get("/sellers?share=5")
     assert set(answer.json()) == {"sellers", "cohort", "seconds", "missing"}
     assert answer.json()["seconds"] > 0

@@ -147,8 +147,17 @@ class Act:
         self._home = home
         self._binary = binary or Path(sys.executable).parent / "act"
 
-    def run(self, request: Request, *, timeout: float, on_line: OnLine | None = None) -> Run:
+    def run(
+        self,
+        request: Request,
+        *,
+        timeout: float,
+        on_line: OnLine | None = None,
+        on_start: Callable[[int], None] | None = None,
+    ) -> Run:
         """Run a workflow and return what it did; ``timeout`` in seconds.
+
+        ``on_start`` is given the process id of the runner.
 
         Raises :class:`ActFailed` when it does not end in time. Nothing it started is left then, or
         when ``on_line`` raises (as Ctrl-C does).
@@ -168,6 +177,8 @@ class Act:
             start_new_session=True,  # a terminal's Ctrl-C is ours to handle, in order
         ) as process:
             try:
+                if on_start:
+                    on_start(process.pid)
                 records = list(_records(process, started + timeout, on_line))
                 exit_code = process.wait(_GRACE)
             finally:

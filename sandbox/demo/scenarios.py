@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.demo import aftermath, middle
+from sandbox.demo.aftermath import Check
+from sandbox.demo.middle import Middle
+from sandbox.demo.world import LEASE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
@@ -28,6 +33,21 @@ class Press:
 
     sequence: tuple[str, ...] = ()
     """A release of several services: what must have been done in production, in order."""
+
+    or_result: str | None = None
+    """What it may end as instead."""
+    middle: Middle | None = None
+    """What happens while it runs. Where its runner is killed, the edge's lease lapses, and then
+    reconcile is run, whose result counts."""
+    checks: tuple[Check, ...] = ()
+    """What else must be true when it is over."""
+    lease: float = LEASE
+    """Seconds the edge goes on without a runner."""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What it may end as."""
+        return (self.result,) if self.or_result is None else (self.result, self.or_result)
 
     @property
     def dashboard(self) -> bool:
@@ -54,6 +74,11 @@ class Press:
         if self.rollout:
             return "release-dashboard.yml"
         return "promote-previous-build.yml" if self.rollback else "release.yml"
+
+    @property
+    def event(self) -> str:
+        """What starts the workflow."""
+        return "workflow_dispatch" if self.inputs else "push"
 
     @property
     def inputs(self) -> Mapping[str, str]:
@@ -130,6 +155,55 @@ TOGETHER_BAD = Press(
     sequence=("bot promoted", "dashboard rolled-back", "bot promoted-previous"),
 )
 
+RUNNER_DIES = Press(
+    name="a good build whose runner dies at 5 %",
+    version="v2",
+    result="aborted",
+    peak=5,
+    middle=middle.KILLED_AT_5,
+    checks=(
+        aftermath.nobody_failed,
+        aftermath.record_is_stable,
+        aftermath.ledger_says("error", "aborted"),
+    ),
+)
+RUNNER_DIES_SETTLING = Press(
+    name="a good build whose runner dies while it settles",
+    version="v2",
+    result="promoted",
+    middle=middle.KILLED_SETTLING,
+    checks=(
+        aftermath.nobody_failed,
+        aftermath.record_is_stable,
+        aftermath.ledger_says("success", "promoted"),
+    ),
+    lease=15,
+)
+NEXT = Press(name="the next good build", version="v3", result="promoted", lease=15)
+POSTHOG_DOWN = Press(
+    name="a good build, and PostHog is down from 5 % on",
+    version="v2",
+    result="aborted",
+    or_result="promoted",
+    middle=middle.POSTHOG_DOWN,
+    checks=(aftermath.nobody_failed, aftermath.posthog_returns),
+)
+EDITED_BY_HAND = Press(
+    name="a good build, and somebody edits the flag",
+    version="v2",
+    result="aborted",
+    peak=5,
+    middle=middle.EDITED_BY_HAND,
+    checks=(aftermath.nobody_failed, aftermath.names_the_editor),
+)
+EDGE_RESTARTS = Press(
+    name="a good build, and the edge is restarted",
+    version="v2",
+    result="promoted",
+    middle=middle.EDGE_RESTARTS,
+    checks=(aftermath.failed_only_while_down, aftermath.record_is_stable),
+)
+
 SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "all": (GOOD, ERRORS, PREVIOUS),
     "good": (GOOD,),
@@ -141,5 +215,10 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "rolling-all-at-once": (_rolling(2, ALL_AT_ONCE),),
     "two-services": (TOGETHER_BAD,),
     "rolling-skew": (_rolling_skew(2, ONE_BY_ONE), _rolling_skew(3, ALL_AT_ONCE)),
+    "runner-dies": (RUNNER_DIES,),
+    "runner-dies-settling": (RUNNER_DIES_SETTLING, NEXT),
+    "posthog-down": (POSTHOG_DOWN,),
+    "edited-by-hand": (EDITED_BY_HAND,),
+    "edge-restarts": (EDGE_RESTARTS,),
     "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),
 }

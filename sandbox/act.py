@@ -124,7 +124,7 @@ class Run:
     jobs: Mapping[str, str]
     """A job's name to ``success`` or ``failure``; jobs that did not run are absent."""
     outputs: Mapping[str, Mapping[str, str]]
-    """A job's name to the outputs of its steps (not those of steps inside an action)."""
+    """A job's name to the outputs of its steps with an id (not those of steps inside an action)."""
     annotations: Sequence[Annotation]
     summaries: Sequence[str]
     log: str
@@ -261,6 +261,14 @@ def _job(record: Mapping[str, Any]) -> str:
     return (names[0] if len(names) > 2 else names[-1]).strip()
 
 
+def _readable(step: Sequence[str]) -> bool:
+    """Whether a workflow can read the outputs of this step: one of its own, that has an id.
+
+    act numbers those that have none.
+    """
+    return len(step) == 1 and not step[0].isdigit()
+
+
 def parse(records: Iterable[Mapping[str, Any]], *, exit_code: int, seconds: float) -> Run:
     """Make a :class:`Run` of the records of ``act --json``."""
     jobs: dict[str, str] = {}
@@ -270,7 +278,7 @@ def parse(records: Iterable[Mapping[str, Any]], *, exit_code: int, seconds: floa
     log: list[str] = []
     for record in records:
         command, job = record.get("command"), _job(record)
-        if command == "set-output" and len(record["stepID"]) == 1:
+        if command == "set-output" and _readable(record["stepID"]):
             outputs.setdefault(job, {})[str(record["name"])] = str(record["arg"])
         elif command in ("error", "warning", "notice"):
             title = str((record.get("kvPairs") or {}).get("title", ""))

@@ -21,7 +21,6 @@ from sandbox.replaced import sentence
 
 RUN_TIMEOUT = 240.0
 """Seconds one workflow run may take."""
-_GREEN = frozenset({"promoted", "promoted-previous"})
 STATUS_EVERY = 2.0
 """Seconds between lines of the observer."""
 
@@ -39,7 +38,7 @@ class Stage:
 
 def press(stage: Stage, one: Press, number: int) -> list[str]:
     """Press one button and return what contradicts what must happen."""
-    commit = "" if one.rollback else _push(stage.world, one)
+    commit = _push(stage.world, one) if one.version else ""
     if one.rollout:
         how = {"service": stage.world.service_id("ui"), "rollout": one.rollout}
         post(f"{stage.world.url('render')}/_sandbox/rollout", how)
@@ -67,8 +66,7 @@ def press(stage: Stage, one: Press, number: int) -> list[str]:
     if one.sequence and (done := _sequence(claimed)) != one.sequence:
         contradictions.append(f"it did {done}, and was to do {one.sequence}")
     _keep_pull_request(stage)
-    red = one.result not in _GREEN and not (one.middle and one.middle.kills_runner)
-    if (run.exit_code != 0) != red and one.or_result is None:
+    if (run.exit_code != 0) != one.ends_red and one.or_result is None:
         contradictions.append(f"the workflow ended with {run.exit_code}")
     for found in run.annotations:
         say(f"{found.level} on the run's page: {found.title}: {found.message}")
@@ -160,7 +158,7 @@ def _begin(stage: Stage, one: Press, service: str) -> None:
     else:
         stage.observer.begin(
             one.named(service),
-            "rollback" if one.rollback else "canary-prod",
+            one.strategy,
             stable_service=world.service_id("bot"),
             canary_service=world.service_id("canary"),
         )

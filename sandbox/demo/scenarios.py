@@ -14,12 +14,14 @@ from sandbox.demo.world import LEASE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """One release: a push to main, or Promote Previous Build."""
+    """One release: a push to main, or Promote Previous Build; or Reconcile."""
 
     name: str
     result: str
     """What it must end as."""
     rollback: bool = False
+    reconcile: bool = False
+    """No release at all: the workflow that puts in order what one has left."""
     peak: float | None = None
     """Percent of the sellers who may have been on the canary track at most."""
     version: str = ""
@@ -69,6 +71,8 @@ class Press:
     @property
     def workflow(self) -> str:
         """The user's workflow that is run."""
+        if self.reconcile:
+            return "reconcile.yml"
         if self.sequence:
             return "release-together.yml"
         if self.rollout:
@@ -78,7 +82,20 @@ class Press:
     @property
     def event(self) -> str:
         """What starts the workflow."""
-        return "workflow_dispatch" if self.inputs else "push"
+        return "workflow_dispatch" if self.inputs or self.reconcile else "push"
+
+    @property
+    def strategy(self) -> str:
+        """How the report calls what is done to the bot."""
+        if self.reconcile:
+            return "reconcile"
+        return "rollback" if self.rollback else "canary-prod"
+
+    @property
+    def ends_red(self) -> bool:
+        """Whether the workflow that ends it must be red: something was not released."""
+        mended = self.reconcile or (self.middle is not None and self.middle.kills_runner)
+        return self.result not in ("promoted", "promoted-previous") and not mended
 
     @property
     def inputs(self) -> Mapping[str, str]:
@@ -188,6 +205,13 @@ POSTHOG_DOWN = Press(
     middle=middle.POSTHOG_DOWN,
     checks=(aftermath.nobody_failed, aftermath.posthog_returns),
 )
+IN_ORDER = Press(
+    name="Reconcile, now that PostHog answers",
+    reconcile=True,
+    result="aborted",
+    or_result="unchanged",
+    checks=(aftermath.record_is_stable,),
+)
 EDITED_BY_HAND = Press(
     name="a good build, and somebody edits the flag",
     version="v2",
@@ -217,7 +241,7 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "rolling-skew": (_rolling_skew(2, ONE_BY_ONE), _rolling_skew(3, ALL_AT_ONCE)),
     "runner-dies": (RUNNER_DIES,),
     "runner-dies-settling": (RUNNER_DIES_SETTLING, NEXT),
-    "posthog-down": (POSTHOG_DOWN,),
+    "posthog-down": (POSTHOG_DOWN, IN_ORDER),
     "edited-by-hand": (EDITED_BY_HAND,),
     "edge-restarts": (EDGE_RESTARTS,),
     "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),

@@ -13,7 +13,8 @@ from sandbox.demo.processes import Child, Children
 
 ROOT = Path(__file__).parents[2]
 HEALTH_PATH = "/.slipway/healthz"
-_START_DEADLINE = 20.0
+APP_HEALTH_PATH = "/healthz"
+_START_DEADLINE = 30.0
 
 
 def supports_peers() -> bool:
@@ -54,7 +55,7 @@ class Edges:
         return len(self._ports)
 
     def start(self) -> Child:
-        """Start all of them; return one whose log says what is wrong where something is."""
+        """Start all of them; return one, to wait for what is behind all."""
         for number in range(self.count):
             self._start(number)
         for number in range(self.count):
@@ -64,6 +65,11 @@ class Edges:
             at = balancer(self._directory, self._port, services, health_path=HEALTH_PATH)
             self._balancer.enter_context(at)
         return self._running[0]
+
+    def await_served(self) -> None:
+        """Wait until each of them reaches the application behind it."""
+        for number in range(self.count):
+            self._wait(number, APP_HEALTH_PATH)
 
     def restart(self, number: int = 0) -> float:
         """Kill one with its HAProxy, and start it anew; return the seconds until it answers."""
@@ -91,8 +97,8 @@ class Edges:
             },
         )
 
-    def _wait(self, number: int) -> None:
-        url = f"http://127.0.0.1:{self._ports[number]}{HEALTH_PATH}"
+    def _wait(self, number: int, path: str = HEALTH_PATH) -> None:
+        url = f"http://127.0.0.1:{self._ports[number]}{path}"
         self._children.wait_ready(self._running[number], lambda: _answers(url), _START_DEADLINE)
 
 

@@ -126,7 +126,7 @@ class World:
         edge = self.edges.start()
         run.wait_ready(github, lambda: answers(f"{self.url('github')}/_sandbox/state"))
         run.wait_ready(render, lambda: b"ready" in render.log.read_bytes())
-        run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/healthz"))
+        self.edges.await_served()
         self._adopt(second)
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
         run.wait_ready(load, lambda: _are_served(self.load_file))

@@ -124,7 +124,7 @@ class Run:
     jobs: Mapping[str, str]
     """A job's name to ``success`` or ``failure``; jobs that did not run are absent."""
     outputs: Mapping[str, Mapping[str, str]]
-    """A job's name to the outputs of its steps with an id (not those of steps inside an action)."""
+    """A job's name to the outputs of its steps (not those of steps inside an action)."""
     annotations: Sequence[Annotation]
     summaries: Sequence[str]
     log: str
@@ -261,25 +261,21 @@ def _job(record: Mapping[str, Any]) -> str:
     return (names[0] if len(names) > 2 else names[-1]).strip()
 
 
-def _readable(step: Sequence[str]) -> bool:
-    """Whether a workflow can read the outputs of this step: one of its own, that has an id.
-
-    act numbers those that have none.
-    """
-    return len(step) == 1 and not step[0].isdigit()
-
-
 def parse(records: Iterable[Mapping[str, Any]], *, exit_code: int, seconds: float) -> Run:
     """Make a :class:`Run` of the records of ``act --json``."""
     jobs: dict[str, str] = {}
     outputs: dict[str, dict[str, str]] = {}
+    nameless: dict[str, dict[str, str]] = {}
     annotations: list[Annotation] = []
     summaries: list[str] = []
     log: list[str] = []
     for record in records:
         command, job = record.get("command"), _job(record)
-        if command == "set-output" and _readable(record["stepID"]):
-            outputs.setdefault(job, {})[str(record["name"])] = str(record["arg"])
+        if command == "set-output" and len(record["stepID"]) == 1:
+            # act numbers a step without an id. No workflow can read what it says: what a step with
+            # one says of the same job, as a caller sees it, is not lost for it.
+            into = nameless if record["stepID"][0].isdigit() else outputs
+            into.setdefault(job, {})[str(record["name"])] = str(record["arg"])
         elif command in ("error", "warning", "notice"):
             title = str((record.get("kvPairs") or {}).get("title", ""))
             message = str(record.get("arg", ""))
@@ -294,7 +290,9 @@ def parse(records: Iterable[Mapping[str, Any]], *, exit_code: int, seconds: floa
         exit_code=exit_code,
         seconds=seconds,
         jobs=jobs,
-        outputs=outputs,
+        outputs={
+            job: {**nameless.get(job, {}), **outputs.get(job, {})} for job in (outputs | nameless)
+        },
         annotations=annotations,
         summaries=summaries,
         log="\n".join(log),

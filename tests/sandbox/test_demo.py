@@ -191,7 +191,7 @@ def test_a_count_that_is_not_known_is_not_zero(failed: int | None, wrong: int) -
     assert len(aftermath.nobody_failed(after)) == wrong
 
 
-def test_outputs_of_a_step_without_an_id_are_nobodys() -> None:
+def test_outputs_of_a_step_without_an_id_do_not_hide_those_of_one_that_has_one() -> None:
     def said(step: list[str], result: str) -> dict[str, Any]:
         where = {"command": "set-output", "job": "Release/Bot", "stepID": step}
         return {**where, "name": "result", "arg": result}
@@ -203,3 +203,5 @@ def test_outputs_of_a_step_without_an_id_are_nobodys() -> None:
     ]
     run = act.parse(records, exit_code=1, seconds=1.0)
     assert run.outputs == {"Bot": {"result": "aborted"}}
+    alone = act.parse(records[2:], exit_code=0, seconds=1.0)
+    assert alone.outputs == {"Bot": {"result": "unchanged"}}

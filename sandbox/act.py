@@ -147,8 +147,17 @@ class Act:
         self._home = home
         self._binary = binary or Path(sys.executable).parent / "act"
 
-    def run(self, request: Request, *, timeout: float, on_line: OnLine | None = None) -> Run:
+    def run(
+        self,
+        request: Request,
+        *,
+        timeout: float,
+        on_line: OnLine | None = None,
+        on_start: Callable[[int], None] | None = None,
+    ) -> Run:
         """Run a workflow and return what it did; ``timeout`` in seconds.
+
+        ``on_start`` is given the process id of the runner.
 
         Raises :class:`ActFailed` when it does not end in time. Nothing it started is left then, or
         when ``on_line`` raises (as Ctrl-C does).
@@ -168,6 +177,8 @@ class Act:
             start_new_session=True,  # a terminal's Ctrl-C is ours to handle, in order
         ) as process:
             try:
+                if on_start:
+                    on_start(process.pid)
                 records = list(_records(process, started + timeout, on_line))
                 exit_code = process.wait(_GRACE)
             finally:
@@ -254,13 +265,17 @@ def parse(records: Iterable[Mapping[str, Any]], *, exit_code: int, seconds: floa
     """Make a :class:`Run` of the records of ``act --json``."""
     jobs: dict[str, str] = {}
     outputs: dict[str, dict[str, str]] = {}
+    nameless: dict[str, dict[str, str]] = {}
     annotations: list[Annotation] = []
     summaries: list[str] = []
     log: list[str] = []
     for record in records:
         command, job = record.get("command"), _job(record)
         if command == "set-output" and len(record["stepID"]) == 1:
-            outputs.setdefault(job, {})[str(record["name"])] = str(record["arg"])
+            # act numbers a step without an id. No workflow can read what it says: what a step with
+            # one says of the same job, as a caller sees it, is not lost for it.
+            into = nameless if record["stepID"][0].isdigit() else outputs
+            into.setdefault(job, {})[str(record["name"])] = str(record["arg"])
         elif command in ("error", "warning", "notice"):
             title = str((record.get("kvPairs") or {}).get("title", ""))
             message = str(record.get("arg", ""))
@@ -275,7 +290,9 @@ def parse(records: Iterable[Mapping[str, Any]], *, exit_code: int, seconds: floa
         exit_code=exit_code,
         seconds=seconds,
         jobs=jobs,
-        outputs=outputs,
+        outputs={
+            job: {**nameless.get(job, {}), **outputs.get(job, {})} for job in (outputs | nameless)
+        },
         annotations=annotations,
         summaries=summaries,
         log="\n".join(log),

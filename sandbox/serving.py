@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import uvicorn
@@ -38,13 +38,18 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Fault:
-    """Answer ``status`` to requests under ``path_prefix``, after ``delay`` seconds."""
+    """Answer ``status`` to requests under ``path_prefix``, after ``delay`` seconds.
+
+    A delay longer than any caller waits is a black hole.
+    """
 
     status: int
     path_prefix: str
     times: int | None
     """How many more requests it hits; ``None``: until cleared."""
     delay: float
+    method: str | None = None
+    """Only requests with this method; ``None``: any."""
 
 
 class Faults:
@@ -67,15 +72,18 @@ class Faults:
             path_prefix=str(body.get("path_prefix", "/")),
             times=None if times is None else int(times),
             delay=float(body.get("delay", 0.0)),
+            method=str(body["method"]).upper() if body.get("method") else None,
         )
         if not 400 <= fault.status <= 599 or fault.delay < 0:
             raise ValueError("status is 400 to 599, delay is not negative")
         self._faults.insert(0, fault)
 
-    def take(self, path: str) -> Fault | None:
+    def take(self, path: str, method: str = "GET") -> Fault | None:
         """Return the fault that hits a request for ``path`` now, using up one of its times."""
         for fault in self._faults:
             if not path.startswith(fault.path_prefix) or fault.times == 0:
+                continue
+            if fault.method not in (None, method):
                 continue
             if fault.times is not None:
                 fault.times -= 1
@@ -84,11 +92,7 @@ class Faults:
 
     def active(self) -> list[dict[str, Any]]:
         """Return the faults that can still hit, for `/_sandbox/state`."""
-        return [
-            {"status": f.status, "path_prefix": f.path_prefix, "times": f.times, "delay": f.delay}
-            for f in self._faults
-            if f.times != 0
-        ]
+        return [asdict(f) for f in self._faults if f.times != 0]
 
 
 class FaultMiddleware:
@@ -104,7 +108,7 @@ class FaultMiddleware:
         path = scope.get("path", "")
         fault = None
         if scope["type"] == "http" and not path.startswith("/_sandbox/"):
-            fault = self._faults.take(path)
+            fault = self._faults.take(path, scope["method"])
         if fault is None:
             await self._app(scope, receive, send)
             return

@@ -48,7 +48,8 @@ def _in_world(scenario: str) -> int:
     judged = any("bot" in one.services for one in presses)
     # Sellers share the machine with those of the dashboard; a judged canary needs enough of them.
     rate = RATE if not rolling else RATE * 3 / 4 if judged else RATE / 4
-    world = World(fresh(OUT), rolling=rolling, rate=rate)
+    lease = min(one.lease for one in presses)
+    world = World(fresh(OUT), rolling=rolling, rate=rate, lease=lease)
     try:
         return _play(world, SCENARIOS[scenario])
     except KeyboardInterrupt:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sandbox import act
+from sandbox.demo.aftermath import After, await_lapse
+from sandbox.demo.middle import Happened, Watching
 from sandbox.demo.scenarios import Press
 from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, post
 from sandbox.observation import Sample
@@ -36,29 +38,73 @@ class Stage:
 
 def press(stage: Stage, one: Press, number: int) -> list[str]:
     """Press one button and return what contradicts what must happen."""
-    commit = "" if one.rollback else _push(stage.world, one)
+    commit = _push(stage.world, one) if one.version else ""
     if one.rollout:
         how = {"service": stage.world.service_id("ui"), "rollout": one.rollout}
         post(f"{stage.world.url('render')}/_sandbox/rollout", how)
     for service in one.services:
         _begin(stage, one, service)
+    request = _request(stage, one, number, commit)
+    happened = Happened()
+    contradictions = []
     with _status_lines(stage.observer):
-        request = _request(stage, one, number, commit)
-        run = act.Act(stage.world.plain / "act").run(request, timeout=RUN_TIMEOUT, on_line=_show)
-    (stage.world.directory / "logs" / f"run-{number}.log").write_text(run.log)
+        if one.middle is None:
+            run = _run(stage, request, f"run-{number}")
+        else:
+            with Watching(one.middle, stage.world, stage.observer, say) as watching:
+                happened = watching.happened
+                run = _run(stage, request, f"run-{number}", happened.runner_started)
+            contradictions += watching.problems
+        if one.middle is not None and one.middle.kills_runner:
+            contradictions += await_lapse(stage.world, happened, say)
+            run = _reconcile(stage, request, number)
     claims = [o for o in run.outputs.values() if "result" in o]
     claimed: Mapping[str, str] = claims[-1] if claims else {}
-    contradictions = []
     for service in one.services:
         contradictions += _end(stage, one, service, claimed, commit)
+    contradictions += _check(stage, one, happened)
     if one.sequence and (done := _sequence(claimed)) != one.sequence:
         contradictions.append(f"it did {done}, and was to do {one.sequence}")
     _keep_pull_request(stage)
-    if (run.exit_code != 0) != (one.result == "rolled-back"):
+    if (run.exit_code != 0) != one.ends_red and one.or_result is None:
         contradictions.append(f"the workflow ended with {run.exit_code}")
     for found in run.annotations:
         say(f"{found.level} on the run's page: {found.title}: {found.message}")
     return [f"{one.name}: {text}" for text in contradictions]
+
+
+def _run(
+    stage: Stage, request: act.Request, name: str, on_start: Callable[[int], None] | None = None
+) -> act.Run:
+    runner = act.Act(stage.world.plain / "act")
+    run = runner.run(request, timeout=RUN_TIMEOUT, on_line=_show, on_start=on_start)
+    (stage.world.directory / "logs" / f"{name}.log").write_text(run.log)
+    return run
+
+
+def _reconcile(stage: Stage, request: act.Request, number: int) -> act.Run:
+    """Run the workflow that puts in order what a dead release left, as its schedule does."""
+    say("the workflow Reconcile is run")
+    environment = {**request.environment, "GITHUB_RUN_ID": str(2000 + number)}
+    again = replace(
+        request, workflow="reconcile.yml", event="workflow_dispatch", environment=environment
+    )
+    return _run(stage, again, f"reconcile-{number}")
+
+
+def _check(stage: Stage, one: Press, happened: Happened) -> list[str]:
+    """What must be true beside what is compared for each release."""
+    entry = stage.observer.releases[-1]
+    if one.middle is not None:
+        entry["happened"] = one.middle.what
+    after = After(
+        world=stage.world,
+        entry=entry,
+        happened=happened,
+        samples=tuple(stage.observer.samples),
+        say=say,
+    )
+    return [problem for check in one.checks for problem in check(after)]
 
 
 def _push(world: World, one: Press) -> str:
@@ -76,7 +122,7 @@ def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
     return act.Request(
         repository=world.repository.path,
         workflow=one.workflow,
-        event="workflow_dispatch" if one.inputs else "push",
+        event=one.event,
         inputs=one.inputs,
         payload=payload,
         secrets={
@@ -112,7 +158,7 @@ def _begin(stage: Stage, one: Press, service: str) -> None:
     else:
         stage.observer.begin(
             one.named(service),
-            "rollback" if one.rollback else "canary-prod",
+            one.strategy,
             stable_service=world.service_id("bot"),
             canary_service=world.service_id("canary"),
         )
@@ -129,8 +175,9 @@ def _end(
         name=one.named(service),
     )
     taken_back = f"{service} promoted-previous" in one.sequence
+    allowed = entry["result"] if entry["result"] in one.results else one.result
     expected: dict[str, Any] = {
-        "result": "taken-back" if taken_back else one.result,
+        "result": "taken-back" if taken_back else allowed,
         "peak": one.peak,
     }
     if commit:
@@ -147,7 +194,10 @@ def _end(
     if service == "dashboard":
         say(f"observed {entry['observed'] or 'nothing'}, longest gap {entry['longest_gap']} s")
         say(f"order: {sentence(entry['replaced']) or 'none was replaced'}")
-    return verify(entry, expected)
+    wrong = verify(entry, expected)
+    if one.middle and one.peak is not None and (entry["peak_share"] or 0) > one.peak:
+        wrong.append(f"{entry['peak_share']:g} % were on the canary track, {one.peak:g} % may")
+    return wrong
 
 
 def _result(service: str, claimed: Mapping[str, str]) -> str:

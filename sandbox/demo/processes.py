@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 """prctl(2): orphans of our children become ours, so that none gets out of sight."""
@@ -36,13 +38,12 @@ class Child:
 
 def _end_with_parent() -> None:
     """In a child: be ended by the kernel when its parent is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent dies."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
@@ -52,10 +53,15 @@ class Children:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._children: list[Child] = []
+        # The kernel takes the thread that started a child for its parent: this one stays.
+        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str, module: str, *args: str, env: Mapping[str, str]) -> Child:
         """Run ``python -m module`` with nothing in its environment but ``env`` and the PATH."""
+        return self._starter.submit(self._start, name, module, *args, env=env).result()
+
+    def _start(self, name: str, module: str, *args: str, env: Mapping[str, str]) -> Child:
         log = self._logs / f"{name}.log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
@@ -65,7 +71,7 @@ class Children:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a terminal's Ctrl-C is ours to handle, in order
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - no thread has been started yet
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
             )
         child = Child(name, process, log)
         self._children.append(child)
@@ -81,6 +87,12 @@ class Children:
                 raise NotReady(f"{child.name} was not ready after {deadline:.0f} s: {child.log}")
             time.sleep(0.05)
 
+    def kill(self, child: Child) -> None:
+        """Kill a process with all it started. It does not count as one that died by itself."""
+        kill_tree(child.process.pid)
+        child.process.wait(GRACE)
+        self._children.remove(child)
+
     def dead(self) -> list[Child]:
         """Return the children that have ended though nobody asked them to."""
         return [child for child in self._children if child.process.poll() is not None]
@@ -92,6 +104,7 @@ class Children:
                 child.process.terminate()
         _wait([child.process for child in self._children], GRACE)
         self._children.clear()
+        self._starter.shutdown()
         end_descendants()
 
 
@@ -112,6 +125,18 @@ def end_descendants() -> None:
         for process in alive:
             _quietly(process.kill)
         psutil.wait_procs(alive, timeout=GRACE)
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and everything it started, at once: nothing of it gets to clean up."""
+    try:
+        root = psutil.Process(pid)
+        root.suspend()  # it starts nothing more while its children are listed
+        tree = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in tree:
+        _quietly(process.kill)
 
 
 def _quietly(act: Callable[[], None]) -> None:

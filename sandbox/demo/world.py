@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.demo.edges import Edges
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
 
@@ -36,9 +37,12 @@ FAST: Mapping[str, Any] = {
         "judge": {"every": "1s"},
         "deploy-deadline": "60s",
     },
-    "edge": {"lease": "30s"},
 }
 """What is different from the example: durations. Ten minutes become ten seconds."""
+LEASE = 30.0
+"""Seconds for which the edge goes on with a canary whose runner is silent."""
+COLLEAGUE = "maria@livestreamsell.example"
+"""Somebody else who may change flags in PostHog."""
 DASHBOARDS = 4
 """Instances of the dashboard in production, where it is released."""
 DASHBOARD_RATE = 60.0
@@ -50,6 +54,8 @@ class Keys:
 
     render: str = field(default_factory=lambda: f"rnd_{secrets.token_hex(12)}", repr=False)
     posthog: str = field(default_factory=lambda: f"phx_{secrets.token_hex(12)}", repr=False)
+    colleague: str = field(default_factory=lambda: f"phx_{secrets.token_hex(12)}", repr=False)
+    """Of :data:`COLLEAGUE`, for PostHog."""
     posthog_secret: str = field(default_factory=lambda: f"phs_{secrets.token_hex(12)}", repr=False)
     posthog_project: str = field(default_factory=lambda: f"phc_{secrets.token_hex(12)}", repr=False)
     edge: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
@@ -60,7 +66,14 @@ class World:
     """Everything outside the suite, running on this machine."""
 
     def __init__(
-        self, directory: Path, *, lag: float = 2.0, rate: float = RATE, rolling: bool = False
+        self,
+        directory: Path,
+        *,
+        lag: float = 2.0,
+        rate: float = RATE,
+        rolling: bool = False,
+        lease: float = LEASE,
+        edges: int = 1,
     ) -> None:
         self.keys = Keys()
         self.directory = directory
@@ -69,6 +82,8 @@ class World:
         self.children = Children(directory / "logs")
         self._lag = lag
         self._rate = rate
+        self.lease = lease
+        """Seconds."""
         self.rolling = rolling
         """Whether the dashboard is in production too, with sellers of its own."""
         # Short and plain, wherever the clone is: paths of Unix sockets may have 108 characters,
@@ -89,6 +104,9 @@ class World:
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
         self.pull_requests = 0
+        more = free_ports(edges) if edges > 1 else []
+        port, told = self.ports["edge"], self._edge_environment()
+        self.edges = Edges(self.children, self.plain, port, more, told)
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""
@@ -105,11 +123,10 @@ class World:
         posthog = run.start("posthog", "sandbox.posthog", *self._posthog_args(), env=here)
         github = run.start("github", "sandbox.github", *self._github_args(), env=here)
         run.wait_ready(posthog, lambda: answers(f"{self.url('posthog')}/_sandbox/state"))
-        edge = run.start("edge", "slipway_edge", env=self._edge_environment())
+        edge = self.edges.start()
         run.wait_ready(github, lambda: answers(f"{self.url('github')}/_sandbox/state"))
         run.wait_ready(render, lambda: b"ready" in render.log.read_bytes())
-        run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/.slipway/healthz"))
-        run.wait_ready(edge, lambda: answers(f"{self.url('edge')}/healthz"))
+        self.edges.await_served()
         self._adopt(second)
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
         run.wait_ready(load, lambda: _are_served(self.load_file))
@@ -120,6 +137,7 @@ class World:
 
     def stop(self) -> None:
         """End everything."""
+        self.edges.stop()
         self.children.stop()
         self._plain.cleanup()
 
@@ -162,6 +180,11 @@ class World:
         name = {"bot": "stable", "dashboard": "staging", "ui": "stable"}.get(track, track)
         return str(self._example()["services"][service][name]["service"])
 
+    @property
+    def flag(self) -> str:
+        """Key of the release flag."""
+        return str(self._example()["services"]["bot"]["edge"]["flag"])
+
     def _example(self) -> Any:
         import yaml  # noqa: PLC0415
 
@@ -176,7 +199,7 @@ class World:
                 "services": {
                     "bot": {
                         "url": edge,
-                        "edge": {"url": edge, **FAST["edge"]},
+                        "edge": {"url": edge, "lease": f"{self.lease:g}s"},
                         "strategy": FAST["strategy"],
                     },
                     "dashboard": {
@@ -253,6 +276,7 @@ class World:
             *("--port", str(self.ports["posthog"]), "--lag", str(self._lag)),
             *("--project", project, "--project-key", keys.posthog_project),
             *("--secret-key", keys.posthog_secret, "--personal-key", keys.posthog),
+            *("--personal-key", f"{keys.colleague}={COLLEAGUE}"),
         ]
 
     def _github_args(self) -> list[str]:
@@ -274,10 +298,8 @@ class World:
         ]
 
     def _edge_environment(self) -> dict[str, str]:
-        flag = self._example()["services"]["bot"]["edge"]["flag"]
         return {
             "PYTHONPATH": str(ROOT / "edge"),
-            "EDGE_BIND": f"127.0.0.1:{self.ports['edge']}",
             "STABLE_ADDR": f"127.0.0.1:{self.ports['bot']}",
             "CANARY_ADDR": f"127.0.0.1:{self.ports['canary']}",
             "HEALTH_PATH": "/healthz",
@@ -285,8 +307,7 @@ class World:
             "POSTHOG_HOST": self.url("posthog"),
             "POSTHOG_PROJECT_TOKEN": self.keys.posthog_project,
             "POSTHOG_SECRET_KEY": self.keys.posthog_secret,
-            "RELEASE_FLAG": flag,
-            "STATE_DIR": str(self.plain / "edge"),
+            "RELEASE_FLAG": self.flag,
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from sandbox.posthog.app import PostHog, Settings
+from sandbox.posthog.limits import Numbers
 from sandbox.posthog.store import Store, User
 from sandbox.serving import serve
 
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--secret-key", required=True)
     parser.add_argument("--personal-key", action="append", required=True, metavar="KEY[=EMAIL]")
     parser.add_argument("--read-only-key", action="append", default=[], metavar="KEY[=EMAIL]")
+    parser.add_argument("--limits", action="store_true", help="PostHog's own rate limits")
     args = parser.parse_args()
     writers = personal_keys(args.personal_key, writes=True)
     readers = personal_keys(args.read_only_key, first_id=len(writers) + 1, writes=False)
@@ -38,7 +40,10 @@ def main() -> None:
         secret_key=args.secret_key,
         personal_keys={**writers, **readers},
     )
-    serve(PostHog(settings, Store(args.project, lag=args.lag)).app(), args.port)
+    posthog = PostHog(settings, Store(args.project, lag=args.lag))
+    if args.limits:
+        posthog.limits.set(Numbers())
+    serve(posthog.app(), args.port)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -19,16 +20,26 @@ RETRY_AFTER = "1"
 class Problem(Exception):
     """An answer in the shape of Django REST framework, as PostHog gives them."""
 
-    def __init__(self, status: int, kind: str, code: str, detail: str, attr: str | None = None):
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        code: str,
+        detail: str,
+        attr: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
+        self.headers = headers
         self.body = {"type": kind, "code": code, "detail": detail, "attr": attr}
 
 
 async def on_problem(_: Request, error: Exception) -> Response:
     """Answer a :class:`Problem`."""
     assert isinstance(error, Problem)  # noqa: S101 - registered for this class only
-    return JSONResponse(error.body, error.status)
+    return JSONResponse(error.body, error.status, error.headers)
 
 
 def fault_answer(status: int) -> Response:
@@ -42,6 +53,19 @@ def fault_answer(status: int) -> Response:
     kind, code, detail = kinds.get(status, ("server_error", "error", "A server error occurred."))
     body = {"type": kind, "code": code, "detail": detail, "attr": None}
     return JSONResponse(body, status, {"Retry-After": RETRY_AFTER} if status == 429 else None)
+
+
+def throttled(wait: float) -> Problem:
+    """Return what the REST API says when ``wait`` more seconds are to pass."""
+    seconds = math.ceil(wait)
+    detail = f"Request was throttled. Expected available in {seconds} seconds."
+    headers = {"Retry-After": str(seconds)}
+    return Problem(429, "throttled_error", "throttled", detail, headers=headers)
+
+
+def too_many() -> Problem:
+    """Return what the SDKs' endpoints say. They do not say how long to wait."""
+    return Problem(429, "validation_error", "rate_limit_exceeded", "Rate limit exceeded")
 
 
 def refusal(error: Rejected) -> Problem:

@@ -26,8 +26,11 @@ from sandbox.posthog.answers import (
     on_problem,
     page,
     refusal,
+    throttled,
+    too_many,
 )
 from sandbox.posthog.evaluate import evaluate
+from sandbox.posthog.limits import Limits
 from sandbox.posthog.store import Conflict, Rejected, Store, User
 from sandbox.serving import (
     BadRequestBody,
@@ -57,8 +60,11 @@ class PostHog:
         self.settings = settings
         self.store = store
         self.faults = Faults()
+        self.limits = Limits()
         self.annotations: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
+        self.unknown: list[str] = []
+        """Paths that were asked for and are not here."""
         self.hits: dict[str, int] = {"definitions": 0, "not_modified": 0, "flags": 0, "batch": 0}
 
     def app(self) -> ASGIApp:
@@ -80,7 +86,11 @@ class PostHog:
         return Starlette(
             routes=routes,
             middleware=[Middleware(FaultMiddleware, faults=self.faults, answer=fault_answer)],
-            exception_handlers={Problem: on_problem, BadRequestBody: on_bad_body},
+            exception_handlers={
+                Problem: on_problem,
+                BadRequestBody: on_bad_body,
+                404: self.not_found,
+            },
         )
 
     async def list_or_create(self, request: Request) -> Response:
@@ -161,6 +171,8 @@ class PostHog:
             return fault_answer(401)
         if request.query_params.get("token") != self.settings.project_key:
             return fault_answer(401)
+        if not self.limits.definitions():
+            raise too_many()
         body, etag = self.store.definitions()
         headers = {"ETag": etag, "Cache-Control": "private, must-revalidate"}
         if request.headers.get("if-none-match") == etag:
@@ -174,6 +186,8 @@ class PostHog:
         body = await _sdk_body(request)
         if body.get("token", body.get("api_key")) != self.settings.project_key:
             return fault_answer(401)
+        if not self.limits.flags():
+            raise too_many()
         distinct_id = body.get("distinct_id")
         if not isinstance(distinct_id, str) or not distinct_id:
             detail = "The distinct_id field is missing from the request."
@@ -206,12 +220,33 @@ class PostHog:
         return JSONResponse({"status": "Ok"})
 
     async def fault(self, request: Request) -> Response:
-        """Control: order a fault, or set the cache's lag."""
+        """Control: order a fault, or how the cache, the limits and old flags are.
+
+        ``{"lag": SECONDS}``; ``{"skip_rebuilds": N}``: the next N changes are not shown by
+        themselves; ``{"limits": {…}}``: on, with other numbers than PostHog's, ``null``: off;
+        ``{"age": FLAG_ID}``: a flag from before flags had versions.
+        """
         body = await json_object(request)
-        if "lag" in body:
-            self.store.lag = float(body["lag"])
-            return JSONResponse({"lag": self.store.lag})
-        return await order_fault(self.faults, body)
+        match body:
+            case {"lag": float() | int() as lag}:
+                self.store.lag = float(lag)
+            case {"skip_rebuilds": int() as skipped}:
+                self.store.skip_rebuilds = skipped
+            case {"limits": None}:
+                self.limits.set(None)
+            case {"limits": {**numbers}}:
+                self.limits.order({str(name): number for name, number in numbers.items()})
+            case {"age": int() as flag_id} if flag_id in self.store.flags:
+                self.store.age(self.store.flags[flag_id])
+            case _:
+                return await order_fault(self.faults, body)
+        return JSONResponse(body)
+
+    async def not_found(self, request: Request, _: Exception) -> Response:
+        """Answer as Django does for a path it has no view for, and keep it to be looked at."""
+        self.unknown.append(request.url.path)
+        del self.unknown[:-KEPT_EVENTS]
+        return Response("Not found", 404)
 
     async def state(self, _: Request) -> Response:
         """Control: everything recorded."""
@@ -225,6 +260,7 @@ class PostHog:
                 "annotations": self.annotations,
                 "events": self.events,
                 "hits": self.hits,
+                "unknown": self.unknown,
                 "faults": self.faults.active(),
             }
         )
@@ -238,6 +274,8 @@ class PostHog:
         if user is None:
             detail = "Personal API key found in request Authorization header is invalid."
             raise Problem(401, "authentication_error", "authentication_failed", detail)
+        if wait := self.limits.rest(str(key)):
+            raise throttled(wait)
         if request.path_params["project"] not in (str(self.settings.project), "@current"):
             detail = "You don't have access to the project."
             raise Problem(403, "authentication_error", "permission_denied", detail)

@@ -61,7 +61,8 @@ class Flag:
     last_modified_by: User
     created_at: str
     updated_at: str
-    version: int = 1
+    version: int | None = 1
+    """``None``: made before flags had versions, and not written since."""
     key: str
     name: str = ""
     active: bool = True
@@ -94,6 +95,9 @@ class Store:
         self._clock = clock
         self._history: list[tuple[float, list[dict[str, Any]]]] = [(-math.inf, [])]
         self._rebuilds: list[float] = [-math.inf]
+        self.skip_rebuilds = 0
+        """How many of the next changes do not have the cache rebuilt: it shows them with the next
+        change that does."""
 
     def create(self, body: Mapping[str, Any], user: User) -> Flag:
         """Create a flag. Raises :class:`Rejected`."""
@@ -130,7 +134,7 @@ class Store:
         ]
         changed = replace(
             flag,
-            version=flag.version + 1,
+            version=(flag.version or 0) + 1,
             last_modified_by=user,
             updated_at=timestamp(),
             **values,
@@ -138,6 +142,12 @@ class Store:
         activity = "deleted" if changed.deleted and not flag.deleted else "updated"
         self._keep(changed, user, activity, changes)
         return changed
+
+    def age(self, flag: Flag) -> None:
+        """Make ``flag`` one from before flags had versions."""
+        self.flags[flag.id] = replace(flag, version=None)
+        self._history.append((self._clock(), self._snapshot()))
+        self._rebuilds.append(self._clock())
 
     def definitions(self) -> tuple[dict[str, Any], str]:
         """Return what ``/flags/definitions`` serves now, and its weak ETag."""
@@ -154,10 +164,11 @@ class Store:
 
         A field conflicts when the caller changes it, somebody else has changed it since, and the
         two did not change it to the same value. Fields missing from ``original_flag`` are written
-        unchecked; so is everything when the version is current or not sent.
+        unchecked; so is everything when the version is current or not sent. A flag without a
+        version counts as version 0.
         """
         original = body.get("original_flag") or {}
-        if body.get("version", _NO_VERSION) in (_NO_VERSION, flag.version):
+        if body.get("version", _NO_VERSION) in (_NO_VERSION, flag.version or 0):
             return
         for name, value in values.items():
             if name not in original or value == original[name]:
@@ -190,7 +201,10 @@ class Store:
         self.flags[flag.id] = flag
         now = self._clock()
         self._history.append((now, self._snapshot()))
-        self._rebuilds.append(now + self.lag)
+        if self.skip_rebuilds > 0:
+            self.skip_rebuilds -= 1
+        else:
+            self._rebuilds.append(now + self.lag)
         self._forget(now)
         self.activity.insert(
             0,

@@ -177,6 +177,38 @@ def test_a_caller_cannot_choose_the_version(api: httpx.Client) -> None:
     assert patch(api, flag, {"name": "x", "version": 99}).json()["version"] == flag["version"] + 1
 
 
+def test_every_field_sent_is_written_also_one_that_only_the_other_has_changed(
+    api: httpx.Client, other: httpx.Client
+) -> None:
+    flag = create(api)
+    patch(other, flag, {"name": "renamed meanwhile"})
+    stale = raise_of(flag, 5, name=flag["name"])
+    stale["original_flag"]["name"] = flag["name"]
+    assert patch(api, flag, stale).status_code == 200
+    assert read(api, flag)["name"] == flag["name"]
+
+
+@pytest.mark.parametrize(("sent", "status"), [(0, 200), (1, 409), (None, 409)])
+def test_a_flag_from_before_flags_had_versions_counts_as_version_0(
+    api: httpx.Client, other: httpx.Client, sent: int | None, status: int
+) -> None:
+    flag = create(api)
+    patch(other, flag, {"filters": share(1)})
+    api.post("/_sandbox/fault", json={"age": flag["id"]}).raise_for_status()
+    assert read(api, flag)["version"] is None
+    answer = patch(api, flag, raise_of(flag, 5, version=sent))
+    assert answer.status_code == status
+    assert read(api, flag)["version"] == (1 if status == 200 else None)
+
+
+def test_a_deleted_flag_is_restored_only_by_saying_so(api: httpx.Client) -> None:
+    flag = create(api)
+    patch(api, flag, {"deleted": True})
+    assert patch(api, flag, {"active": True}).status_code == 404
+    restored = patch(api, flag, {"deleted": False})
+    assert (restored.status_code, restored.json()["deleted"]) == (200, False)
+
+
 # Filters
 
 
@@ -315,6 +347,33 @@ def test_a_fault_hits_its_prefix_as_often_as_ordered(api: httpx.Client) -> None:
     api.post("/_sandbox/fault", json={"status": 500}).raise_for_status()
     assert api.get(FLAGS).status_code == 500
     api.post("/_sandbox/fault", json={"clear": True}).raise_for_status()
+    assert api.get(FLAGS).status_code == 200
+
+
+def test_a_fault_may_hit_writes_alone(api: httpx.Client) -> None:
+    flag = create(api)
+    order = {"status": 500, "path_prefix": "/api/", "method": "patch"}
+    api.post("/_sandbox/fault", json=order).raise_for_status()
+    assert patch(api, flag, {"active": True}).status_code == 500
+    assert read(api, flag)["active"] is False
+
+
+def test_a_black_hole_does_not_answer(api: httpx.Client) -> None:
+    api.post("/_sandbox/fault", json={"status": 504, "delay": 600}).raise_for_status()
+    with pytest.raises(httpx.ReadTimeout):
+        api.get(FLAGS, timeout=0.3)
+
+
+def test_a_key_that_asks_too_often_is_told_how_long_to_wait(
+    api: httpx.Client, other: httpx.Client
+) -> None:
+    api.post("/_sandbox/fault", json={"limits": {"rest_minute": 3}}).raise_for_status()
+    answers = [api.get(FLAGS) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert answers[-1].json()["code"] == "throttled"
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert other.get(FLAGS).status_code == 200
+    api.post("/_sandbox/fault", json={"limits": None}).raise_for_status()
     assert api.get(FLAGS).status_code == 200
 
 

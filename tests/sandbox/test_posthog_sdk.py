@@ -124,19 +124,6 @@ def test_an_inactive_flag_is_off_for_everybody() -> None:
         assert enabled(client, "release-canary", local=True) == set()
 
 
-def test_an_outage_keeps_the_last_definitions_and_a_401_wipes_them() -> None:
-    store = Store(1, lag=0.0)
-    canary(store, 100)
-    with serving(store) as url, sdk(url) as client:
-        client.load_feature_flags()
-        for status, kept in ((500, True), (429, True), (401, False)):
-            order = {"status": status, "path_prefix": "/flags"}
-            httpx.post(f"{url}/_sandbox/fault", json=order, trust_env=False).raise_for_status()
-            client.load_feature_flags()
-            flags = client.evaluate_flags("s", only_evaluate_locally=True)
-            assert flags.is_enabled("release-canary") is kept, status
-
-
 def test_events_are_captured() -> None:
     store = Store(1, lag=0.0)
     with serving(store) as url:
@@ -146,6 +133,30 @@ def test_events_are_captured() -> None:
         events = httpx.get(f"{url}/_sandbox/state", trust_env=False).json()["events"]
     assert [event["event"] for event in events] == ["bot_reply"]
     assert events[0]["properties"]["release"] == "r1"
+
+
+def test_whatever_the_sdk_asks_for_is_there() -> None:
+    store = Store(1, lag=0.0)
+    canary(store, 20)
+    with serving(store) as url:
+        for secret in (True, False):
+            with sdk(url, secret=secret) as client:
+                client.evaluate_flags("seller-1").is_enabled("release-canary")
+                client.evaluate_flags("seller-1").is_enabled("no-such-flag")
+                client.capture("bot_reply", distinct_id="seller-1")
+                client.flush()
+        state = httpx.get(f"{url}/_sandbox/state", trust_env=False).json()
+    assert state["unknown"] == []
+    assert all(state["hits"][name] for name in ("definitions", "flags", "batch")), state["hits"]
+
+
+def test_definitions_asked_for_too_often_are_refused_without_saying_how_long() -> None:
+    with serving(Store(1, lag=0.0)) as url, httpx.Client(base_url=url, trust_env=False) as http:
+        http.post("/_sandbox/fault", json={"limits": {"definitions_minute": 2}})
+        answers = [definitions(http) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[-1].json()["code"] == "rate_limit_exceeded"
+        assert "retry-after" not in answers[-1].headers
 
 
 # The definitions cache
@@ -178,6 +189,20 @@ def test_a_rebuild_shows_everything_changed_before_it() -> None:
     store.update(store.flags[1], {"active": True}, USER)
     clock.now += 0.5
     assert served_versions(store) == [2]
+
+
+def test_a_rebuild_that_was_skipped_shows_its_change_with_the_next_one() -> None:
+    clock = Time()
+    store = Store(1, lag=2.0, clock=clock)
+    canary(store, 0)
+    clock.now += 2.5
+    store.skip_rebuilds = 1
+    store.update(store.flags[1], {"active": True}, USER)
+    clock.now += 600.0
+    assert served_versions(store) == [1]
+    store.update(store.flags[1], {"name": "again"}, USER)
+    clock.now += 2.0
+    assert served_versions(store) == [3]
 
 
 def test_the_lag_of_a_running_server_is_real() -> None:

@@ -85,7 +85,7 @@ class Edges:
 
     def _start(self, number: int) -> None:
         self._starts += 1
-        others = [f"http://127.0.0.1:{p}" for p in self._ports if p != self._ports[number]]
+        others = [f"127.0.0.1:{p}" for p in self._ports if p != self._ports[number]]
         self._running[number] = self._children.start(
             f"edge-{self._starts}" if self._starts > 1 else "edge",
             "slipway_edge",

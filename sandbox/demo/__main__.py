@@ -49,7 +49,8 @@ def _in_world(scenario: str) -> int:
     # Sellers share the machine with those of the dashboard; a judged canary needs enough of them.
     rate = RATE if not rolling else RATE * 3 / 4 if judged else RATE / 4
     lease = min(one.lease for one in presses)
-    world = World(fresh(OUT), rolling=rolling, rate=rate, lease=lease)
+    edges = max(one.edges for one in presses)
+    world = World(fresh(OUT), rolling=rolling, rate=rate, lease=lease, edges=edges)
     try:
         return _play(world, SCENARIOS[scenario])
     except KeyboardInterrupt:

@@ -43,6 +43,8 @@ class Press:
     reconcile is run, whose result counts."""
     checks: tuple[Check, ...] = ()
     """What else must be true when it is over."""
+    edges: int = 1
+    """How many edges there are, behind one address."""
     lease: float = LEASE
     """Seconds the edge goes on without a runner."""
 
@@ -225,6 +227,7 @@ EDGE_RESTARTS = Press(
     version="v2",
     result="promoted",
     middle=middle.EDGE_RESTARTS,
+    edges=2,
     checks=(aftermath.failed_only_while_down, aftermath.record_is_stable),
 )
 

@@ -6,7 +6,7 @@ goes on as soon as one has confirmed, and the other is gone on trying beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -105,10 +105,12 @@ class Stop:
         began = self._clock.monotonic()
 
         def kill_edge() -> None:
-            zero.edge = self._persist(lambda: self._kill_edge(zero, reason, release, began))
+            for why in self._persist(lambda: self._kill_edge(zero, reason, release, began)):
+                zero.edge = why
 
         def kill_record() -> None:
-            zero.record = self._persist(lambda: self._kill_record(zero, release, leave))
+            for why in self._persist(lambda: self._kill_record(zero, release, leave)):
+                zero.record = why
 
         tasks = [self._start(kill_edge), self._start(kill_record)]
         zero._tasks.extend(tasks)
@@ -144,22 +146,26 @@ class Stop:
             return record
         return replace(record, phase=Phase.ROLLING_BACK, share=0.0, since=self._clock.now())
 
-    def _persist(self, act: Callable[[], None]) -> str | None:
-        """Repeat ``act`` until it works, cannot work, or time is up; return why it never did."""
+    def _persist(self, act: Callable[[], None]) -> Iterator[str | None]:
+        """Repeat ``act`` until it works, cannot work, or time is up; yield why it has not yet."""
         until = self._clock.monotonic() + DEADLINE
         with self._clock.shielded():
             while True:
                 try:
                     act()
                 except (Unauthorized, NotFound) as error:
-                    return error.found
+                    yield error.found
+                    return
                 except SlipwayError as error:
+                    yield error.found
                     if self._clock.monotonic() >= until:
-                        return error.found
+                        return
                 except Exception as error:
-                    return f"internal error: {type(error).__name__}"
+                    yield f"internal error: {type(error).__name__}"
+                    return
                 else:
-                    return None
+                    yield None
+                    return
                 self._clock.sleep(1.0)
 
     def intend(self, zero: Zero, record: Record) -> None:

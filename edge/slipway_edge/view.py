@@ -33,6 +33,7 @@ def describe(agent: Agent, seen: Decision | Done | None = None) -> dict[str, Any
         "lease": _lease(lease, now),
         "promote": _order(memory.promotion, lease),
         "killed": memory.killed.release if memory.killed is not None else None,
+        "killed_reason": memory.killed.reason if memory.killed is not None else None,
         "why": shown.why,
         "posthog": {
             "ok": poll.answered is not None and poll.error is None,

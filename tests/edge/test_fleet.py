@@ -162,6 +162,7 @@ def test_the_tripwire_takes_a_canary_away_that_fails_over_all_edges(fleet: Fleet
     eventually(lambda: fleet.served_by() == ["stable"] * 3, within=3)
     state = fleet.edges[2].state()
     assert state["killed"] == "trips"
+    assert state["killed_reason"].startswith("tripwire:")
     assert "tripwire" in state["why"]
 
 

@@ -146,6 +146,8 @@ class World:
         self.overlap: str | None = None
         """Render's policy where a deploy is running: ``wait`` or ``override``. ``None``: none, and
         each deploy takes its time beside the others."""
+        self.start_limit: float | None = None
+        """Seconds a build gets to become healthy; ``None``: as long as it likes. Render: 900."""
         self.landing: list[tuple[float, Callable[[], object]]] = []
         """What is on its way to Render from a runner that died: when it arrives, and what it does.
         """
@@ -306,6 +308,8 @@ class World:
                     deploy.end(deploy.build.status, ready)
                 elif deploy.build.becomes_live:
                     deploy.live_at = ready
+                elif self.start_limit and self.clock.t >= deploy.begun + self.start_limit:
+                    deploy.end("update_failed", deploy.begun + self.start_limit)
             waiting = [d for d in service.deploys if not d.over and d.begun is None]
             if not waiting or any(d.begun is not None and not d.over for d in service.deploys):
                 return

@@ -54,12 +54,14 @@ Act = Callable[[Ports], Outcome]
 
 def _run(world: World, wire: Wire, what: str, act: Act, *, build: str = "") -> Run:
     run = Run(what, wire)
-    journal = Journal(world.clock, lambda entry: _began(world, build, entry))
+    begun: set[str] = set()
+    journal = Journal(world.clock, lambda entry: _begin(world, build, entry, begun))
     ports = replace(world.ports(), platform=LateRender(world, wire), journal=journal)
     with wire.connected():
         try:
             run.outcome = _ended(lambda: act(ports))
-            _tell(world, build, run.outcome)
+            if begun:
+                _tell(world, build, run.outcome)
         except RunnerDied:
             run.outcome = None
     return run
@@ -76,8 +78,6 @@ def _ended(act: Callable[[], Outcome]) -> Outcome:
 
 def _tell(world: World, build: str, outcome: Outcome) -> None:
     """The last thing a run does: its Deployment at GitHub says how it ended."""
-    if build not in world.in_progress:
-        return
     try:
         with world.call("github.told"):
             world.in_progress.discard(build)
@@ -111,10 +111,11 @@ def release(world: World, wire: Wire, build: str, holder: Holder) -> Run:
     return _run(world, wire, f"canary-prod of {build}", act, build=build)
 
 
-def _began(world: World, build: str, entry: Entry) -> None:
+def _begin(world: World, build: str, entry: Entry, begun: set[str]) -> None:
     """The publisher begins a Deployment when the release has begun."""
     if entry.kind is Kind.PHASE and entry.phase is Phase.DEPLOYING and build in world.unvouched:
         world.in_progress.add(build)
+        begun.add(build)
 
 
 def press(world: World, wire: Wire, holder: Holder) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -100,9 +100,15 @@ def world_for(base: str, policy: str, make: type[World] = World) -> World:
     return world
 
 
-def run_base(world: World, base: str, fault: Fault | None) -> list[Run]:
+def run_base(
+    world: World,
+    base: str,
+    fault: Fault | None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> list[Run]:
     """Run it with its fault; the run whose calls are hit is the first that is returned."""
     wire = Wire(world, fault)
+    wire.meanwhile = meanwhile
     if base in FORWARDS:
         return [runs.release(world, wire, "v2", FIRST)]
     if base in PRESSED:
@@ -170,7 +176,8 @@ def every_case() -> Iterator[Case]:
         for policy in POLICIES:
             for at, call in enumerate(calls_of(base, policy), start=1):
                 modes = ["before", "after", "lost", "refused"]
-                modes += ["late"] if call.startswith(ON_ITS_WAY) else []
+                # A call that has left cannot be taken back: Render has no fencing.
+                modes += ["late"] if call.startswith(ON_ITS_WAY) else ["asleep"]
                 for mode in modes:
                     yield from _after(base, Fault(at, mode), policy)
     yield from _twice()
@@ -179,7 +186,10 @@ def every_case() -> Iterator[Case]:
 def _after(base: str, fault: Fault, policy: str) -> Iterator[Case]:
     died = fault.mode in ("before", "after", "late")
     for follow_up in follow_ups(base):
-        for timing in TIMINGS if died and follow_up != "nothing" else TIMINGS[:1]:
+        timings = TIMINGS if died and follow_up != "nothing" else TIMINGS[:1]
+        if fault.mode == "asleep":
+            timings = TIMINGS[:1] if follow_up in ("finalize", "rollback") else TIMINGS[1:]
+        for timing in timings:
             yield Case(base=base, fault=fault, policy=policy, follow_up=follow_up, timing=timing)
 
 

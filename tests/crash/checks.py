@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from slipway.ports import Phase
 from slipway.release.outcome import Result
 from tests.crash import cases, runs
-from tests.crash.cases import Case
-from tests.crash.runs import Run
+from tests.crash.cases import BACK, Case
+from tests.crash.runs import LEASE, Run
 from tests.crash.wire import Wire
 from tests.unit.builds import CANARY, STABLE, commit_of, digest
 from tests.unit.world import World
@@ -47,14 +47,18 @@ class Failure:
 def play(case: Case, make: type[World] = World) -> tuple[list[Failure], str]:
     """Play a case; return what does not hold, and how the follow-up (or the run) ended."""
     world = cases.world_for(case.base, case.policy, make)
-    done = cases.run_base(world, case.base, case.fault)
-    after = cases.come_after(world, case)
+    after: list[Run] = []
+    if case.fault.mode == "asleep":
+        done = _beside(world, case, after)
+    else:
+        done = cases.run_base(world, case.base, case.fault)
+        after += cases.come_after(world, case)
     running = _candidates_running(world) if after else []
     serves = world.running(STABLE)
     world.clock.t += HALF_AN_HOUR
     world.flow()
     found = [
-        *_always(world, done, after),
+        *_always(world, case, done, after),
         *_recorded(world, case, after, running, serves),
         *(_ended_well(case, after[-1]) if after else ()),
     ]
@@ -71,6 +75,20 @@ def play(case: Case, make: type[World] = World) -> tuple[list[Failure], str]:
     failures = [Failure(case, what, state, calls) for what in found]
     last = (after or done)[-1 if after else 0]
     return failures, str(last.result or "died")
+
+
+def _beside(world: World, case: Case, after: list[Run]) -> list[Run]:
+    """Play what comes after while the runner hangs; it wakes, and reconcile comes once more."""
+
+    def meanwhile() -> None:
+        world.rewinds = False  # what others did meanwhile has been done
+        after.extend(cases.come_after(world, case))
+
+    done = cases.run_base(world, case.base, case.fault, meanwhile)
+    if after and done[0].result is not Result.PROMOTED:
+        world.clock.t += LEASE + 20
+        after.append(runs.put_in_order(world, Wire(world), cases.SCHEDULE))
+    return done
 
 
 def _name(world: World, identity: str) -> str:
@@ -118,7 +136,12 @@ def _judged_bad(run: Run) -> bool:
     return bool({"edge.kill", "flags.kill"} & set(run.acted))
 
 
-def _always(world: World, done: list[Run], after: list[Run]) -> Iterator[str]:
+def _decided(run: Run) -> bool:
+    """Whether a person's way back was in the record, or done."""
+    return run.result is Result.PROMOTED_PREVIOUS or "flags.write rolling_back" in run.acted
+
+
+def _always(world: World, case: Case, done: list[Run], after: list[Run]) -> Iterator[str]:
     if world.effective_share() != 0:
         yield "the share is not 0"
     serves = world.running(STABLE) or "nothing"
@@ -126,6 +149,12 @@ def _always(world: World, done: list[Run], after: list[Run]) -> Iterator[str]:
     passed = _passed(released)
     died_going_back = not after and any(run.outcome is None and _judged_bad(run) for run in done)
     reached = any("flags.write settling" in run.acted for run in released)
+    pushed = any(r.what.endswith("v3") and r.result is Result.PROMOTED for r in after)
+    if pushed and case.base not in BACK and serves != "v3":
+        yield f"v3 was promoted, and {serves} serves"
+    gone_back = case.base in ("rollback", "rollback-git") and _decided(done[0])
+    if gone_back and after and serves == "v2" and case.fault.mode != "asleep":
+        yield "a person went back from v2, and v2 serves"
     if serves not in passed and not (died_going_back and reached):
         yield f"{serves} serves, and has not passed"
     alive = _candidates_running(world)
@@ -174,6 +203,7 @@ def _recorded(
 
 
 def _ended_well(case: Case, last: Run) -> Iterator[str]:
-    kind = "reconcile" if case.second else case.follow_up
+    again = case.second or last.what == "reconcile"
+    kind = "reconcile" if again else case.follow_up
     if last.result not in _ENDS_WELL[kind]:
         yield f"{kind} ended as {last.result or 'died'}"

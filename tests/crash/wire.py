@@ -31,7 +31,8 @@ class Fault:
     """Number of the call, from 1."""
     mode: str
     """``before`` it acts; ``after`` it has; ``late``: it acts after the death. The runner lives
-    through ``lost`` (it acts, and no answer comes) and ``refused`` (it does not act)."""
+    through ``lost`` (it acts, and no answer comes) and ``refused`` (it does not act). ``asleep``:
+    it hangs until whoever comes after is done, and goes on then, none the wiser."""
 
 
 class Wire:
@@ -46,6 +47,8 @@ class Wire:
         self.late = False
         self.at_call: Callable[[Wire, str], None] = lambda wire, call: None
         """What somebody else does just before a call."""
+        self.meanwhile: Callable[[], None] = lambda: None
+        """What happens while the runner is asleep."""
 
     @contextmanager
     def connected(self) -> Iterator[None]:
@@ -70,6 +73,8 @@ class Wire:
         if self._hit("before", "late"):
             self.dead, self.late = True, self._hit("late")
             raise RunnerDied
+        if self._hit("asleep"):
+            self.meanwhile()
         if self._hit("refused"):
             raise Unreachable(f"{call} got no answer", remedy="Try again.")
 

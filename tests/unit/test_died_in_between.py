@@ -7,10 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from slipway.ports import Holder, Phase
-from slipway.release import rollback
+from slipway.release import canary, rollback
 from slipway.release.outcome import Outcome, Result
+from slipway.release.preflight import Plan
 from tests.unit.builds import CANARY, HOLDER, OTHER, STABLE, digest, image
 from tests.unit.test_canary import SHORT, release
+from tests.unit.test_reconcile import SHORT as SHORTEST
 from tests.unit.test_reconcile import (
     RunnerDied,
     assert_everybody_is_on,
@@ -22,6 +24,8 @@ from tests.unit.test_reconcile import (
 from tests.unit.world import World, fail_once, settings
 from tests.unit.world_ports import MemoryFlags, MemoryRender
 
+SETTLING = 110.0
+"""Seconds after it was live on the canary service at which a build is settling, with SHORTEST."""
 ANA = Holder(run_id="89", attempt=1)
 
 
@@ -147,3 +151,35 @@ def test_the_canary_service_is_scaled_back_though_one_call_gets_no_answer() -> N
     fail_once(1, after=False, matching=f"render.scale {CANARY}")(world)
     assert release(world, world.build("v2"), **SHORT).result is Result.PROMOTED
     assert world.services[CANARY].instances == 1
+
+
+def test_a_release_that_hung_while_another_was_promoted_goes_back_over_nothing_of_it() -> None:
+    world = World()
+    bad = world.build("v2", sick_after=SETTLING)
+    newer = world.build("v3")
+    hung: list[str] = []
+
+    def hang(call: str) -> None:
+        if call == "edge.kill" and "flags.write settling" in world.calls and not hung:
+            hung.append(call)
+            world.rewinds = False
+            lapse(world)
+            put_in_order(world)
+            world.in_progress.clear()
+            world.unvouched.discard("v2")
+            ports = world.ports()
+            plan = Plan(
+                release="99.1-v3",
+                settings=settings(**SHORT),
+                stable=STABLE,
+                canary=CANARY,
+                artifact=newer,
+            )
+            traffic = world.traffic(ports, plan.release, newer.identity, holder=OTHER)
+            assert canary.run(plan, ports, traffic).result is Result.PROMOTED
+
+    world.before = hang
+    release(world, bad, **SHORTEST)
+    assert hung
+    assert world.running(STABLE) == "v3"
+    assert world.effective_share() == 0

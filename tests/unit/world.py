@@ -146,6 +146,8 @@ class World:
         self.overlap: str | None = None
         """Render's policy where a deploy is running: ``wait`` or ``override``. ``None``: none, and
         each deploy takes its time beside the others."""
+        self.rewinds = True
+        """Whether what is done beside the main path takes none of its time."""
         self.start_limit: float | None = None
         """Seconds a build gets to become healthy; ``None``: as long as it likes. Render: 900."""
         self.landing: list[tuple[float, Callable[[], object]]] = []
@@ -260,7 +262,9 @@ class World:
         """Run something beside the main path: it takes time, and the main path does not."""
         began = self.clock.t
         function()
-        ends, self.clock.t = self.clock.t, began
+        ends = self.clock.t
+        if self.rewinds:
+            self.clock.t = began
         return _Beside(self.clock, ends)
 
     # -- inside ----------------------------------------------------------------------------

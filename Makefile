@@ -1,5 +1,6 @@
 # make demo [SCENARIO=name]   three releases on this machine, through the real actions
 # make test                   all tests
+# make crash [CASE=…]         every crash point of a release, on the virtual clock; or one of them
 # make screens                pictures of the comment and the summary, in out/screens
 # make lint                   style, types, workflows, actions
 # make docs                   the tables of docs/, from what is the case
@@ -10,7 +11,7 @@
 # directory.
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: demo test screens lint docs lock clean environment haproxy chromium mermaid
+.PHONY: demo test crash screens lint docs lock clean environment haproxy chromium mermaid
 
 # Where Debian keeps haproxy, and where uv is put on a machine that has none.
 export PATH := $(PATH):/usr/sbin:/usr/local/sbin:$(CURDIR)/.cache/uv/bin
@@ -24,6 +25,9 @@ demo: environment haproxy
 
 test: environment haproxy
 	$(bin)/python -m pytest -n 2
+
+crash: environment
+	@PYTHONPATH=scripts:edge:. exec $(bin)/python -m tests.crash $(CASE)
 
 screens: environment chromium mermaid
 	@PYTHONPATH=scripts exec $(bin)/python -m sandbox.screens out/screens \

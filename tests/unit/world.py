@@ -8,14 +8,24 @@ test can make it fail or stop it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from slipway.config import Service as Settings
-from slipway.errors import Cancelled, Unreachable
-from slipway.ports import Artifact, Autoscaling, Event, Flag, Holder, Phase, Promotion, Requests
+from slipway.errors import Cancelled, SlipwayError, Unreachable
+from slipway.ports import (
+    Artifact,
+    Autoscaling,
+    Event,
+    Flag,
+    Holder,
+    Phase,
+    Promotion,
+    Record,
+    Requests,
+)
 from slipway.release.deploys import Ports
 from slipway.release.journal import Journal
 from slipway.release.ledger import Ledger
@@ -73,6 +83,16 @@ class PlacedDeploy:
     ends: str | None = None
     pinned: bool = True
     live_at: float | None = None
+    begun: float | None = None
+    """When its turn came; ``None``: it is queued behind a running one."""
+    ended_at: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        return self.live_at is not None or self.ends is not None
+
+    def end(self, status: str, at: float) -> None:
+        self.ends, self.ended_at = status, at
 
 
 @dataclass
@@ -123,6 +143,16 @@ class World:
         self.seconds_of: dict[str, float] = {}
         """How long calls take, by the beginning of their name."""
         self.queue_deploys = False
+        self.overlap: str | None = None
+        """Render's policy where a deploy is running: ``wait`` or ``override``. ``None``: none, and
+        each deploy takes its time beside the others."""
+        self.rewinds = True
+        """Whether what is done beside the main path takes none of its time."""
+        self.start_limit: float | None = None
+        """Seconds a build gets to become healthy; ``None``: as long as it likes. Render: 900."""
+        self.landing: list[tuple[float, Callable[[], object]]] = []
+        """What is on its way to Render from a runner that died: when it arrives, and what it does.
+        """
         self.silent_while_running = False
         """Render does not say the build of a deploy before it is live."""
         self.no_canary_traffic = False
@@ -170,7 +200,7 @@ class World:
         for name in names:
             self.builds.setdefault(name, Build(name))
             deploy = self.add(service_id, self.builds[name], "api")
-            deploy.created = self.clock.t - 10_000 + 100 * self.ids
+            deploy.created = deploy.begun = self.clock.t - 10_000 + 100 * self.ids
             deploy.live_at = deploy.created + 40
 
     def build(self, name: str, **behaviour: Any) -> Artifact:
@@ -232,35 +262,81 @@ class World:
         """Run something beside the main path: it takes time, and the main path does not."""
         began = self.clock.t
         function()
-        ends, self.clock.t = self.clock.t, began
+        ends = self.clock.t
+        if self.rewinds:
+            self.clock.t = began
         return _Beside(self.clock, ends)
 
     # -- inside ----------------------------------------------------------------------------
 
     def add(self, service_id: str, build: Build, trigger: str) -> PlacedDeploy:
         self.ids += 1
+        service = self.services[service_id]
+        running = self.running_deploys(service)
         deploy = PlacedDeploy(f"dep-{self.ids}", build, self.clock.t, trigger)
-        self.services[service_id].deploys.append(deploy)
+        service.deploys.append(deploy)
+        if self.overlap == "override":
+            for other in running:
+                other.end("canceled", self.clock.t)
+        if self.overlap != "wait" or not running:
+            deploy.begun = self.clock.t
         return deploy
 
+    def land(self) -> None:
+        """Let arrive at Render what was on its way and is due by now."""
+        now = self.clock.t
+        due = [one for one in self.landing if one[0] <= now]
+        if not due:
+            return
+        self.landing = [one for one in self.landing if one[0] > now]
+        hooks = self.before, self.after
+        self.before = self.after = lambda call: None
+        for at, act in due:
+            self.clock.t = at
+            with suppress(SlipwayError):
+                act()
+        self.clock.t = now
+        self.before, self.after = hooks
+
+    def settle(self, service: PlacedService) -> None:
+        """Let deploys become live or fail whose time has come; then the newest queued one's turn
+        comes, and those queued before it are skipped."""
+        while True:
+            for deploy in service.deploys:
+                if deploy.over or deploy.begun is None:
+                    continue
+                ready = deploy.begun + self.deploy_seconds
+                if self.clock.t < ready:
+                    continue
+                if deploy.build.status:
+                    deploy.end(deploy.build.status, ready)
+                elif deploy.build.becomes_live:
+                    deploy.live_at = ready
+                elif self.start_limit and self.clock.t >= deploy.begun + self.start_limit:
+                    deploy.end("update_failed", deploy.begun + self.start_limit)
+            waiting = [d for d in service.deploys if not d.over and d.begun is None]
+            if not waiting or any(d.begun is not None and not d.over for d in service.deploys):
+                return
+            *skipped, turn = waiting
+            for deploy in skipped:
+                deploy.end("canceled", self.clock.t)
+            before = [d.ended_at if d.ends else d.live_at or 0 for d in service.deploys if d.over]
+            turn.begun = max(turn.created, *before)
+
+    def running_deploys(self, service: PlacedService) -> list[PlacedDeploy]:
+        self.settle(service)
+        return [d for d in service.deploys if not d.over]
+
     def status(self, service: PlacedService, deploy: PlacedDeploy) -> str:
+        live = self.live(service)
         if deploy.ends:
             return deploy.ends
-        if deploy.live_at is None and self.clock.t - deploy.created >= self.deploy_seconds:
-            if deploy.build.status:
-                return deploy.build.status
-            if deploy.build.becomes_live:
-                deploy.live_at = deploy.created + self.deploy_seconds
-        if deploy.live_at is None:
-            return "update_in_progress"
-        return "live" if self.live(service) is deploy else "deactivated"
+        if deploy.live_at is None or deploy.live_at > self.clock.t:
+            return "update_in_progress" if deploy.begun is not None else "queued"
+        return "live" if live is deploy else "deactivated"
 
     def live(self, service: PlacedService) -> PlacedDeploy | None:
-        for deploy in service.deploys:
-            if deploy.live_at is None and not deploy.ends:
-                ready = self.clock.t - deploy.created >= self.deploy_seconds
-                if ready and deploy.build.becomes_live and not deploy.build.status:
-                    deploy.live_at = deploy.created + self.deploy_seconds
+        self.settle(service)
         served = [d for d in service.deploys if d.live_at is not None and d.live_at <= self.clock.t]
         return max(served, key=lambda d: d.live_at or 0, default=None)
 
@@ -282,7 +358,7 @@ class World:
                 return fleet + [(name, deploy, False) for name, deploy, _ in fresh]
             each = (self.deploy_seconds - 10) / count
             step = 2 if self.rollout == "in-pairs" else 1
-            done = int((self.clock.t - coming.created - 10) / each / step) * step
+            done = int((self.clock.t - (coming.begun or 0) - 10) / each / step) * step
             starting = [(name, deploy, False) for name, deploy, _ in fresh[done : done + step]]
             return fresh[:done] + starting + fleet[done:]
         before = [d for d in service.deploys if d.live_at is not None and d is not live]
@@ -295,8 +371,8 @@ class World:
     def coming(self, service: PlacedService) -> PlacedDeploy | None:
         """Return the deploy whose instances are taking over."""
         for deploy in service.deploys:
-            good = deploy.build.becomes_live and not deploy.build.status and not deploy.ends
-            if good and deploy.live_at is None and self.clock.t - deploy.created >= 10:
+            good = deploy.build.becomes_live and not deploy.build.status and not deploy.over
+            if good and deploy.begun is not None and self.clock.t - deploy.begun >= 10:
                 return deploy
         return None
 
@@ -318,15 +394,26 @@ class World:
         after = live.build.sick_after
         return live.build.healthy and not (after is not None and since > after)
 
+    def seen_by_the_edge(self) -> Record | None:
+        """Return the record as the edge has it: an inactive flag carries none."""
+        return self.flag.record if self.flag and self.flag.active else None
+
+    def show_flag(self) -> None:
+        """Let the edge see the flag: a later record of another release ends the latch."""
+        record, flag = self.seen_by_the_edge(), self.flag
+        if record is None or flag is None or self.killed is None:
+            return
+        if record.release != self.killed and flag.version > self.killed_version:
+            self.killed = None
+
     def effective_share(self) -> float:
         flag = self.flag
         alive = self.lease is not None and self.clock.t < self.lease[2]
         if flag is None or not flag.active or flag.record is None or not alive:
             return 0.0
         record = flag.record
-        if self.killed is not None and not (
-            record.release != self.killed and flag.version > self.killed_version
-        ):
+        self.show_flag()
+        if self.killed is not None:
             return 0.0
         if self.lease is None or self.lease[0] != record.release:
             return 0.0
@@ -336,6 +423,7 @@ class World:
 
     def flow(self) -> None:
         """Let the traffic since the last look be served by what serves now."""
+        self.land()
         elapsed = max(0.0, self.clock.t - self.counted)
         self.counted += elapsed
         share = self.effective_share() / 100

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from slipway.clients import records
 from slipway.errors import BuildGone, FlagConflict, NotFound, NotOnThisPlan, Refused
 from slipway.ports import (
     Answer,
@@ -105,7 +106,8 @@ class MemoryRender:
                 if artifact.identity in (digest(b.name), commit_of(b.name))
             )
             made = self.w.add(service_id, build, "api")
-            return None if self.w.queue_deploys else self._deploy(s, made)
+            queued = self.w.queue_deploys or made.begun is None
+            return None if queued else self._deploy(s, made)
 
     def roll_back(self, service_id: str, deploy_id: str) -> Deploy:
         with self.w.call(f"render.roll_back {service_id}"):
@@ -119,8 +121,9 @@ class MemoryRender:
         with self.w.call(f"render.cancel {service_id}"):
             s = self._service(service_id)
             deploy = next(d for d in s.deploys if d.id == deploy_id)
-            if deploy.live_at is None:
-                deploy.ends = "canceled"
+            self.w.settle(s)
+            if not deploy.over:
+                deploy.end("canceled", self.w.clock.t)
 
     def instances(self, service_id: str) -> Sequence[Instance]:
         with self.w.call(f"render.instances {service_id}"):
@@ -173,15 +176,24 @@ class MemoryFlags:
     def write(self, flag: Flag, record: Record, *, activate: bool = False) -> Flag:
         with self.w.call(f"flags.write {record.phase}"):
             now = self.w.flag
-            if now is None or now.version != flag.version:
+            if now is None:
+                raise FlagConflict("the flag was deleted", remedy="Look who.")
+            # PostHog compares only what is to change, and against what was read (its clients say).
+            raised = activate and not flag.active
+            edited = now.filters != flag.filters or (raised and now.active)
+            if now.version != flag.version and edited:
                 raise FlagConflict("the flag was changed by somebody", remedy="Look who.")
             self.w.flag = replace(
                 now,
                 version=now.version + 1,
-                active=now.active or activate,
+                active=now.active or raised,
+                filters=records.filters(record),
                 share=record.share,
                 record=record,
             )
+            self.w.show_flag()
+            if self.w.flag.active is not (activate or flag.active):
+                raise FlagConflict("it is not active as it was", remedy="Look who.")
             return self.w.flag
 
     def editor(self, flag: Flag) -> str | None:
@@ -195,6 +207,7 @@ class MemoryFlags:
                     self.w.flag,
                     version=self.w.flag.version + 1,
                     active=False,
+                    filters=records.filters_for_nobody(record),
                     share=0,
                     record=record,
                 )
@@ -206,7 +219,8 @@ class MemoryEdge:
 
     def _state(self) -> EdgeState:
         w = self.w
-        record = w.flag.record if w.flag else None
+        w.show_flag()
+        record = w.seen_by_the_edge()
         left = w.lease[2] - w.clock.t if w.lease else 0.0
         return EdgeState(
             share=w.effective_share(),
@@ -254,7 +268,7 @@ class MemoryEdge:
 
     def give_back(self, release: str, holder: Holder) -> None:
         with self.w.call("edge.give_back"):
-            if self.w.lease and self.w.lease[0] == release:
+            if self.w.lease and self.w.lease[:2] == (release, holder):
                 self.w.lease = None
 
     def refresh(self, version: int, timeout: float) -> EdgeState:
@@ -273,8 +287,11 @@ class MemoryEdge:
             lease, now = self.w.lease, self.w.clock.t
             if release and lease and now < lease[2] and lease[0] != release:
                 return self._state()
-            record = self.w.flag.record if self.w.flag else None
-            self.w.killed = release or (record.release if record else "whatever runs")
+            record, alive = self.w.seen_by_the_edge(), bool(lease and now < lease[2])
+            if release is None and not alive and record is None:
+                return self._state()  # nothing is under way: a latch would end the next release
+            running = lease[0] if lease and alive else record.release if record else "*"
+            self.w.killed = release or running
             self.w.killed_version = self.w.flag.version if self.w.flag else 0
             return self._state()
 

@@ -52,7 +52,7 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
 def check(plan: Plan, ports: Ports, traffic: Traffic) -> None:
     """Raise what a release would begin with. Changes nothing."""
     traffic.await_free()
-    left = traffic.past.left()
+    left = traffic.past.left(traffic.look().killed)
     if left is None:
         preflight(plan, ports, traffic)
     else:
@@ -275,7 +275,9 @@ class _Release:
 
     def _see_it_stayed(self) -> None:
         """Read the stable service once more: somebody may be taking the candidate down."""
-        latest = self._ports.platform.deploys(self._plan.stable)
+        latest = self._ports.persist(
+            "reading the stable service", lambda: self._ports.platform.deploys(self._plan.stable)
+        )
         live = deploys.live(latest)
         others = [d.id for d in latest if d.status.running]
         if live is None or live.identity != self._plan.artifact.identity or others:

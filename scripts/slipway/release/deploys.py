@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from slipway.errors import (
     Aborted,
     DeployFailed,
+    NotFound,
     OutsideError,
     Refused,
     SlipwayError,
@@ -34,8 +36,13 @@ from slipway.text import short
 
 FIND_DEADLINE = 60.0
 """Seconds until a deploy that Render accepted with 202 must show up (its own CLI waits as long)."""
+TRIES = 3
+"""Of a call at the end of a release, where giving up leaves something to a person."""
 PROGRESS_EVERY = 30.0
 """Seconds between lines of the log while nothing changes."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,18 @@ class Ports:
     """Seconds between the two readings that confirm a way back."""
     observe: bool = False
     """Whether judge and guards only say what they would have done."""
+
+    def persist(self, what: str, act: Callable[[], T]) -> T:
+        """Do what is worth more than one try, and idempotent: raises as the last try did."""
+        for _ in range(TRIES - 1):
+            try:
+                return act()
+            except (Unauthorized, NotFound):
+                raise
+            except OutsideError as error:
+                self.journal.trouble(f"{what}: {error.found}")
+            self.clock.sleep(min(1.0, self.poll))
+        return act()
 
     def trip(self, error: SlipwayError) -> None:
         """Raise what ends the release; where it is only observed, note it once and go on."""

@@ -49,7 +49,7 @@ def go_back(
     deploy or one that slips in is a reason to try again, until ``deadline`` seconds are over.
 
     Whatever else is being deployed is cancelled. With ``only``, that holds for these builds and
-    deploy ids alone, and any other running deploy raises :class:`Theirs`.
+    deploy ids alone, and any other running deploy, or live build, raises :class:`Theirs`.
     """
     until = ports.clock.monotonic() + deadline
     tries = _Tries()
@@ -130,7 +130,9 @@ def _arrive(
         half = deadline / 2
         wait_live(ports, service_id, adopted, target.identity, deadline=half, pulse=pulse)
     elif current is None or current.identity != target.identity:
-        deploy = _redeploy(ports, service_id, target, image_backed=image_backed, pulse=pulse)
+        deploy = _redeploy(
+            ports, service_id, target, image_backed=image_backed, only=only, pulse=pulse
+        )
         wait_live(ports, service_id, deploy, target.identity, deadline=deadline, pulse=pulse)
     ports.clock.sleep(ports.confirm)
     pulse()
@@ -153,9 +155,18 @@ def _redeploy(
     target: Deploy,
     *,
     image_backed: bool,
+    only: Collection[str] | None,
     pulse: Pulse,
 ) -> Deploy:
-    known = {d.id for d in ports.platform.deploys(service_id)}
+    latest = ports.platform.deploys(service_id)
+    known, current = {d.id for d in latest}, live(latest)
+    if only is not None and current and not {current.id, current.identity} & {*only}:
+        # This run may have hung while another release went all the way.
+        raise Theirs(
+            f"{service_id} runs {short(current.identity or current.id)} by now, which is neither "
+            "what was released nor what was before",
+            remedy="What somebody else deployed stays. See the service's Events at Render.",
+        )
     if image_backed:
         if target.reference is None or "@" not in target.reference:
             raise Refused(

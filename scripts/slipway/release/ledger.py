@@ -109,13 +109,18 @@ class Ledger:
             made, "success", description=f"adopted: {why}", log_url=log_url, environment_url=None
         )
 
+    def left_open(self, build: str) -> Shipped | None:
+        """Return the entry of a build's own release, where its run did not live to end it."""
+        entry = self._last(build)
+        return None if entry is None or entry.ended else entry
+
     def close(self, build: str, *, passed: bool, why: str) -> None:
         """Say how the release of ``build`` ended, where its own run did not live to say it.
 
         Raises what GitHub does.
         """
-        entry = self._last(build)
-        if entry is None or entry.ended:
+        entry = self.left_open(build)
+        if entry is None:
             return
         self._github().set_status(
             Deployment(id=entry.id, environment=self._environment),

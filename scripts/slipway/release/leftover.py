@@ -8,6 +8,9 @@ from slipway.errors import OutsideError
 from slipway.ports import Clock, Deploy, Edge, FlagStore, Holder, Phase, Record
 from slipway.release.stop import DEADLINE, Stop
 
+NOBODY_VOUCHES = "not-vouched"
+"""In the place of a candidate: what serves came by no release that is known to have passed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
@@ -40,23 +43,25 @@ class Past:
         self._release = release
         self._holder = holder
 
-    def left(self) -> Left | None:
-        """Return what a dead release left; ``None``: nothing that is not stable."""
+    def left(self, killed: str | None) -> Left | None:
+        """Return what a dead release left; ``None``: nothing that is not stable.
+
+        ``killed``: the release that the edge had latched before anything was done about it here.
+        """
         flag = self._flags.read(self._key)
         record = flag.record if flag else None
         if flag is None or record is None or record.phase is Phase.STABLE:
             return None
-        killed = self._edge.state().killed == record.release
-        return Left(record=record, active=flag.active and not killed)
+        return Left(record=record, active=flag.active and killed != record.release)
 
-    def says_stable(self, live: Deploy) -> bool:
-        """Return whether the record says that ``live`` is what everybody is on.
+    def that_says_stable(self, live: Deploy) -> Record | None:
+        """Return the record where it says that ``live`` is what everybody is on.
 
         A kill by hand leaves no record, and a deploy past Slipway leaves one that is not true.
         """
         flag = self._flags.read(self._key)
         record = flag.record if flag else None
-        return record is not None and record.stable_build == live.identity
+        return record if record and record.stable_build == live.identity else None
 
     def kill_at_edge(self, release: str, reason: str) -> None:
         """End a release that has lost its controller, at the edge alone."""
@@ -73,12 +78,15 @@ class Past:
                 "track as long as nobody holds its lease.",
             )
 
-    def conclude(self, stable: Deploy) -> None:
-        """Write that ``stable`` is what everybody is on: share 0, and nothing is under way."""
+    def conclude(self, stable: Deploy, *, vouched: bool = True) -> None:
+        """Write that ``stable`` is what everybody is on: share 0, and nothing is under way.
+
+        Not ``vouched`` for, the record says what serves, and of no build that it has passed.
+        """
         build = stable.identity or ""
         record = Record(
             release=self._release,
-            candidate=build,
+            candidate=build if vouched else NOBODY_VOUCHES,
             stable_build=build,
             stable_deploy=stable.id,
             phase=Phase.STABLE,

@@ -37,7 +37,7 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
             return _alive(plan, ports, state)
         # Latched, so that a runner that GitHub took for dead stops where it is.
         traffic.past.kill_at_edge(state.lease_release, "its job has ended")
-    left = traffic.past.left()
+    left = traffic.past.left(state.killed)
     if left is None:
         return _nothing_left(plan, ports, traffic)
     try:
@@ -86,9 +86,9 @@ def _nothing_left(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
     """No release was left half done; see that record and ledger name what serves."""
     live = _live(plan, ports)
     reason = f"nothing is left of any release: everybody is on {short(live.identity or live.id)}"
-    if not vouched(live, ports, traffic):
+    if not vouched(live, plan, ports, traffic):
         with traffic.lease.held():
-            traffic.past.conclude(live)
+            traffic.past.conclude(live, vouched=False)
         reason += "; the record says so now"
     return Outcome(
         result=Result.UNCHANGED,

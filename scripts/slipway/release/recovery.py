@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from slipway.config import Service as Settings
 from slipway.errors import Aborted, Cancelled, DeployFailed, OutsideError, Refused, SlipwayError
-from slipway.ports import Artifact, Deploy, Phase, Service
+from slipway.ports import Artifact, Deploy, Phase, Record, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.goback import Theirs, go_back
@@ -57,16 +57,36 @@ def recover(left: Left, place: Place, ports: Ports, traffic: Traffic) -> Recover
     return done
 
 
-def vouched(live: Deploy, ports: Ports, traffic: Traffic) -> bool:
+def vouched(live: Deploy, place: Place, ports: Ports, traffic: Traffic) -> bool:
     """Return whether the record says that ``live`` is stable; then the ledger says it too.
 
-    A run may die between the one and the other.
+    A run may die between the one and the other: then its canary service may still be as large as
+    it was made.
     """
-    if live.identity is None or not traffic.past.says_stable(live):
+    record = traffic.past.that_says_stable(live) if live.identity else None
+    if record is None:
         return False
     why = "its run did not live to say so; the record does"
-    _close_entry(ports, live.identity, passed=True, why=why)
+    passed = record.candidate == record.stable_build
+    try:
+        if ports.ledger.left_open(record.candidate):
+            with traffic.lease.held():
+                _scale_canary_back(record, place, ports, traffic)
+    except Cancelled:
+        raise
+    except SlipwayError as error:
+        ports.journal.trouble(f"scaling the canary service back: {error.found}")
+    else:
+        _close_entry(ports, record.candidate, passed=passed, why=why)
     return True
+
+
+def _scale_canary_back(record: Record, place: Place, ports: Ports, traffic: Traffic) -> None:
+    wanted = record.canary_instances
+    have = ports.platform.service(place.canary).instances
+    if wanted is not None and have != wanted:
+        traffic.lease.keep_alive()
+        ports.platform.scale(place.canary, wanted)
 
 
 def _close_entry(ports: Ports, build: str, *, passed: bool, why: str) -> None:
@@ -85,11 +105,11 @@ def clear(place: Place, ports: Ports, traffic: Traffic) -> None:
     Raises :class:`Refused` where one is alive, or where what is left cannot be ended.
     """
     traffic.await_free()
-    left = traffic.past.left()
+    left = traffic.past.left(traffic.look().killed)
     if left is None:
         live = deploys.live(ports.platform.deploys(place.stable))
         if live is not None:
-            vouched(live, ports, traffic)
+            vouched(live, place, ports, traffic)
         return
     try:
         with traffic.lease.held():
@@ -115,6 +135,9 @@ class _Recovery:
 
     def run(self) -> Recovered:
         record, journal = self._record, self._ports.journal
+        # What the dead release had on its way to Render arrives before anything is read there.
+        self._ports.clock.sleep(self._ports.confirm)
+        self._traffic.lease.keep_alive()
         stable = deploys.usable(self._ports, self._place.stable)
         candidate = self._artifact() if self._may_finish() else None
         if candidate is not None:
@@ -212,7 +235,7 @@ class _Recovery:
     def _end(self, serving: Deploy, *, finished: bool) -> Recovered:
         """Scale the canary back, and write what is stable."""
         record = self._record
-        self._scale_canary_back()
+        _scale_canary_back(record, self._place, self._ports, self._traffic)
         self._traffic.past.conclude(serving)
         what = short(serving.identity or serving.id)
         if finished:
@@ -226,10 +249,3 @@ class _Recovery:
                 f"it is ended, and everybody is on {what}"
             )
         return Recovered(serving=serving, finished=finished, sentence=sentence)
-
-    def _scale_canary_back(self) -> None:
-        wanted = self._record.canary_instances
-        have = self._ports.platform.service(self._place.canary).instances
-        if wanted is not None and have != wanted:
-            self._traffic.lease.keep_alive()
-            self._ports.platform.scale(self._place.canary, wanted)

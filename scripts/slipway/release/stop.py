@@ -175,19 +175,41 @@ class Stop:
         """
         if self._flags is None or (zero.found and zero.found.phase is not Phase.STABLE):
             return
-        task = self._start(lambda: self.close(zero, record))
+        task = self._start(lambda: self.close(zero, record, ordered=True))
         zero._tasks.append(task)
 
-    def close(self, zero: Zero, record: Record) -> None:
-        """After a way back: write what is stable now. The flag stays inactive."""
+    def close(self, zero: Zero, record: Record, *, ordered: bool = False) -> None:
+        """After a way back: write what is stable now. The flag stays inactive.
+
+        ``ordered`` by a person, it also says so in the record of whatever release was ended.
+        """
         if self._flags is None or zero.record is not None:
             return
         try:
             flag = self._flags.read(self._key)
-            if flag is not None and _may_be(record.release, flag):
+            if flag is None:
+                return
+            if _may_be(record.release, flag):
                 self._flags.write(flag, record)
+            elif ordered and flag.record and flag.record.phase is Phase.ROLLING_BACK:
+                self._flags.write(flag, _ended(flag.record, record))
         except SlipwayError as error:
             self._journal.trouble(f"writing the record: {error.found}")
+
+
+def _ended(left: Record, record: Record) -> Record:
+    """Return what the record says once a person has ended what ``left`` is about.
+
+    Of a canary release there may be more to put in order: its own run does that, or reconcile.
+    """
+    if left.canary_instances is None:
+        return record
+    return replace(
+        left,
+        stable_build=record.stable_build,
+        stable_deploy=record.stable_deploy,
+        since=record.since,
+    )
 
 
 def _may_be(release: str, flag: Flag) -> bool:

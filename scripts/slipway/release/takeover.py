@@ -113,6 +113,7 @@ def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Z
                 holder=order.holder,
                 since=ports.clock.now(),
             ),
+            ordered=True,
         )
     trouble = f" ({zero.trouble})" if zero.trouble else ""
     outcome = replace(

@@ -127,7 +127,7 @@ class Traffic:
             share=share,
             holder=self._holder,
             since=self._clock.now(),
-            canary_instances=None if phase is Phase.STABLE else self._canary_instances,
+            canary_instances=self._canary_instances,
         )
 
     def set(self, phase: Phase, share: float, text: str) -> None:

@@ -53,12 +53,13 @@ class WayBack:
             if self.canary_touched:
                 self._cancel_ours(self._plan.canary)
             serving = self._serving()
+            if zero.edge is None:
+                # Before the record says that nothing is left to do.
+                self.scale_canary_back()
             if restored:
                 self._traffic.close(zero, serving)
             else:
                 self._traffic.close(zero, self._before.live, phase=Phase.FROZEN)
-            if zero.edge is None:
-                self.scale_canary_back()
         outcome = self._outcome(result, reason, remedy, zero, serving if restored else None)
         if self.canary_touched and self._before.canary_live and zero.edge is None:
             # Nobody waits for this, so it may be cancelled.
@@ -98,10 +99,9 @@ class WayBack:
         """Give the canary service the instance count it had."""
         if self.scaled:
             canary = self._before.canary
-            self._attempt(
-                "scaling the canary service back",
-                lambda: self._ports.platform.scale(canary.id, canary.instances),
-            )
+            what = "scaling the canary service back"
+            scale = partial(self._ports.platform.scale, canary.id, canary.instances)
+            self._attempt(what, lambda: self._ports.persist(what, scale))
 
     def _cancel_ours(self, service_id: str) -> None:
         """Cancel the candidate's deploys; another one may be a person's way back."""

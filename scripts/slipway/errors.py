@@ -4,6 +4,7 @@
     ├── UsageError          2  an input or slipway.yml is wrong; nothing was called
     ├── Refused             1  a gate said no; nothing was changed
     ├── DeployFailed        1  the build did not become live and healthy
+    ├── Tripped             1  the candidate is bad, as judge, guard or tripwire see it
     ├── OutsideError        3  Render, PostHog, GitHub or the edge did not answer as documented
     │   ├── Unauthorized    3  the key was not accepted
     │   ├── NotFound        3  what was asked for does not exist there
@@ -60,6 +61,16 @@ class DeployFailed(SlipwayError):
     """A deploy ended in anything but the wanted build, live and healthy."""
 
     title = "Deploy failed"
+
+
+class Tripped(SlipwayError):
+    """The judge, a guard or the edge's tripwire says the candidate is bad."""
+
+    title = "Rolled back"
+
+    def __init__(self, found: str, remedy: str | None = None) -> None:
+        mend = "Read the candidate's log at Render, mend it, and merge a fix."
+        super().__init__(found, remedy=remedy or mend)
 
 
 class OutsideError(SlipwayError):

@@ -64,7 +64,7 @@ def test_an_order_names_one_service_and_a_reason(steady: Shop) -> None:
 
 
 def test_observing_promotes_a_bad_build_and_vouches_for_nothing(steady: Shop) -> None:
-    image, commit = steady.push_image("bad", {"error_rate": 0.5})
+    image, commit = steady.push_image("bad", {"error_rate": 0.3})
     how = {"image": image, "commit": commit, "mode": "observe", "reason": "to see the judge"}
     job = steady.run("release", settings=FAST, **how)
     assert job.exit_code == 0, job.log

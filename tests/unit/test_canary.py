@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.errors import Refused, Unreachable
+from slipway.errors import Aborted, Refused, Unreachable
 from slipway.ports import Artifact, Phase
 from slipway.release import canary
 from slipway.release.deploys import Ports
@@ -364,3 +364,36 @@ def test_whatever_call_fails_once_a_bad_build_never_stays(lost: str) -> None:
         where = f"call {at} ({world.calls[at]}) lost {lost}: {result}"
         assert result in (Result.ROLLED_BACK, Result.ABORTED, Result.REFUSED), where
         assert_everybody_is_on(world, "v1")
+
+
+def test_what_the_edges_own_tripwire_ended_is_rolled_back_and_blamed() -> None:
+    world = World()
+
+    def trip(call: str) -> None:
+        flag = world.flag
+        if call == "edge.state" and flag and flag.record and flag.record.share == 5:
+            world.killed = flag.record.release
+            world.killed_reason = "tripwire: 14 of 20 requests failed within 30 s"
+            world.killed_version = flag.version
+
+    world.before = trip
+    outcome = release(world, world.build("v2"))
+    assert outcome.result is Result.ROLLED_BACK
+    assert "14 of 20 requests failed" in outcome.reason
+    assert_everybody_is_on(world, "v1")
+
+
+def test_a_flag_that_the_edge_cannot_follow_ends_the_release_and_the_way_back_is_taken() -> None:
+    world = World()
+
+    def refuse(call: str) -> None:
+        flag = world.flag
+        if call == "edge.renew" and flag and flag.record and flag.record.share == 5:
+            raise Aborted("the edge cannot follow the release flag", remedy="Take it out.")
+
+    world.before = refuse
+    outcome = release(world, world.build("v2"))
+    assert outcome.result is Result.ABORTED
+    assert "cannot follow" in outcome.reason
+    assert world.running(CANARY) == "v1"
+    assert_everybody_is_on(world, "v1")

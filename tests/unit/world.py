@@ -183,6 +183,7 @@ class World:
         """How many the edge has seen in the last days."""
         self.promotion: Promotion | None = None
         self.killed: str | None = None
+        self.killed_reason: str | None = None
         self.killed_version = 0
         self.epoch = 1
         self.counts = {"stable": [0.0, 0.0], "canary": [0.0, 0.0]}

@@ -233,6 +233,7 @@ class MemoryEdge:
             lease_holder=w.lease[1] if w.lease and left > 0 else None,
             lease_remaining=max(left, 0.0),
             killed=w.killed,
+            killed_reason=w.killed_reason,
             why="as the record says",
             promotion=w.promotion,
         )
@@ -291,7 +292,7 @@ class MemoryEdge:
             if release is None and not alive and record is None:
                 return self._state()  # nothing is under way: a latch would end the next release
             running = lease[0] if lease and alive else record.release if record else "*"
-            self.w.killed = release or running
+            self.w.killed, self.w.killed_reason = release or running, reason
             self.w.killed_version = self.w.flag.version if self.w.flag else 0
             return self._state()
 

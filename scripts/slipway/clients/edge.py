@@ -9,7 +9,7 @@ from slipway.clients.fields import Fields
 from slipway.clients.http import Http, Key
 from slipway.clients.replies import clean
 from slipway.clients.retries import Notice, Patience, Sleep, silent
-from slipway.errors import OutsideError, Refused, Unreachable
+from slipway.errors import Aborted, OutsideError, Refused, Unreachable
 from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder, Promotion, Sellers
 
 PREFIX: Final = "/.slipway"
@@ -75,11 +75,19 @@ class EdgeClient(Edge):
     def renew(self, release: str, holder: Holder, ttl: float) -> EdgeState:
         """Take or renew the lease for ``ttl`` seconds.
 
-        Raises :class:`Refused`, naming the other release, if another holder has it.
+        Raises :class:`Refused`, naming the other release, if another holder has it, and
+        :class:`Aborted` where the edge cannot follow the flag.
         """
         body = {"release": release, "holder": _holder(holder), "ttl": ttl}
         reply = self._http.post("/lease", body, accept=frozenset({409}))
         if reply.status == 409:
+            unsafe = reply.object().text_or_none("unsafe")
+            if unsafe:
+                raise Aborted(
+                    f"{reply.where}: the edge cannot follow the release flag: {unsafe}",
+                    remedy="Somebody gave the flag what the edge does not reproduce. Take it out "
+                    "in PostHog, then release again.",
+                )
             other = parse_state(reply.object())
             raise Refused(
                 f"{reply.where}: release {other.lease_release or 'of another run'} holds the edge "
@@ -169,6 +177,7 @@ def parse_state(fields: Fields) -> EdgeState:
         lease_holder=None if lease is None else _read_holder(lease.child("holder")),
         lease_remaining=0.0 if lease is None else lease.number("remaining", low=0),
         killed=fields.text_or_none("killed"),
+        killed_reason=fields.text_or_none("killed_reason"),
         why=fields.text("why"),
         promotion=_promotion(fields.child_or_none("promote")),
         missing=_missing(fields),

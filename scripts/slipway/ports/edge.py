@@ -35,6 +35,7 @@ class EdgeState:
     """Seconds; 0 when nobody holds the lease."""
     killed: str | None
     """The release that was killed here and is still latched."""
+    killed_reason: str | None = None
     why: str
     """One sentence: why the share is what it is."""
     promotion: Promotion | None = None

@@ -17,6 +17,7 @@ from slipway.errors import (
     LeaseTaken,
     OutsideError,
     SlipwayError,
+    Tripped,
 )
 from slipway.judge.split import Decision
 from slipway.ports import Phase, Service
@@ -28,7 +29,7 @@ from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan, preflight
 from slipway.release.recovery import Place, clear
 from slipway.release.traffic import Traffic
-from slipway.release.watch import Look, Tripped, every
+from slipway.release.watch import Look, every
 from slipway.release.wayback import WayBack
 
 

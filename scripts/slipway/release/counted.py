@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from slipway.config import Strategy
-from slipway.errors import NotOnThisPlan, OutsideError, Refused
+from slipway.errors import NotOnThisPlan, OutsideError, Refused, Tripped
 from slipway.judge import rate
 from slipway.judge.split import Decision, Rule
 from slipway.ports import Requests
 from slipway.release.deploys import Ports
-from slipway.release.watch import Tripped
 
 EVERY = 15.0
 """Seconds between two questions. Render counts in steps of 30 s, and how long it takes until they

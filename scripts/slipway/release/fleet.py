@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from slipway.config import Service as Settings
-from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, SlipwayError
+from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, SlipwayError, Tripped
 from slipway.ports import Artifact, Deploy
 from slipway.release import bug, deploys, preflight
 from slipway.release.deploys import Ports
@@ -22,7 +22,6 @@ from slipway.release.members import Down, Member, await_all, names
 from slipway.release.observed import Observed
 from slipway.release.outcome import Outcome, Result
 from slipway.release.seen import Seen
-from slipway.release.watch import Tripped
 from slipway.text import short
 
 

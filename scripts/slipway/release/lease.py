@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from slipway.errors import Aborted, LeaseTaken, OutsideError, Refused, SlipwayError
+from slipway.errors import Aborted, LeaseTaken, OutsideError, Refused, SlipwayError, Tripped
 from slipway.ports import Clock, Edge, EdgeState, Holder
 from slipway.release.journal import Journal
 
 RENEW_EVERY = 30.0
 """Seconds between renewals of the lease, unless a sixth of it is less."""
+TRIPWIRE = "tripwire"
+"""Begins the reason of a kill by the edge itself: half of the candidate's answers are 5xx."""
 _RENEWED = 2.0
 """Seconds by which a lease must end later than it did to have been renewed meanwhile."""
 _LOOK_EVERY = 5.0
@@ -65,12 +67,19 @@ class Lease:
             self._journal.trouble(f"renewing the lease: {error.found}")
         else:
             self._renewed = now
-            if state.killed == self._release:
-                raise Aborted(
-                    f"this release was stopped at the edge: {state.why}",
-                    remedy="Somebody or something stopped this release at the edge. "
-                    "Find out why, then release again.",
-                )
+            self.see_not_killed(state)
+
+    def see_not_killed(self, state: EdgeState) -> None:
+        """Raise :class:`Tripped` or :class:`Aborted` where the edge has ended this release."""
+        if state.killed != self._release:
+            return
+        if (state.killed_reason or "").startswith(TRIPWIRE):
+            raise Tripped(f"the edge ended it by itself: {state.killed_reason}")
+        raise Aborted(
+            f"this release was stopped at the edge: {state.why}",
+            remedy="Somebody or something stopped this release at the edge. "
+            "Find out why, then release again.",
+        )
 
     def await_free(self, look: Callable[[], EdgeState]) -> None:
         """Wait until nobody else holds the edge: a run that died holds it until its lease lapses.

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from slipway.config import Health
+from slipway.errors import Tripped
 from slipway.ports import Answer, Clock, Kept, Prober
 from slipway.release.health import describe, healthy
-from slipway.release.watch import Trip, Tripped, raised
+from slipway.release.watch import Trip, raised
 
 _A_MOMENT = 1e-6
 """Seconds; below the resolution of what is timed here."""

@@ -17,6 +17,7 @@ from slipway.errors import (
     OutsideError,
     Refused,
     SlipwayError,
+    Tripped,
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, Service
@@ -27,7 +28,6 @@ from slipway.release.observed import Observed, of_instances, of_static_site, ste
 from slipway.release.outcome import Outcome, Result
 from slipway.release.retreat import Retreat
 from slipway.release.seen import Seen
-from slipway.release.watch import Tripped
 from slipway.text import short
 
 OLD_GONE = 420.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from slipway.config import Service as Settings
-from slipway.errors import Refused
+from slipway.errors import Refused, Tripped
 from slipway.ports import Service
 from slipway.release.assets import OldPage, page_of
 from slipway.release.counted import Counted
@@ -14,7 +14,6 @@ from slipway.release.deploys import Ports
 from slipway.release.happenings import Happenings
 from slipway.release.health import GOOD_IN_A_ROW, HealthGuard, describe, healthy
 from slipway.release.probing import Probes, ProbingClock
-from slipway.release.watch import Tripped
 
 LOOK_EVERY = 1.0
 """Seconds between two looks of the watch."""

@@ -175,6 +175,7 @@ class Traffic:
             self._journal.trouble(f"reading the edge: {error.found}")
             return
         self.promotion = state.promotion
+        self.lease.see_not_killed(state)
         if self._flag and state.killed is None and (state.flag_version or 0) > self._flag.version:
             self._see_edit(self._flag)
         if state.share != self._share and state.killed is None and state.lease_remaining == 0:

@@ -6,23 +6,12 @@ import math
 from collections.abc import Callable
 
 from slipway.config import Judge, Step
-from slipway.errors import Aborted, OutsideError, SlipwayError
+from slipway.errors import Aborted, OutsideError, SlipwayError, Tripped
 from slipway.judge.split import NOTHING, Decision, Rule, Verdict, Window, judge
 from slipway.ports import Clock, EdgeCounts
 from slipway.release.health import HealthGuard
 from slipway.release.journal import Journal
 from slipway.release.traffic import Traffic
-
-
-class Tripped(SlipwayError):
-    """The judge or a guard says the candidate is bad."""
-
-    title = "Rolled back"
-
-    def __init__(self, found: str, remedy: str | None = None) -> None:
-        mend = "Read the candidate's log at Render, mend it, and merge a fix."
-        super().__init__(found, remedy=remedy or mend)
-
 
 Trip = Callable[[SlipwayError], None]
 """What is done with the reason to end a release: raised, or noted where it is only observed."""

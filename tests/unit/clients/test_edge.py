@@ -12,8 +12,8 @@ from responses import matchers
 
 from slipway.clients.edge import EdgeClient
 from slipway.clients.retries import Patience
-from slipway.errors import OutsideError, Refused, Unauthorized, Unreachable
-from slipway.ports import Counts, Holder
+from slipway.errors import Aborted, OutsideError, Refused, Unauthorized, Unreachable
+from slipway.ports import Counts, Holder, Sellers
 from tests.unit.clients.stub import Heard, Said, serve
 
 URL = "https://shop.test/.slipway"
@@ -197,3 +197,37 @@ def test_a_kill_that_leaves_a_share_is_an_error(
     mock.post(f"{URL}/kill", json=state(share=5))
     with pytest.raises(OutsideError, match="still 5 %"):
         edge.kill("r-1", "errors")
+
+
+def test_a_renewal_that_the_edge_refuses_for_its_flag_is_no_other_release(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    answer = {**state(lease=None), "unsafe": "the flag is multivariate", "error": "no"}
+    mock.post(f"{URL}/lease", json=answer, status=409)
+    with pytest.raises(Aborted, match="cannot follow the release flag: the flag is multivariate"):
+        edge.renew("r-1", HOLDER, 180)
+
+
+def test_a_kill_that_an_instance_has_not_confirmed_is_not_confirmed(
+    mock: responses.RequestsMock, edge: EdgeClient
+) -> None:
+    answer = {**state(lease=None, share=0), "missing": ["10.0.0.3:8080"]}
+    mock.post(f"{URL}/kill", json=answer)
+    with pytest.raises(OutsideError, match=r"10\.0\.0\.3:8080 did not confirm"):
+        edge.kill("r-1", "it is bad")
+
+
+def test_what_the_fleet_says_is_read(mock: responses.RequestsMock, edge: EdgeClient) -> None:
+    counts = {
+        "epoch": "1+2",
+        "tracks": {"stable": {"requests": 9, "errors": 1}, "canary": {"requests": 3, "errors": 0}},
+        "missing": ["10.0.0.3:8080"],
+    }
+    mock.get(f"{URL}/counts", json=counts)
+    assert edge.counts().missing == ("10.0.0.3:8080",)
+    sellers = {"sellers": 412, "cohort": 21, "seconds": 172800, "missing": []}
+    mock.get(f"{URL}/sellers", json=sellers)
+    assert edge.sellers(5) == Sellers(known=412, cohort=21, seconds=172800.0)
+    tripped = {**state(killed="r-1"), "killed_reason": "tripwire: 14 of 20 requests failed"}
+    mock.get(f"{URL}/state", json=tripped)
+    assert edge.state().killed_reason == "tripwire: 14 of 20 requests failed"

@@ -23,6 +23,7 @@ from slipway.release import likeness
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
 from slipway.release.journal import Journal
+from tests.sandbox.openapi import SPECS
 from tests.sandbox.render_schemas import problems
 from tests.sandbox.render_support import (
     BOT,
@@ -36,6 +37,12 @@ from tests.sandbox.render_support import (
     running,
 )
 from tests.unit.world import World
+
+pytestmark = pytest.mark.skipif(
+    not (SPECS / "render-openapi.json").exists(),
+    # As a whole: a test that skipped half-way would leave its settings to the next.
+    reason="render-openapi.json is not beside this checkout",
+)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +147,7 @@ def test_maintenance_mode_answers_503_to_everybody_but_not_to_health_checks(
     for on in (True, False):
         mode = {"serviceDetails": {"maintenanceMode": {"enabled": on, "uri": ""}}}
         body = sandbox.client.patch(path, json=mode).json()
+        assert problems("service", body) == []
         assert body["serviceDetails"]["maintenanceMode"]["enabled"] is on
         assert client(sandbox).service(BOT).maintenance is on
         assert sandbox.visit().status_code == (503 if on else 200)
@@ -148,8 +156,6 @@ def test_maintenance_mode_answers_503_to_everybody_but_not_to_health_checks(
         assert sandbox.events("maintenance_mode_enabled")[0] == {"enabled": on}
     wrong = {"serviceDetails": {"maintenanceMode": {"enabled": True}}}
     assert sandbox.client.patch(path, json=wrong).status_code == 400
-    # Last: it skips where the schema is not there, and the mode must be off for those who follow.
-    assert problems("service", body) == []
 
 
 def next_second() -> datetime:

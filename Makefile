@@ -33,10 +33,10 @@ crash: environment
 	@PYTHONPATH=scripts:edge:. exec $(bin)/python -m tests.crash $(CASE)
 
 bench: environment haproxy wrk
-	@exec $(bin)/python -m bench edge
+	@PYTHONPATH=edge exec $(bin)/python -m bench edge
 
 cohort: environment haproxy
-	@exec $(bin)/python -m bench cohort $(IDS)
+	@PYTHONPATH=edge exec $(bin)/python -m bench cohort $(IDS)
 
 screens: environment chromium mermaid
 	@PYTHONPATH=scripts exec $(bin)/python -m sandbox.screens out/screens \

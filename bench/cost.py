@@ -19,7 +19,8 @@ from tests.edge.harness import Track
 
 EDGE: Final = "edge"
 PLAIN: Final = "pass-through"
-NO_RULE: Final = "all of these"
+NO_RULE: Final = "all of these rules"
+TIME: Final = "HAProxy's user and system time while it is saturated"
 MOST: Final = 64
 """Connections that saturate one proxy."""
 
@@ -30,8 +31,8 @@ class Rounds:
 
     alone: int = 8
     fixed: int = 4
-    throughput: int = 10
-    rules: int = 4
+    throughput: int = 8
+    rules: int = 3
     fixed_rate: float = 300
     fixed_seconds: float = 3
 
@@ -60,7 +61,9 @@ async def measure(
         figures += await _fixed(stable.port, running[EDGE], rounds)
         with apart(running, *pids) as how:
             say("throughput")
-            figures += await _throughput(pair, rounds.throughput, how)
+            figures += await _throughput(
+                direct, running[PLAIN], running[EDGE], rounds.throughput, how
+            )
             say("each rule")
             figures += await _rules(running, rounds.rules)
     return figures
@@ -122,11 +125,17 @@ async def _fixed(direct: int, edge: Proxy, rounds: Rounds) -> list[Figure]:
     ]
 
 
-async def _throughput(addresses: Mapping[str, str], rounds: int, how: str) -> list[Figure]:
-    rates: dict[str, list[float]] = {name: [] for name in addresses}
+async def _throughput(
+    direct: str, plain: Proxy, edge: Proxy, rounds: int, how: str
+) -> list[Figure]:
+    rates: dict[str, list[float]] = {"direct": [], PLAIN: [], EDGE: []}
+    spent: dict[str, list[float]] = {PLAIN: [], EDGE: []}
     for _ in range(rounds):
-        for name, address in addresses.items():
-            rates[name].append((await _slice(address, MOST)).rate)
+        rates["direct"].append((await _slice(direct, MOST)).rate)
+        for name, proxy in ((PLAIN, plain), (EDGE, edge)):
+            load, microseconds = await _busy(proxy)
+            rates[name].append(load.rate)
+            spent[name].append(microseconds)
     headroom = min(ratios(rates["direct"], rates[PLAIN]))
     note = f"{how}; {MOST} connections"
     return [
@@ -146,6 +155,14 @@ async def _throughput(addresses: Mapping[str, str], rounds: int, how: str) -> li
             rates["direct"],
             note=f"at least {headroom:.2f} times the pass-through in each round",
         ),
+        median("processor time of the edge", "µs/request", spent[EDGE], note=TIME),
+        median("processor time of the pass-through", "µs/request", spent[PLAIN], note=TIME),
+        median(
+            "processor time of the pass-through / edge",
+            "",
+            ratios(spent[PLAIN], spent[EDGE]),
+            note="the same comparison as of throughput, less what others took from the machine",
+        ),
     ]
 
 
@@ -153,22 +170,23 @@ async def _rules(running: Mapping[str, Proxy], rounds: int) -> list[Figure]:
     names = [name for name in running if name not in (EDGE, PLAIN)]
     saved: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
-        before = await _slice(running[EDGE].address, MOST)
+        _, before = await _busy(running[EDGE])
         for name in names:
-            cut = await _slice(running[name].address, MOST)
-            after = await _slice(running[EDGE].address, MOST)
-            saved[name].append(rule_cost(before.rate, cut.rate, after.rate))
+            _, cut = await _busy(running[name])
+            _, after = await _busy(running[EDGE])
+            saved[name].append((before + after) / 2 - cut)
             before = after
+    note = "the edge right before and after, less the edge without this"
     return [
-        median(f"cost of a rule: {name}", "µs/request", saved[name], note="of one processor")
-        for name in names
+        median(f"processor time for {name}", "µs/request", saved[name], note=note) for name in names
     ]
 
 
-def rule_cost(before: float, cut: float, after: float) -> float:
-    """Return what a rule costs, in microseconds of a saturated processor for each request.
+async def _busy(proxy: Proxy) -> tuple[Load, float]:
+    """Return a slice of load on a proxy, and the processor time of a request in microseconds.
 
-    ``cut`` is the rate (requests per second) without the rule, ``before`` and ``after`` are those
-    with all rules, measured right before and right after.
+    That time shows much less than the rate what others take from the machine meanwhile.
     """
-    return 1e6 * ((1 / before + 1 / after) / 2 - 1 / cut)
+    before = proxy.processor_seconds()
+    load = await _slice(proxy.address, MOST)
+    return load, (proxy.processor_seconds() - before) / load.requests * 1e6

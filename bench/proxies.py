@@ -33,6 +33,11 @@ class Proxy:
         """The port of its address."""
         return int(self.address.rpartition(":")[2])
 
+    def processor_seconds(self) -> float:
+        """Return the processor time that it has used so far (proc(5): utime and stime)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 class _Listening(Runtime):
     """Ready when the socket accepts: a configuration without the map has nothing to read."""

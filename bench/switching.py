@@ -25,7 +25,7 @@ class Rounds:
     """How often each is measured. ``phases``: seconds from a poll to the change in PostHog."""
 
     kills: int = 6
-    phases: Sequence[float] = (0.5, 1.75, 3.0, 4.25)
+    phases: Sequence[float] = (0.5, 2.5, 4.5)
     changes: int = 100
 
 

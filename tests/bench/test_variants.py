@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.cost import EDGE, PLAIN, configurations
 from bench.variants import RULES, NothingMatches, Rule, pass_through, without
 from slipway_edge.settings import DEFAULT_CONFIG
 
@@ -52,3 +53,10 @@ def test_the_pass_through_has_no_rule_left() -> None:
 def test_a_pass_through_of_something_else_is_an_error() -> None:
     with pytest.raises(NothingMatches, match="pass-through"):
         pass_through(CONFIG.replace("frontend edge", "frontend front"))
+
+
+def test_every_configuration_that_is_compared_can_be_made() -> None:
+    made = configurations(CONFIG)
+    assert made[EDGE] == CONFIG
+    assert {rule.name for rule in RULES} < set(made)
+    assert min(made, key=lambda name: len(made[name])) == PLAIN

@@ -55,7 +55,7 @@ def page(figures: Sequence[Figure], machine: dict[str, Any]) -> str:
         f"Upstream: {machine['upstream']}. What is compared ran in turns, A B A B; a value is the"
         " median of the rounds unless its name says otherwise, the spread is from the lowest round"
         " to the highest. Render, TLS and a network are not in these figures. The times of single"
-        " rules do not add up to that of all: a rule that is gone also changes what others have to do"
+        " rules do not add up to that of all: a rule that is gone also changes what others do"
         " (without bucket or map nobody is on the canary), and the control shows how far to trust"
         " them.",
         "",

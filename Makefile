@@ -1,17 +1,20 @@
 # make demo [SCENARIO=name]   three releases on this machine, through the real actions
 # make test                   all tests
 # make crash [CASE=…]         every crash point of a release, on the virtual clock; or one of them
+# make bench                  what the edge costs and how fast it switches, in out/bench/edge.json
+# make cohort [IDS=100000]    who the edge lets in, against PostHog's own SDK, seller by seller
 # make screens                pictures of the comment and the summary, in out/screens
 # make lint                   style, types, workflows, actions
 # make docs                   the tables of docs/, from what is the case
 # make lock [UPGRADE=1]       the hash-locked lists, from requirements/*.in and edge/requirements.in
 # make clean                  removes everything the others made
 #
-# Each does its own set-up. Only HAProxy, and for pictures Chromium, is installed outside this
-# directory.
+# Each does its own set-up. Only HAProxy, for `make bench` wrk, and for pictures Chromium, is
+# installed outside this directory.
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: demo test crash screens lint docs lock clean environment haproxy chromium mermaid
+.PHONY: demo test crash bench cohort screens lint docs lock clean
+.PHONY: environment haproxy wrk chromium mermaid
 
 # Where Debian keeps haproxy, and where uv is put on a machine that has none.
 export PATH := $(PATH):/usr/sbin:/usr/local/sbin:$(CURDIR)/.cache/uv/bin
@@ -28,6 +31,12 @@ test: environment haproxy
 
 crash: environment
 	@PYTHONPATH=scripts:edge:. exec $(bin)/python -m tests.crash $(CASE)
+
+bench: environment haproxy wrk
+	@PYTHONPATH=edge exec $(bin)/python -m bench edge
+
+cohort: environment haproxy
+	@PYTHONPATH=edge exec $(bin)/python -m bench cohort $(IDS)
 
 screens: environment chromium mermaid
 	@PYTHONPATH=scripts exec $(bin)/python -m sandbox.screens out/screens \
@@ -57,5 +66,5 @@ clean:
 environment:
 	@tools/development environment
 
-haproxy chromium mermaid:
+haproxy wrk chromium mermaid:
 	@tools/development $@

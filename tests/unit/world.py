@@ -169,6 +169,8 @@ class World:
         """Deploys whose builds Render no longer keeps."""
         self.in_progress: set[str] = set()
         """Builds whose deployment nobody has closed: their run died."""
+        self.blamed: set[str] = set()
+        """Builds whose deployment says that they were rolled back."""
         self.unvouched: set[str] = set()
         """Builds of which no deployment says that they passed."""
         self.probes = 0

@@ -181,6 +181,8 @@ class World:
         self.edge_flag = "release-canary"
         self.silent_edges: tuple[str, ...] = ()
         """Instances of the edge whose counters are missing."""
+        self.silent_peers: tuple[str, ...] = ()
+        """Instances of the edge that do not confirm a kill."""
         self.sellers = 400
         """How many the edge has seen in the last days."""
         self.promotion: Promotion | None = None

@@ -136,7 +136,7 @@ class _Recovery:
     def run(self) -> Recovered:
         record, journal = self._record, self._ports.journal
         # What the dead release had on its way to Render arrives before anything is read there.
-        self._ports.clock.sleep(self._ports.confirm)
+        deploys.pause(self._ports, self._ports.confirm, self._traffic.lease.keep_alive)
         self._traffic.lease.keep_alive()
         stable = deploys.usable(self._ports, self._place.stable)
         candidate = self._artifact() if self._may_finish(stable) else None

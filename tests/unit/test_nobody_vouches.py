@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from slipway.errors import Unreachable
 from slipway.ports import Phase
-from slipway.release import abort, direct
+from slipway.release import abort, canary, direct
 from slipway.release.outcome import Outcome, Result
+from slipway.release.preflight import Plan
 from slipway.release.takeover import Order
-from tests.unit.builds import HOLDER, OTHER, STABLE, Build, digest
+from tests.unit.builds import CANARY, HOLDER, OTHER, STABLE, Build, digest
 from tests.unit.test_died_in_between import ANA
 from tests.unit.test_reconcile import (
+    SHORT,
     RunnerDied,
     dies,
     lapse,
@@ -167,3 +171,31 @@ def test_a_settling_build_that_a_person_has_replaced_is_not_deployed_over_theirs
     lapse(world)
     put_in_order(world, holder=HOLDER)
     assert world.running(STABLE) == "v0", "what somebody deploys by hand stays"
+
+
+def test_what_observing_would_have_stopped_has_not_passed_though_its_run_died_at_the_end() -> None:
+    world = World()
+    artifact = world.build("v2", error_rate=0.3)
+    world.in_progress.add("v2")
+    plan = Plan(
+        release="77.1-v2",
+        settings=settings(**SHORT),
+        stable=STABLE,
+        canary=CANARY,
+        artifact=artifact,
+    )
+
+    def die(call: str) -> None:
+        if call == "edge.give_back":
+            raise RunnerDied
+
+    world.before = die
+    ports = replace(world.ports(), observe=True)
+    with pytest.raises(RunnerDied):
+        canary.run(plan, ports, world.traffic(ports, plan.release, artifact.identity))
+    world.before = lambda call: None
+    assert ports.journal.would_have
+    lapse(world)
+    put_in_order(world)
+    assert (world.running(STABLE), record(world).stable_build) == ("v2", digest("v2"))
+    assert "v2" in world.unvouched

@@ -224,3 +224,20 @@ def test_a_dead_release_is_put_in_order_with_a_lease_shorter_than_two_confirmati
     )
     traffic = world.traffic(ports, plan.release, "", holder=OTHER)
     assert reconcile.run(plan, ports, traffic).exit_code == 0
+
+
+@pytest.mark.xfail(strict=True, reason="the second of two people goes one build too far")
+def test_two_people_who_press_the_button_at_once_take_back_the_canary_alone() -> None:
+    world = World()
+    pressed: list[Outcome] = []
+
+    def meanwhile(call: str) -> None:
+        if call == "edge.counts" and not pressed:
+            world.before = lambda call: None
+            pressed.append(press(world))
+            pressed.append(press(world, Holder(run_id="90", attempt=1)))
+
+    world.before = meanwhile
+    release(world, world.build("v2"), **SHORT)
+    assert pressed[1].result is Result.UNCHANGED
+    assert world.running(STABLE) == "v1", "which nobody has found bad"

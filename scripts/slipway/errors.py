@@ -80,6 +80,15 @@ class OutsideError(SlipwayError):
     title = "Outside service failed"
 
 
+class NotEverywhere(OutsideError):
+    """What was ordered holds where it was asked, and is not confirmed by all."""
+
+    def __init__(self, found: str, *, remedy: str, state: object) -> None:
+        super().__init__(found, remedy=remedy)
+        self.state = state
+        """What the one that was asked said."""
+
+
 class Unauthorized(OutsideError):
     """The key was refused (401 or 403)."""
 

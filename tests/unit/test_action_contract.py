@@ -547,3 +547,16 @@ def test_every_locked_package_has_its_hashes(need: str) -> None:
     assert entries
     for entry in entries:
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
+
+
+@pytest.mark.parametrize("verb", ["canary-prod", "rolling-ui", "rollback", "reconcile"])
+def test_what_reads_the_record_of_a_service_with_a_canary_can_be_given_the_keys(verb: str) -> None:
+    keys = {"posthog-api-key", "edge-token"}
+    assert keys <= set(read(ACTIONS[verb])["inputs"])
+    [given] = [
+        step["with"]
+        for job in read(REUSABLE[verb])["jobs"].values()
+        for step in job["steps"]
+        if step.get("uses") == f"$/actions/{verb}"
+    ]
+    assert keys <= set(given)

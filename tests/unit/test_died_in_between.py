@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from slipway.errors import Unreachable
 from slipway.ports import Holder, Phase
-from slipway.release import canary, rollback
+from slipway.release import canary, reconcile, rollback
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Plan
 from tests.unit.builds import CANARY, HOLDER, OTHER, STABLE, digest, image
@@ -183,3 +185,59 @@ def test_a_release_that_hung_while_another_was_promoted_goes_back_over_nothing_o
     assert hung
     assert world.running(STABLE) == "v3"
     assert world.effective_share() == 0
+
+
+def test_a_button_takes_back_the_canary_alone_though_a_peer_is_silent_and_posthog_is_down() -> None:
+    world = World()
+    pressed: list[Outcome] = []
+
+    def meanwhile(call: str) -> None:
+        if call == "edge.counts" and not pressed:
+            world.silent_peers = ("10.0.0.2",)
+            world.before = lambda call: down(call) if call.startswith("flags") else None
+            pressed.append(press(world))
+            world.before = lambda call: None
+
+    def down(call: str) -> None:
+        raise Unreachable(f"{call}: no answer", remedy="Try again.")
+
+    world.before = meanwhile
+    release(world, world.build("v2"), **SHORT)
+    assert world.running(STABLE) == "v1", "which was good, and is what the canary goes back to"
+    assert pressed[0].build == digest("v1")
+    assert pressed[0].result is Result.FROZEN, "share 0 was confirmed by neither"
+
+
+@pytest.mark.parametrize("at", ["flags.write canary", f"render.start {STABLE}"])
+def test_a_dead_release_is_put_in_order_with_a_lease_shorter_than_two_confirmations(
+    at: str,
+) -> None:
+    world = dies(at)
+    lapse(world)
+    ports = replace(world.ports(), confirm=100.0)  # more than half of the lease
+    plan = reconcile.Plan(
+        release="88.1-reconcile",
+        settings=settings(**SHORTEST),
+        stable=STABLE,
+        canary=CANARY,
+        holder=OTHER,
+    )
+    traffic = world.traffic(ports, plan.release, "", holder=OTHER)
+    assert reconcile.run(plan, ports, traffic).exit_code == 0
+
+
+@pytest.mark.xfail(strict=True, reason="the second of two people goes one build too far")
+def test_two_people_who_press_the_button_at_once_take_back_the_canary_alone() -> None:
+    world = World()
+    pressed: list[Outcome] = []
+
+    def meanwhile(call: str) -> None:
+        if call == "edge.counts" and not pressed:
+            world.before = lambda call: None
+            pressed.append(press(world))
+            pressed.append(press(world, Holder(run_id="90", attempt=1)))
+
+    world.before = meanwhile
+    release(world, world.build("v2"), **SHORT)
+    assert pressed[1].result is Result.UNCHANGED
+    assert world.running(STABLE) == "v1", "which nobody has found bad"

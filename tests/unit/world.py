@@ -169,6 +169,8 @@ class World:
         """Deploys whose builds Render no longer keeps."""
         self.in_progress: set[str] = set()
         """Builds whose deployment nobody has closed: their run died."""
+        self.blamed: set[str] = set()
+        """Builds whose deployment says that they were rolled back."""
         self.unvouched: set[str] = set()
         """Builds of which no deployment says that they passed."""
         self.probes = 0
@@ -179,6 +181,8 @@ class World:
         self.edge_flag = "release-canary"
         self.silent_edges: tuple[str, ...] = ()
         """Instances of the edge whose counters are missing."""
+        self.silent_peers: tuple[str, ...] = ()
+        """Instances of the edge that do not confirm a kill."""
         self.sellers = 400
         """How many the edge has seen in the last days."""
         self.promotion: Promotion | None = None

@@ -23,16 +23,18 @@ class MemoryHistory(FakeForge):
         with self.w.call("github.shipped"):
             names = list(enumerate(self.w.builds))
         for number, name in reversed(names):
-            if name in self.w.unvouched and name not in self.w.in_progress:
+            told = self.w.in_progress | self.w.blamed
+            if name in self.w.unvouched and name not in told:
                 continue
             passed = name not in self.w.unvouched
+            bad = name in self.w.blamed
             yield Shipped(
                 id=number,
                 build=commit_of(name) if self.w.git else digest(name),
                 commit=commit_of(name),
                 task="deploy",
-                state="inactive" if passed else "in_progress",
-                result="promoted" if passed else "",
+                state="failure" if bad else "inactive" if passed else "in_progress",
+                result="rolled-back" if bad else "promoted" if passed else "",
                 actor="ana",
                 created_at=START,
             )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from slipway.clients import records
-from slipway.errors import BuildGone, FlagConflict, NotFound, NotOnThisPlan, Refused
+from slipway.errors import BuildGone, FlagConflict, NotEverywhere, NotFound, NotOnThisPlan, Refused
 from slipway.ports import (
     Answer,
     Artifact,
@@ -294,6 +294,11 @@ class MemoryEdge:
             running = lease[0] if lease and alive else record.release if record else "*"
             self.w.killed, self.w.killed_reason = release or running, reason
             self.w.killed_version = self.w.flag.version if self.w.flag else 0
+            if self.w.silent_peers:
+                silent = ", ".join(self.w.silent_peers)
+                raise NotEverywhere(
+                    f"{silent} did not confirm it", remedy="Look.", state=self._state()
+                )
             return self._state()
 
 

@@ -9,7 +9,7 @@ from slipway.clients.fields import Fields
 from slipway.clients.http import Http, Key
 from slipway.clients.replies import clean
 from slipway.clients.retries import Notice, Patience, Sleep, silent
-from slipway.errors import Aborted, OutsideError, Refused, Unreachable
+from slipway.errors import Aborted, NotEverywhere, OutsideError, Refused, Unreachable
 from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder, Promotion, Sellers
 
 PREFIX: Final = "/.slipway"
@@ -156,9 +156,10 @@ class EdgeClient(Edge):
                 "stays.",
             )
         if state.missing:
-            raise OutsideError(
+            raise NotEverywhere(
                 f"{reply.where}: the kill holds, but {', '.join(state.missing)} did not confirm it",
                 remedy="The edge goes on telling them. Turn the release flag off in PostHog too.",
+                state=state,
             )
         return state
 

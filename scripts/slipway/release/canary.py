@@ -293,7 +293,11 @@ class _Release:
         reason = "everybody is on the candidate; nothing spoke against it in any phase"
         zero = None
         try:
-            self._traffic.finish(deploy_id, "everybody is on the candidate, on the stable service")
+            self._traffic.finish(
+                deploy_id,
+                "everybody is on the candidate, on the stable service",
+                vouched=not self.journal.would_have,
+            )
         except OutsideError as error:
             live = replace(self._before.live, id=deploy_id, identity=build)
             zero = self._traffic.to_zero(f"the release is over, and {error.found}", settled=live)

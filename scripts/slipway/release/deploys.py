@@ -92,6 +92,14 @@ def no_pulse() -> None:
     """Nothing to keep alive."""
 
 
+def pause(ports: Ports, seconds: float, pulse: Pulse) -> None:
+    """Wait, and keep alive meanwhile what ``pulse`` keeps alive."""
+    until = ports.clock.monotonic() + seconds
+    while (left := until - ports.clock.monotonic()) > 0:
+        ports.clock.sleep(min(left, ports.poll))
+        pulse()
+
+
 def usable(ports: Ports, service_id: str) -> Service:
     """Read a service and refuse it where it cannot be deployed."""
     service = ports.platform.service(service_id)

@@ -17,7 +17,7 @@ from slipway.errors import (
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, DeployStatus
-from slipway.release.deploys import Ports, Pulse, find, live, no_pulse, wait_live
+from slipway.release.deploys import Ports, Pulse, find, live, no_pulse, pause, wait_live
 from slipway.text import short
 
 REPLACED_DEPLOYS = 5
@@ -134,8 +134,7 @@ def _arrive(
             ports, service_id, target, image_backed=image_backed, only=only, pulse=pulse
         )
         wait_live(ports, service_id, deploy, target.identity, deadline=deadline, pulse=pulse)
-    ports.clock.sleep(ports.confirm)
-    pulse()
+    pause(ports, ports.confirm, pulse)
     latest = ports.platform.deploys(service_id)
     current = live(latest)
     if current is None or current.identity != target.identity:

@@ -49,6 +49,13 @@ class Ledger:
         entries = islice(self._github().shipped(self._environment), LOOKED_AT)
         return next((e for e in entries if e.blamed and e.id > good.id), None)
 
+    def found_bad(self, build: str) -> bool:
+        """Return whether the newest entry that says anything of ``build`` says that it is bad."""
+        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
+        return next(
+            (e.blamed for e in entries if e.build == build and (e.passed or e.blamed)), False
+        )
+
     def _last(self, build: str) -> Shipped | None:
         """Return the newest entry of a build's own release, however it ended."""
         entries = islice(self._github().shipped(self._environment), LOOKED_AT)

@@ -136,10 +136,10 @@ class _Recovery:
     def run(self) -> Recovered:
         record, journal = self._record, self._ports.journal
         # What the dead release had on its way to Render arrives before anything is read there.
-        self._ports.clock.sleep(self._ports.confirm)
+        deploys.pause(self._ports, self._ports.confirm, self._traffic.lease.keep_alive)
         self._traffic.lease.keep_alive()
         stable = deploys.usable(self._ports, self._place.stable)
-        candidate = self._artifact() if self._may_finish() else None
+        candidate = self._artifact() if self._may_finish(stable) else None
         if candidate is not None:
             try:
                 return self._end(self._finish(stable, candidate), finished=True)
@@ -151,11 +151,31 @@ class _Recovery:
             self._traffic.past.end_record_of(record.release, f"release {record.release} is dead")
         self._traffic.lease.keep_alive()
         deploys.cancel_running(self._ports, self._place.canary)
-        serving = self._back(stable)
-        return self._end(serving, finished=serving.identity == record.candidate)
+        return self._end(self._back(stable), finished=False)
 
-    def _may_finish(self) -> bool:
-        return self._record.phase is Phase.SETTLING and self._left.active
+    def _may_finish(self, stable: Service) -> bool:
+        record = self._record
+        if record.phase is not Phase.SETTLING or not self._left.active:
+            return False
+        live = deploys.live(self._ports.platform.deploys(stable.id))
+        if live is None or (live.id != record.stable_deploy and live.identity != record.candidate):
+            self._ports.journal.trouble(
+                f"somebody else has deployed {stable.name} since: {short(record.candidate)} is not "
+                "put over that"
+            )
+            return False
+        return not self._found_bad()
+
+    def _found_bad(self) -> bool:
+        """Whether the release did live to say that its build is bad, though not in the record.
+
+        PostHog may have been down then. What is not known is not finished: the old build passed.
+        """
+        try:
+            return self._ports.ledger.found_bad(self._record.candidate)
+        except SlipwayError as error:
+            self._ports.journal.trouble(f"whether it passed cannot be read: {error.found}")
+            return True
 
     def _artifact(self) -> Artifact | None:
         """Return the candidate as the canary service got it: the record names its identity only."""
@@ -216,7 +236,8 @@ class _Recovery:
         except Theirs as error:
             self._ports.journal.trouble(f"{error.found}: it is left to them")
             live = deploys.live(self._ports.platform.deploys(stable.id))
-            if live is None:
+            if live is None or live.identity == record.candidate:
+                # Theirs may fail, and then this is what serves: there is something left to do.
                 raise
             return live
 
@@ -236,7 +257,8 @@ class _Recovery:
         """Scale the canary back, and write what is stable."""
         record = self._record
         _scale_canary_back(record, self._place, self._ports, self._traffic)
-        self._traffic.past.conclude(serving)
+        vouched = finished or serving.identity == record.stable_build
+        self._traffic.past.conclude(serving, vouched=vouched)
         what = short(serving.identity or serving.id)
         if finished:
             sentence = (

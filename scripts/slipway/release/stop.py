@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from slipway.background import Start, Task, in_thread
-from slipway.errors import NotFound, SlipwayError, Unauthorized
+from slipway.errors import NotEverywhere, NotFound, SlipwayError, Unauthorized
 from slipway.ports import Clock, Edge, EdgeState, Flag, FlagStore, Phase, Record
 from slipway.release.journal import Journal
 
@@ -124,7 +124,12 @@ class Stop:
     def _kill_edge(self, zero: Zero, reason: str, release: str | None, began: float) -> None:
         if self._edge is None:
             raise NotFound("no edge-token was given", remedy="Pass it.")
-        zero.state = self._edge.kill(release, reason)
+        try:
+            zero.state = self._edge.kill(release, reason)
+        except NotEverywhere as error:
+            # Not confirmed; which release was under way is known all the same.
+            zero.state = error.state if isinstance(error.state, EdgeState) else zero.state
+            raise
         zero.seconds = self._clock.monotonic() - began
 
     def _kill_record(self, zero: Zero, release: str | None, leave: Record | None) -> None:

@@ -13,6 +13,7 @@ from slipway.config import Service as Settings
 from slipway.errors import Cancelled, Refused, SlipwayError
 from slipway.ports import Deploy, Holder, Phase, Record
 from slipway.release.deploys import Ports
+from slipway.release.leftover import NOBODY_VOUCHES
 from slipway.release.outcome import Outcome, Result
 from slipway.release.stop import DEADLINE, HURRIED, Stop, Zero
 from slipway.text import short
@@ -105,7 +106,8 @@ def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Z
             zero,
             Record(
                 release=order.release,
-                candidate=outcome.build,
+                # That a person leaves a build where it is says not that it has passed.
+                candidate=outcome.build if outcome.result is Result.PROMOTED else NOBODY_VOUCHES,
                 stable_build=outcome.build,
                 stable_deploy=outcome.deploy_id,
                 phase=Phase.STABLE,

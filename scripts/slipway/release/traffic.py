@@ -22,7 +22,7 @@ from slipway.ports import (
 )
 from slipway.release.journal import Journal
 from slipway.release.lease import Lease
-from slipway.release.leftover import Past
+from slipway.release.leftover import NOBODY_VOUCHES, Past
 from slipway.release.stop import DEADLINE, HURRIED, Stop, Zero
 
 EDGE_DEADLINE = 60.0
@@ -211,9 +211,14 @@ class Traffic:
             self.lowered = f"{editor} lowered the share to {flag.share:g} % in PostHog"
             self._journal.trouble(f"{self.lowered}: it stays there, and is judged on")
 
-    def finish(self, deploy_id: str, text: str) -> None:
-        """The candidate is stable now: share 0, record ``stable``, lease given back."""
+    def finish(self, deploy_id: str, text: str, *, vouched: bool = True) -> None:
+        """The candidate is stable now: share 0, record ``stable``, lease given back.
+
+        Not ``vouched`` for, the record does not say that it has passed.
+        """
         self._stable = (self._candidate, deploy_id)
+        if not vouched:
+            self._candidate = NOBODY_VOUCHES
         self.set(Phase.STABLE, 0, text)
         self.lease.give_back()
 
@@ -225,7 +230,7 @@ class Traffic:
         self._share = 0.0
         leave = None
         if settled is not None:
-            self._stable = (self._candidate, settled.id)
+            self._stable = (settled.identity or "", settled.id)
             leave = self._record(Phase.STABLE, 0)
         return self._stop.to_zero(reason, release=self._release, leave=leave)
 

@@ -53,6 +53,9 @@ class WayBack:
             if self.canary_touched:
                 self._cancel_ours(self._plan.canary)
             serving = self._serving()
+            if self.stable_touched and result is Result.ROLLED_BACK:
+                # What is left to somebody else's deploy, which may fail, is not gone back from yet.
+                restored = restored and serving.identity != self._plan.artifact.identity
             if zero.edge is None:
                 # Before the record says that nothing is left to do.
                 self.scale_canary_back()

@@ -226,7 +226,6 @@ def test_a_dead_release_is_put_in_order_with_a_lease_shorter_than_two_confirmati
     assert reconcile.run(plan, ports, traffic).exit_code == 0
 
 
-@pytest.mark.xfail(strict=True, reason="the second of two people goes one build too far")
 def test_two_people_who_press_the_button_at_once_take_back_the_canary_alone() -> None:
     world = World()
     pressed: list[Outcome] = []

@@ -83,6 +83,9 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None) -> O
             deploy_id=current.id if current else "",
             build=(current.identity or "") if current else "",
         )
+    before = zero.just_ordered(ports.clock.now()) if zero else None
+    if plan.target == "previous" and before and current and before.stable_build == current.identity:
+        return _done_already(before, current)
     if intend is not None and current is not None:
         intend(_going(plan, ports, current, choice.target))
     stop_auto_deploy(ports, service)
@@ -101,6 +104,18 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None) -> O
         deploy_id=arrived.id,
         build=arrived.identity or "",
         previous_build=(current.identity or "") if current else "",
+    )
+
+
+def _done_already(before: Record, current: Deploy) -> Outcome:
+    """Two people saw the same thing: the second must not go one build further."""
+    return Outcome(
+        result=Result.UNCHANGED,
+        reason=f"somebody else has just done it ({before.release}): everybody is on "
+        f"{short(current.identity or current.id)}",
+        remedy="To go further back, press the button again in a minute, or name a target now.",
+        deploy_id=current.id,
+        build=current.identity or "",
     )
 
 

@@ -19,6 +19,10 @@ DEADLINE = 30.0
 """Seconds to go on trying to confirm share 0 at the edge and in the record."""
 HURRIED = 2.0
 """Seconds for the slower of the two when the process is about to be killed."""
+JUST_NOW = 60.0
+"""Seconds within which two orders are taken for one: two people who saw the same thing."""
+ORDERS = ("-rollback", "-abort")
+"""How the ids of orders end that take a release back."""
 _PENDING = "no answer yet"
 _LOOK_EVERY = 0.02
 
@@ -35,6 +39,8 @@ class Zero:
     """From the call to the edge's confirmation."""
     found: Record | None = None
     """The record as it was before."""
+    ordered: Record | None = None
+    """The record as an earlier order left it, where no release was under way."""
     state: EdgeState | None = None
     """What the edge said after."""
     _tasks: list[Task] = field(default_factory=list)
@@ -67,6 +73,15 @@ class Zero:
         if self.leased and self.state and self.state.phase not in (None, Phase.STABLE):
             return self.state.candidate
         return None
+
+    def just_ordered(self, now: datetime) -> Record | None:
+        """Return what another person's order wrote within :data:`JUST_NOW`."""
+        record = self.ordered
+        if record is None:
+            return None
+        if record.phase is not Phase.ROLLING_BACK and not record.release.endswith(ORDERS):
+            return None
+        return record if (now - record.since).total_seconds() <= JUST_NOW else None
 
     def wait(self, seconds: float) -> None:
         """Give each that is not confirmed ``seconds`` more. They run side by side."""
@@ -138,6 +153,8 @@ class Stop:
         flag = self._flags.read(self._key)
         if flag is None:
             return
+        if flag.record and not flag.active and zero.found is None:
+            zero.ordered = zero.ordered or flag.record
         zero.found = zero.found or (flag.record if flag.active else None)
         if release is None or _may_be(release, flag):
             self._flags.kill(flag, leave or self._going_back(flag.record))

@@ -90,7 +90,7 @@ def ended(order: Order, candidate: str, stays: Deploy, *, alive: bool) -> Outcom
         result=Result.PROMOTED_PREVIOUS if alive else Result.UNCHANGED,
         reason=f"{order.actor} {what} {short(candidate)}; everybody is on "
         f"{short(stays.identity or stays.id)}, which the stable service kept: {order.reason}",
-        remedy="To go further back, press the button again or name a target.",
+        remedy="To go further back, name a target, or press the button again in a minute.",
         deploy_id=stays.id,
         build=stays.identity or "",
         previous_build=candidate,

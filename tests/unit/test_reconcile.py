@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -314,3 +315,14 @@ def test_a_way_back_that_render_did_not_let_through_is_frozen_and_reconcile_goes
     world.before = lambda call: None
     assert put_in_order(world).exit_code == 0
     assert_everybody_is_on(world, "v1")
+
+
+def test_a_record_of_another_version_is_left_to_that_version_while_the_flag_is_on() -> None:
+    world = dies("edge.counts")
+    lapse(world)
+    assert world.flag is not None
+    newer = {"payloads": {"true": '{"v": 2}'}}
+    world.flag = replace(world.flag, record=None, filters=newer)
+    with pytest.raises(Refused, match="no record that this version of Slipway can read"):
+        put_in_order(world)
+    assert world.flag.filters == newer

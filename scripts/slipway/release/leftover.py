@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from slipway.errors import OutsideError
-from slipway.ports import Clock, Deploy, Edge, FlagStore, Holder, Phase, Record
+from slipway.errors import OutsideError, Refused
+from slipway.ports import Clock, Deploy, Edge, Flag, FlagStore, Holder, Phase, Record
 from slipway.release.stop import DEADLINE, Stop
 
 NOBODY_VOUCHES = "not-vouched"
@@ -19,6 +20,11 @@ class Left:
     record: Record
     active: bool
     """Whether nobody has ended it: neither in PostHog nor at the edge."""
+
+
+def _says_something(flag: Flag) -> bool:
+    payloads = flag.filters.get("payloads")
+    return bool(isinstance(payloads, Mapping) and payloads.get("true"))
 
 
 class Past:
@@ -50,6 +56,13 @@ class Past:
         """
         flag = self._flags.read(self._key)
         record = flag.record if flag else None
+        if flag is not None and record is None and flag.active and _says_something(flag):
+            raise Refused(
+                f"the release flag {flag.key} is on, and its payload is no record that this "
+                "version of Slipway can read",
+                remedy="Another version may be releasing: use that one. If nothing is under way, "
+                "turn the flag off in PostHog.",
+            )
         if flag is None or record is None or record.phase is Phase.STABLE:
             return None
         return Left(record=record, active=flag.active and killed != record.release)

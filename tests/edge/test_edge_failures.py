@@ -265,3 +265,15 @@ def run_edge(edge: Edge, environment: dict[str, str]) -> subprocess.CompletedPro
         timeout=15,
         check=False,
     )
+
+
+def test_while_the_agent_hangs_nobody_is_on_the_canary(fresh: World) -> None:
+    fresh.raised("r1")
+    assert fresh.edge.served_by() == "canary"
+    assert fresh.edge.process is not None
+    os.kill(fresh.edge.process.pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: fresh.edge.served_by() == "stable", within=15)
+    finally:
+        os.kill(fresh.edge.process.pid, signal.SIGCONT)
+    eventually(lambda: fresh.edge.served_by() == "canary", within=15)

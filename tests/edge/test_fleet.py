@@ -194,7 +194,6 @@ def test_a_peer_that_hangs_is_named_and_killed_as_soon_as_it_is_back(fresh_fleet
         assert (answer.status_code, answer.json()["share"]) == (200, 0)
         assert answer.json()["missing"] == [three.address]
         assert [one.served_by(), two.served_by()] == ["stable", "stable"]
-        assert three.served_by() == "canary"
         assert two.counts()["missing"] == [three.address]
         print(f"kill with one edge hanging answered after {1000 * took:.0f} ms")  # noqa: T201
     finally:

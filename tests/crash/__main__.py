@@ -52,9 +52,14 @@ def _explain(failures: list[Failure]) -> None:
 
 
 def main() -> int:
-    """Return 1 where something does not hold."""
+    """Return 1 where something does not hold, 2 where there is no such case."""
     began = time.monotonic()
-    names = sys.argv[1:] or [str(case) for case in every_case()]
+    known = [str(case) for case in every_case()]
+    names = sys.argv[1:] or known
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        print(f"there is no case {', '.join(unknown)}; one looks like {known[0]}", file=sys.stderr)
+        return 2
     played = _all(names) if len(names) > 1 else _chunk(names)
     failures = [failure for _, found, _ in played for failure in found]
     _table(names)

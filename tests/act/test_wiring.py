@@ -91,6 +91,9 @@ def test_the_dashboard_is_staged_and_then_rolled_out_with_one_secret(shop: Shop)
         "SLIPWAY_COMMIT": shop.commit,
         "SLIPWAY_CONFIG": "slipway.yml",
         "SLIPWAY_RENDER_API_KEY": SECRETS["RENDER_API_KEY"],
+        # Only a service that has canaries too needs them.
+        "SLIPWAY_POSTHOG_API_KEY": "",
+        "SLIPWAY_EDGE_TOKEN": "",
         "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
         "SLIPWAY_COMMENT": "true",
         "SLIPWAY_SUMMARY": "true",

@@ -198,9 +198,10 @@ def test_a_peer_that_hangs_is_named_and_killed_as_soon_as_it_is_back(fresh_fleet
         print(f"kill with one edge hanging answered after {1000 * took:.0f} ms")  # noqa: T201
     finally:
         os.kill(three.process.pid, signal.SIGCONT)
-    eventually(lambda: three.served_by() == "stable", within=5)
-    assert three.state()["killed"] == "r1"
-    eventually(lambda: one.state()["missing"] == [], within=5)
+    eventually(three.healthy, within=10)  # HAProxy asks the agent again
+    eventually(lambda: three.state()["killed"] == "r1", within=5)
+    assert three.served_by() == "stable"
+    eventually(lambda: one.state()["missing"] == [], within=10)
 
 
 def test_an_edge_that_starts_again_takes_all_from_its_peers(fresh_fleet: Fleet) -> None:

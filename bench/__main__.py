@@ -46,6 +46,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.command == "cohort":
+            if arguments.ids < 1:
+                parser.error("ids must be 1 or more")
             return compare_cohorts(arguments.ids)
         return measure_edge()
     except UNMEASURED as problem:

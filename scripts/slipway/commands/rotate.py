@@ -52,11 +52,13 @@ def steps(name: str, done: rotate.Rotated, share: float) -> str:
     )
     return (
         f"### Other sellers first for {name}: `{done.key}`\n\n"
-        f"The flag is in PostHog, inactive and at 0 %. {moved}Change both, in this order; in "
-        "between releases are refused, and everybody stays on stable:\n\n"
+        f"The flag is in PostHog, inactive and at 0 %. {moved}Change all of these, in this order; "
+        "in between releases are refused, and everybody stays on stable:\n\n"
         f"1. `RELEASE_FLAG` of the edge (render.yaml, or its Environment page): `{done.key}`, and "
         "deploy the edge.\n"
-        f"2. slipway.yml: `services.{name}.edge.flag: {done.key}`.\n\n"
+        f"2. slipway.yml: `services.{name}.edge.flag: {done.key}`.\n"
+        "3. Whatever stops in an emergency: `RELEASE_FLAG` of stop.yml, and the runbook, which is "
+        "written anew. Else it turns off the old flag.\n\n"
         f"Applications that ask PostHog for `{done.before}` have to ask for `{done.key}`. The old "
         "flag can be deleted in PostHog after the next release.\n"
     )

@@ -6,7 +6,6 @@ import hmac
 import json
 import logging
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import Any, Final, TypeGuard
 
 from starlette.applications import Starlette
@@ -218,7 +217,7 @@ def _seconds(body: Mapping[str, Any], name: str, most: float) -> float:
     value = body.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Malformed(f"{name!r} must be a number of seconds")
-    if not isfinite(value) or not 0 < value <= most:
+    if not 0 < value <= most:  # false for NaN, too; isfinite() raises for a large whole number
         raise Malformed(f"{name!r} must be above 0 and at most {most:g} seconds")
     return float(value)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any, Final, TypeGuard
 
 from .cohort import NOBODY_THRESHOLD, Assignment, normalise, threshold
@@ -207,7 +206,7 @@ def _condition(group: Mapping[str, Any]) -> Condition:
     excluded: frozenset[str] = frozenset()
     for item in _sequence(group.get("properties") or [], "properties"):
         prop = _mapping(item, "a property")
-        if prop.get("key") != "distinct_id" or prop.get("type") not in {None, "person"}:
+        if prop.get("key") != "distinct_id" or prop.get("type") not in (None, "person"):
             raise NotReproducible("a condition is on something other than the distinct id")
         sellers = _sellers(prop.get("value"))
         match prop.get("operator") or "exact":
@@ -268,7 +267,7 @@ def _percent(value: Any, name: str, *, null: float | None = None) -> float:
     # bool is an int in Python; JSON's true is not a percentage.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise NotReproducible(f"{name} is not a number")
-    if not isfinite(value) or not 0 <= value <= 100:
+    if not 0 <= value <= 100:  # false for NaN, too; isfinite() raises for a large whole number
         raise NotReproducible(f"{name} is not between 0 and 100")
     return float(value)
 

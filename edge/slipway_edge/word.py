@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from math import isfinite
 from typing import Any, Final
 
 from . import latch as latch_file
@@ -223,8 +222,8 @@ def _whole(value: Any, most: int = 2**53) -> int:
 
 
 def _number(value: Any, most: float = 1e9) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("not a number")
-    if not 0 <= value <= most:
+    if not 0 <= value <= most:  # false for NaN, too; isfinite() raises for a large whole number
         raise ValueError("out of range")
     return float(value)

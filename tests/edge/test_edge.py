@@ -350,6 +350,7 @@ def test_the_health_check_needs_no_token(shared: World) -> None:
         ("lease", {"release": "r", "holder": HOLDER, "ttl": "60"}),
         ("lease", {"release": "r", "holder": HOLDER, "ttl": True}),
         ("lease", {"release": "r", "holder": HOLDER, "ttl": 1e9}),
+        ("lease", {"release": "r", "holder": HOLDER, "ttl": 10**400}),
         ("lease", {"release": "", "holder": HOLDER, "ttl": 60}),
         ("lease", {"release": "r\n", "holder": HOLDER, "ttl": 60}),
         ("lease", {"release": "r", "holder": {"run_id": 1, "attempt": 1}, "ttl": 60}),

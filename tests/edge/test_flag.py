@@ -84,6 +84,9 @@ def test_a_null_percentage_is_a_hundred() -> None:
         definition(1, groups=[named("exact", ["x\nset map"], 100)]),
         definition(1, groups=[named("exact", "a@b.c", 100, key="email")]),
         definition(1, groups=[named("exact", 3, 100, key="id", type="cohort")]),
+        definition(1, groups=[named("exact", "a", 100, type=["person"])]),
+        definition(1, rollout=10**400),
+        definition(1, share=10**400, rollout=5),
     ],
 )
 def test_what_cannot_be_reproduced_is_refused_with_its_version(raw: dict[str, Any]) -> None:

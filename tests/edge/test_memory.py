@@ -288,3 +288,12 @@ def test_a_word_with_an_odd_part_is_read_or_refused(key: str, value: Any) -> Non
     except BadWord:
         return
     Memory("b", {}).hear(word, authority=True, now=0.0)
+
+
+def test_a_number_beyond_what_a_double_holds_is_refused_and_ends_no_loop() -> None:
+    for odd in (
+        {"seconds": 10**400},
+        {"poll": {**encode(Word(instance="x"), 0)["poll"], "tried": 10**400}},
+    ):
+        with pytest.raises(BadWord):
+            decode({**encode(Word(instance="x"), 0.0), **odd}, FLAG, 0.0)

@@ -72,7 +72,9 @@ class Definitions:
             raise PostHogError("the answer is not a list of flag definitions") from None
         if not isinstance(flags, list):
             raise PostHogError("the answer is not a list of flag definitions")
-        self._etag = response.headers.get("ETag")
+        etag = response.headers.get("ETag", "")
+        # Sent back as it came, which can only be done with what a header may hold.
+        self._etag = etag if etag.isascii() and etag.isprintable() else None
         return flags
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ from .peers import PATH as PEER
 from .state import Decision, Holder, LeaseHeld, NotFollowed, NotUnderWay, Promotion
 from .totals import fleet_counts, fleet_sellers
 from .view import describe
-from .word import MAX_TEXT, MAX_TTL, BadWord, wants
+from .word import MAX_TEXT, MAX_TTL, MAX_WHOLE, BadWord, shown, wants
 
 log = logging.getLogger("slipway_edge")
 
@@ -33,6 +33,14 @@ MAX_WORD: Final = 1024 * 1024
 """Bytes that a peer may say: PostHog's text of the flag names up to some thousand sellers."""
 MAX_WAIT: Final = 30.0
 """Seconds a refresh may take; HAProxy gives the agent 40."""
+
+
+class Json(JSONResponse):
+    """JSON in ASCII: half a surrogate pair, which JSON can say and UTF-8 cannot, gets through."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the bytes of ``content``."""
+        return json.dumps(content, separators=(",", ":")).encode()
 
 
 class Malformed(Exception):
@@ -46,22 +54,22 @@ def create_app(agent: Agent, token: str, peer_token: str) -> ASGIApp:
     instances.
     """
 
-    async def healthz(_: Request) -> JSONResponse:
-        return JSONResponse({"ok": True})
+    async def healthz(_: Request) -> Json:
+        return Json({"ok": True})
 
-    async def state(_: Request) -> JSONResponse:
+    async def state(_: Request) -> Json:
         return _state(agent, await agent.settle())
 
-    async def counts(request: Request) -> JSONResponse:
+    async def counts(request: Request) -> Json:
         if request.query_params.get("scope") == "self":
-            return JSONResponse({**await agent.counts(), "missing": []})
+            return Json({**await agent.counts(), "missing": []})
         total, missing = await fleet_counts(agent)
-        return JSONResponse({**total, "missing": list(missing)})
+        return Json({**total, "missing": list(missing)})
 
-    async def sellers(request: Request) -> JSONResponse:
+    async def sellers(request: Request) -> Json:
         share = _share(request.query_params.get("share", "100"))
         seen, missing = await fleet_sellers(agent)
-        return JSONResponse(
+        return Json(
             {
                 "sellers": len(seen.buckets),
                 "cohort": seen.cohort(share),
@@ -71,52 +79,52 @@ def create_app(agent: Agent, token: str, peer_token: str) -> ASGIApp:
         )
 
     async def metrics(_: Request) -> Response:
-        return Response(await render(agent), media_type=CONTENT_TYPE)
+        return Response((await render(agent)).encode(errors="replace"), media_type=CONTENT_TYPE)
 
-    async def peer(request: Request) -> JSONResponse:
+    async def peer(request: Request) -> Json:
         body = await _body(request, most=MAX_WORD)
-        return JSONResponse(await agent.answer(body, wants(body)))
+        return Json(await agent.answer(body, wants(body)))
 
-    async def lease(request: Request) -> JSONResponse:
+    async def lease(request: Request) -> Json:
         body = await _body(request)
         ttl = _seconds(body, "ttl", MAX_TTL)
         return _state(agent, await agent.renew(_text(body, "release"), _holder(body), ttl))
 
-    async def release(request: Request) -> JSONResponse:
+    async def release(request: Request) -> Json:
         body = await _body(request)
         return _state(agent, await agent.give_back(_text(body, "release"), _holder(body)))
 
-    async def refresh(request: Request) -> JSONResponse:
+    async def refresh(request: Request) -> Json:
         body = await _body(request)
         version = body.get("version")
         if version is not None and not _is_int(version):
             raise Malformed("'version' must be a whole number or null")
         return _state(agent, await agent.refresh(version, _seconds(body, "timeout", MAX_WAIT)))
 
-    async def kill(request: Request) -> JSONResponse:
+    async def kill(request: Request) -> Json:
         body = await _body(request)
         named = None if body.get("release") is None else _text(body, "release")
         reason = body.get("reason") or ""
         if not isinstance(reason, str):
             raise Malformed("'reason' must be a string")
-        return _state(agent, await agent.kill(named, reason[:MAX_TEXT]))
+        return _state(agent, await agent.kill(named, shown(reason)))
 
-    async def promote(request: Request) -> JSONResponse:
+    async def promote(request: Request) -> Json:
         body = await _body(request)
         order = Promotion(
             release=_text(body, "release"), by=_text(body, "by"), reason=_text(body, "reason")
         )
         return _state(agent, await agent.promote(order))
 
-    def failed(status: int) -> Callable[[Request, Exception], JSONResponse]:
-        def answer(_: Request, problem: Exception) -> JSONResponse:
-            return JSONResponse({**describe(agent), "error": str(problem)}, status)
+    def failed(status: int) -> Callable[[Request, Exception], Json]:
+        def answer(_: Request, problem: Exception) -> Json:
+            return Json({**describe(agent), "error": str(problem)}, status)
 
         return answer
 
-    def unconfirmed(_: Request, problem: Exception) -> JSONResponse:
+    def unconfirmed(_: Request, problem: Exception) -> Json:
         # No state here: what HAProxy holds is exactly what is not known.
-        return JSONResponse({"error": f"not confirmed in HAProxy: {problem}"}, 503)
+        return Json({"error": f"not confirmed in HAProxy: {problem}"}, 503)
 
     app = Starlette(
         routes=[
@@ -161,23 +169,23 @@ class _RequireToken:
             expected = self._of_peers if scope["path"] == PEER else self._expected
             if not hmac.compare_digest(given, expected):
                 headers = {"WWW-Authenticate": "Bearer"}
-                refusal = JSONResponse({"error": "a valid token is required"}, 401, headers)
+                refusal = Json({"error": "a valid token is required"}, 401, headers)
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
-def _state(agent: Agent, seen: Decision | Done) -> JSONResponse:
-    return JSONResponse(describe(agent, seen))
+def _state(agent: Agent, seen: Decision | Done) -> Json:
+    return Json(describe(agent, seen))
 
 
-def _malformed(_: Request, problem: Exception) -> JSONResponse:
-    return JSONResponse({"error": str(problem)}, 400)
+def _malformed(_: Request, problem: Exception) -> Json:
+    return Json({"error": str(problem)}, 400)
 
 
-def _http_error(_: Request, problem: Exception) -> JSONResponse:
+def _http_error(_: Request, problem: Exception) -> Json:
     status = problem.status_code if isinstance(problem, HTTPException) else 500
-    return JSONResponse({"error": str(getattr(problem, "detail", problem))}, status)
+    return Json({"error": str(getattr(problem, "detail", problem))}, status)
 
 
 async def _body(request: Request, *, most: int = MAX_BODY) -> Mapping[str, Any]:
@@ -208,7 +216,7 @@ def _holder(body: Mapping[str, Any]) -> Holder:
     if not isinstance(raw, dict):
         raise Malformed("'holder' must be an object")
     attempt = raw.get("attempt")
-    if not _is_int(attempt) or attempt < 1:
+    if not _is_int(attempt) or not 1 <= attempt <= MAX_WHOLE:  # peers take no larger one
         raise Malformed("'attempt' must be a whole number from 1")
     return Holder(run_id=_text(raw, "run_id"), attempt=attempt)
 

@@ -248,7 +248,13 @@ def _record(payloads: Any) -> Record | None:
     if raw is None:
         raise NotReproducible("the payload is not a release record in JSON")
     release, phase = raw.get("release"), raw.get("phase")
-    if raw.get("v") != 1 or not isinstance(release, str) or not release:
+    # No lease can be for an empty or unprintable name, and states and logs show it.
+    if (
+        raw.get("v") != 1
+        or not isinstance(release, str)
+        or not release
+        or not release.isprintable()
+    ):
         raise NotReproducible("the payload is not a release record of version 1")
     if not isinstance(phase, str) or phase not in PHASES:
         raise NotReproducible("the release record has an unknown phase")
@@ -257,7 +263,7 @@ def _record(payloads: Any) -> Record | None:
         release=release,
         phase=phase,
         share=_percent(raw.get("share"), "share"),
-        candidate=candidate if isinstance(candidate, str) else None,
+        candidate=candidate if isinstance(candidate, str) and candidate.isprintable() else None,
     )
 
 

@@ -13,6 +13,7 @@ from .merge import Latches
 from .state import Holder, Latch, Lease, Promotion, Renewal
 
 MAX_TEXT: Final = 200
+MAX_WHOLE: Final = 2**53
 MAX_TTL: Final = 600.0
 """Seconds. A lease bounds how long a canary outlives its runner; hours would not be a bound."""
 
@@ -211,11 +212,15 @@ def aged(poll: Poll, seconds: float) -> Poll:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("not a string")
-    # Shown in states and logs: without control characters, and never long.
-    return "".join(c if c.isprintable() else " " for c in value)[:MAX_TEXT]
+    return shown(value)
 
 
-def _whole(value: Any, most: int = 2**53) -> int:
+def shown(text: str) -> str:
+    """Return a text as states and logs show it: without control characters, and never long."""
+    return "".join(c if c.isprintable() else " " for c in text)[:MAX_TEXT]
+
+
+def _whole(value: Any, most: int = MAX_WHOLE) -> int:
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError("not a whole number in range")
     return value

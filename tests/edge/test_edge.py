@@ -262,6 +262,13 @@ def test_the_seller_is_found_in_header_cookie_or_webhook(shared: World) -> None:
     assert shared.edge.served_by("4712", Cookie="seller_id=4711") == "stable"
 
 
+@pytest.mark.parametrize("end", ["%0a", "%0A%0a", "%0d%0a", "%00"])
+def test_an_id_with_a_line_break_is_no_id(shared: World, end: str) -> None:
+    shared.raised(f"line breaks {end}")
+    assert shared.edge.served_by(None, Cookie="seller_id=4711") == "canary"
+    assert shared.edge.served_by(None, Cookie=f"seller_id=4711{end}") == "stable"
+
+
 @pytest.mark.parametrize("seller", [None, "a b", "x" * 129, "seller#1", "*", "ß"])
 def test_without_an_id_that_it_knows_the_edge_chooses_stable(
     shared: World, seller: str | None
@@ -355,6 +362,7 @@ def test_the_health_check_needs_no_token(shared: World) -> None:
         ("lease", {"release": "r\n", "holder": HOLDER, "ttl": 60}),
         ("lease", {"release": "r", "holder": {"run_id": 1, "attempt": 1}, "ttl": 60}),
         ("lease", {"release": "r", "holder": {"run_id": "1"}, "ttl": 60}),
+        ("lease", {"release": "r", "holder": {"run_id": "1", "attempt": 10**20}, "ttl": 60}),
         ("release", {"release": "r"}),
         ("refresh", {"version": "1", "timeout": 1}),
         ("refresh", {"version": 1, "timeout": 31}),
@@ -372,6 +380,31 @@ def test_a_malformed_body_is_refused_with_the_reason(shared: World, verb: str, b
     assert answer.status_code == 400
     assert answer.json()["error"]
     assert shared.edge.state()["killed"] == before["killed"]
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "a\nb\x1b[31m", "\u202eabc"])
+def test_a_kill_with_an_odd_reason_is_a_kill_and_the_state_can_still_be_read(
+    shared: World, odd: str
+) -> None:
+    release = f"odd reason {odd!r}"
+    shared.raised(release)
+    body = json.dumps({"release": release, "reason": odd})
+    answer = shared.edge.api.post("/kill", content=body)
+    assert (answer.status_code, answer.json()["share"]) == (200, 0)
+    state = shared.edge.state()
+    assert state["killed"] == release
+    assert state["killed_reason"].isprintable()
+    assert shared.edge.api.get("/metrics").status_code == 200
+
+
+def test_a_record_with_an_odd_name_does_not_hide_the_state(shared: World) -> None:
+    version = shared.publish(100, release="odd\ud800")
+    shared.edge.post("refresh", {"version": version, "timeout": 5})
+    assert shared.edge.state()["share"] == 0
+    assert shared.edge.api.get("/metrics").status_code == 200
+    shared.edge.post("kill", {"release": None, "reason": "odd"})
+    assert shared.edge.state()["killed"] is not None
+    assert shared.edge.api.get("/metrics").status_code == 200
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"ttl": NaN', b"[" * 9000])

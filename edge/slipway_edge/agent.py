@@ -250,6 +250,8 @@ class Agent:
     async def counts(self) -> dict[str, Any]:
         """Return this instance's counters, and what would-be cohorts met by the hour."""
         told = document(await self._runtime.counts())
+        # In containers that start together HAProxy has the same process id and second everywhere.
+        told["epoch"] = f"{self.instance}-{told['epoch']}"
         return {**told, "hours": self.hours.hours(self.clock())} if "would_be" in told else told
 
     async def sellers(self) -> Seen:

@@ -1,0 +1,131 @@
+"""Agents of one fleet in one process: no HAProxy and no network between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from slipway_edge.agent import Agent
+from slipway_edge.cohort import Assignment
+from slipway_edge.counters import Counts, TrackCounts, WouldBe
+from slipway_edge.haproxy import Runtime
+from slipway_edge.peers import Addresses, Peers
+from slipway_edge.posthog import Definitions, Polls
+from slipway_edge.state import Holder
+from slipway_edge.totals import fleet_counts
+from slipway_edge.tripwire import Tripwire
+from slipway_edge.word import wants
+from tests.edge.harness import FLAG
+
+MINE = Holder(run_id="1", attempt=1)
+
+
+class Proxy(Runtime):
+    """A HAProxy that holds what it is told. Its process has the id it has in every container."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nowhere"), Path("/nowhere"))
+        self.requests = self.errors = 0
+
+    async def apply(self, assignment: Assignment) -> bool:
+        """Hold it."""
+        return False
+
+    async def counts(self) -> Counts:
+        """Return what was counted."""
+        none = TrackCounts(requests=0, errors=0, root_errors=0, latency=())
+        canary = TrackCounts(
+            requests=self.requests, errors=self.errors, root_errors=self.errors, latency=()
+        )
+        return Counts(
+            epoch="7-1700000000",
+            stable=none,
+            canary=canary,
+            would_be=WouldBe(inside=none, outside=none),
+        )
+
+
+class Wire(Peers):
+    """Hands words to the other agents; those who are cut off are missing."""
+
+    def __init__(self, instance: str, fleet: Fleet) -> None:
+        super().__init__(Addresses(()), token="x", instance=instance)
+        self.me, self.fleet = instance, fleet
+
+    def present(self) -> frozenset[str]:
+        """Return who is there."""
+        return frozenset(self.fleet.agents) - {self.me}
+
+    async def exchange(
+        self,
+        message: Callable[[str], Mapping[str, Any]],
+        hear: Callable[[str, Mapping[str, Any]], None],
+        *,
+        timeout: float = 1.0,
+    ) -> tuple[str, ...]:
+        """Tell and hear all."""
+        cut = self.fleet.cut
+        others = sorted(self.present())
+        heard = [name for name in others if not {name, self.me} & cut]
+        for name in heard:
+            said = message(name)
+            hear(name, await self.fleet.agents[name].answer(said, wants(said)))
+        return tuple(name for name in others if name not in heard)
+
+
+class Fleet:
+    """Agents with one clock."""
+
+    def __init__(self, directory: Path, names: str = "abc") -> None:
+        self.now = 0.0
+        self.cut: set[str] = set()
+        self.proxies = {name: Proxy() for name in names}
+        self.agents: dict[str, Agent] = {}
+        for name in names:
+            self.agents[name] = Agent(
+                flag_key=FLAG,
+                runtime=self.proxies[name],
+                polls=Polls(
+                    Definitions(host="http://127.0.0.1:9", project_token="", secret_key="")
+                ),
+                peers=Wire(name, self),
+                instance=name,
+                latch_path=directory / name,
+                fast_poll=5,
+                slow_poll=30,
+                clock=lambda: self.now,
+            )
+
+    def remaining(self) -> list[float | None]:
+        """Return each agent's seconds until its lease lapses."""
+        leases = [agent.memory.living_lease(self.now) for agent in self.agents.values()]
+        return [None if lease is None else lease.expires - self.now for lease in leases]
+
+
+def test_instances_that_started_in_one_second_in_like_containers_are_told_apart(
+    tmp_path: Path,
+) -> None:
+    fleet = Fleet(tmp_path, "ab")
+    one, two = fleet.agents.values()
+
+    async def look(tripwire: Tripwire) -> str | None:
+        for agent in (one, two):
+            tripwire.read(await agent.counts(), fleet.now)
+        fleet.now += 1
+        return tripwire.verdict(fleet.now)
+
+    async def play() -> None:
+        total, _ = await fleet_counts(one)
+        assert len(set(total["epoch"].split("+"))) == 2
+        tripwire = Tripwire()
+        tripwire.watch("r1")
+        # What one has seen since its start is not what came since the last reading of the other.
+        fleet.proxies["b"].requests, fleet.proxies["b"].errors = 1000, 900
+        for _ in range(3):
+            assert await look(tripwire) is None
+        fleet.proxies["a"].requests, fleet.proxies["a"].errors = 30, 30
+        assert await look(tripwire) is not None
+
+    asyncio.run(play())

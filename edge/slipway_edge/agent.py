@@ -120,6 +120,11 @@ class Agent:
             self.poll_now.set()  # the slow poll may be half a minute away
         done = await self._everywhere()
         lease = self.memory.living_lease(self.clock())
+        if lease is not None and lease.holder == holder and lease.renewal.by != self.instance:
+            # Others have heard of more renewals than this one had: its own counted for an old one.
+            self.memory.renew(release, holder, ttl, self.clock())
+            done = await self._everywhere()
+            lease = self.memory.living_lease(self.clock())
         if lease is not None and lease.holder != holder:
             raise LeaseHeld(f"run {lease.holder.run_id} took the lease for {lease.release!r}")
         return done
@@ -129,7 +134,12 @@ class Agent:
         if self.memory.living_lease(self.clock()) is None:
             await self.exchange()
         self.memory.give_back(release, holder, self.clock())
-        return await self._everywhere()
+        done = await self._everywhere()
+        if self.memory.living_lease(self.clock()) is not None:
+            # Others have heard of more renewals than this one had: it lives by one of them.
+            self.memory.give_back(release, holder, self.clock())
+            done = await self._everywhere()
+        return done
 
     async def promote(self, order: Promotion) -> Done:
         """Keep an order for whoever holds the lease. Raises :class:`~.state.NotUnderWay`.

@@ -129,3 +129,38 @@ def test_instances_that_started_in_one_second_in_like_containers_are_told_apart(
         assert await look(tripwire) is not None
 
     asyncio.run(play())
+
+
+def test_a_renewal_that_is_answered_extends_the_lease_also_at_one_that_missed_others(
+    tmp_path: Path,
+) -> None:
+    fleet = Fleet(tmp_path)
+
+    async def play() -> None:
+        await fleet.agents["a"].renew("r1", MINE, 180)
+        fleet.cut = {"c"}
+        for _ in range(4):
+            fleet.now += 20
+            await fleet.agents["a"].renew("r1", MINE, 180)
+        fleet.cut = set()
+        fleet.now += 80
+        done = await fleet.agents["c"].renew("r1", MINE, 180)
+        assert done.missing == ()
+        assert fleet.remaining() == [180, 180, 180]
+
+    asyncio.run(play())
+
+
+def test_a_lease_given_back_at_one_that_missed_renewals_is_given_back(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path)
+
+    async def play() -> None:
+        await fleet.agents["a"].renew("r1", MINE, 180)
+        fleet.cut = {"c"}
+        for _ in range(4):
+            await fleet.agents["a"].renew("r1", MINE, 180)
+        fleet.cut = set()
+        await fleet.agents["c"].give_back("r1", MINE)
+        assert fleet.remaining() == [None, None, None]
+
+    asyncio.run(play())

@@ -80,7 +80,10 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
         slow_poll=settings.slow_poll,
     )
     server = _server(create_app(agent, settings.edge_token, settings.peer_token))
-    haproxy = await start(settings, runtime)
+    # What the peers know first, and then the port: or sellers would change tracks for a second.
+    await peers.look_up()
+    await agent.exchange()
+    haproxy = await start(settings, runtime, agent.decide().assignment)
     parts = {
         asyncio.create_task(stopping.wait(), name="signal"),
         asyncio.create_task(haproxy.wait(), name="HAProxy"),

@@ -10,7 +10,7 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 from typing import Final
 
-from .cohort import threshold
+from .cohort import NOBODY, Assignment, threshold
 from .haproxy import HAProxyError, Runtime
 from .latch import replace_file
 from .settings import Settings
@@ -22,8 +22,8 @@ DRAIN: Final = 12.0
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2), Linux
 
 
-async def start(settings: Settings, runtime: Runtime) -> Process:
-    """Start HAProxy with everybody on stable and wait until its runtime socket answers.
+async def start(settings: Settings, runtime: Runtime, assignment: Assignment = NOBODY) -> Process:
+    """Start HAProxy with this assignment and wait until its runtime socket answers.
 
     ``-db`` without ``-W``: one process. A master could reload, and the worker it replaces would go
     on serving its connections by a map that nobody can reach any more: a kill would not be total.
@@ -31,7 +31,9 @@ async def start(settings: Settings, runtime: Runtime) -> Process:
     Raises :class:`HAProxyError`.
     """
     # Leftovers are not read: HAProxy does not start with a line that it cannot parse.
-    replace_file(settings.state_dir / "cohort.map", "* -1\n")
+    entries = assignment.entries().items()
+    cohort_map = "".join(f"{seller} {limit}\n" for seller, limit in entries)
+    replace_file(settings.state_dir / "cohort.map", cohort_map)
     replace_file(settings.state_dir / "pages.map", page_map(settings.page_sellers))
     dns = settings.state_dir / "dns.cfg"
     replace_file(dns, dns_section(settings.nameservers or nameservers()))

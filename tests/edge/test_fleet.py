@@ -226,6 +226,22 @@ def test_an_edge_that_starts_again_takes_all_from_its_peers(fresh_fleet: Fleet) 
         fresh_fleet.world.posthog.status = 200
 
 
+def test_no_seller_changes_tracks_because_an_edge_starts_again(fresh_fleet: Fleet) -> None:
+    one, _, three = fresh_fleet.edges
+    one.canary("r1", fresh_fleet.world.publish(100, release="r1"))
+    for _ in range(3):
+        three.stop(signal.SIGKILL)
+        three.launch()
+        served: list[str] = []
+        deadline = time.monotonic() + 20
+        while len(served) < 100 and time.monotonic() < deadline:
+            try:
+                served.append(three.served_by())
+            except httpx.TransportError:
+                time.sleep(0.005)
+        assert served == ["canary"] * 100
+
+
 def test_a_kill_outlives_the_disk_of_the_edge_that_was_told(fresh_fleet: Fleet) -> None:
     one, two, three = fresh_fleet.edges
     one.canary("r1", fresh_fleet.world.publish(100, release="r1"))

@@ -62,12 +62,14 @@ def replace_file(path: Path, text: str) -> None:
 def parse(raw: Any) -> Latch:
     """Read one kill, from disk or from another edge. Raises ``KeyError`` and ``TypeError``."""
     release, reason, key, over = raw["release"], raw["reason"], raw["id"], raw["over"]
-    texts = (release, reason, key)
+    before = raw.get("before", "")  # kills saved by an older edge have none
+    texts = (release, reason, key, before)
     if not all(isinstance(text, str) for text in texts) or not isinstance(over, bool):
         raise TypeError("a kill's release, reason and id must be strings, and over a boolean")
     if not key:
         raise TypeError("a kill must have an id")
-    return Latch(release=release, reason=reason, id=key, over=over, stamp=parse_stamp(raw["stamp"]))
+    stamp = parse_stamp(raw["stamp"])
+    return Latch(release=release, reason=reason, stamp=stamp, id=key, over=over, before=before)
 
 
 def parse_stamp(raw: Any) -> Stamp | None:

@@ -95,7 +95,9 @@ class Memory:
             return "no release is under way that could be killed"
         named = release or self._running(now)
         stamp = self.definition.stamp if self.definition is not None else None
-        latch = Latch(release=named, reason=reason, stamp=stamp, id=new_id())
+        record = self.definition.record if isinstance(self.definition, Flag) else None
+        before = record.release if record is not None and record.release != named else ""
+        latch = Latch(release=named, reason=reason, stamp=stamp, id=new_id(), before=before)
         self.latches = add_latch(self.latches, latch)
         return None
 

@@ -69,6 +69,6 @@ def add_latch(latches: Latches, latch: Latch) -> Latches:
     return merge_latches(latches, {latch.id: latch})
 
 
-def _order(latch: Latch) -> tuple[tuple[int, int], str, bool, str, str]:
+def _order(latch: Latch) -> tuple[tuple[int, int], str, bool, str, str, str]:
     stamp = (-1, -1) if latch.stamp is None else latch.stamp.order
-    return stamp, latch.release, latch.over, latch.reason, latch.id
+    return stamp, latch.release, latch.over, latch.reason, latch.before, latch.id

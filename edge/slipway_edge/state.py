@@ -63,6 +63,9 @@ class Latch:
     """Random: the same kill told twice is one."""
     over: bool = False
     """Another release has begun since. Kept, so that nobody who missed that brings it back."""
+    before: str = ""
+    """The release that the flag was about, where that was another one: the killed one comes later,
+    and what is still written about the one before does not end the kill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +135,9 @@ def update_latch(latch: Latch, definition: Definition | None) -> Latch:
     release = definition.record.release
     if latch.stamp is None:
         known = release if latch.release == ANY_RELEASE else latch.release
-        return replace(latch, release=known, stamp=definition.stamp)
-    if release != latch.release and definition.stamp.follows(latch.stamp):
+        before = "" if release == known else release
+        return replace(latch, release=known, stamp=definition.stamp, before=before)
+    if release not in (latch.release, latch.before) and definition.stamp.follows(latch.stamp):
         return replace(latch, over=True)
     return latch
 

@@ -165,7 +165,12 @@ def _definition(raw: Any, flag_key: str) -> Definition | None:
 
 def _latch(raw: Any) -> Latch:
     latch = latch_file.parse(raw)
-    return replace(latch, release=_text(latch.release), reason=_text(latch.reason))
+    return replace(
+        latch,
+        release=_text(latch.release),
+        reason=_text(latch.reason),
+        before=_text(latch.before),
+    )
 
 
 def _lease(raw: Any, now: float) -> Lease | None:

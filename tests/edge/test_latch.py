@@ -15,7 +15,7 @@ from slipway_edge.state import ANY_RELEASE, Latch
 @pytest.mark.parametrize("stamp", [None, Stamp(flag_id=7, version=3)])
 def test_kills_are_read_as_they_were_saved(tmp_path: Path, stamp: Stamp | None) -> None:
     path = tmp_path / "killed.json"
-    latch = Latch(release="r1", reason="5xx", stamp=stamp, id="1")
+    latch = Latch(release="r1", reason="5xx", stamp=stamp, id="1", before="r0")
     kills = {"1": latch, "2": replace(latch, id="2", over=True)}
     latch_file.save(path, kills)
     assert latch_file.load(path) == kills

@@ -133,6 +133,25 @@ def test_a_restarted_edge_does_not_forget_a_kill_that_a_peer_knows() -> None:
     assert (killed.release, fleet.share("a")) == ("r1", 0)
 
 
+@pytest.mark.parametrize("named", ["r1", None])
+def test_what_is_still_written_about_the_release_before_ends_no_kill(named: str | None) -> None:
+    fleet = Fleet("ab")
+    for name in "ab":
+        fleet.see(name, 10, release="r0", phase="settling")
+    fleet.renew("a")
+    fleet.memories["a"].kill(named, "5xx", fleet.clock("a"))
+    fleet.all_hear()
+    # PostHog's cache lags: how the release before ended is seen only now.
+    fleet.see("a", 11, share=0, release="r0", phase="stable")
+    fleet.see("b", 12, release="r1")
+    fleet.all_hear()
+    assert [fleet.share("a"), fleet.share("b")] == [0, 0]
+    assert fleet.memories["b"].killed is not None
+    fleet.see("a", 13, release="r2")
+    fleet.all_hear()
+    assert [fleet.memories[name].killed for name in "ab"] == [None, None]
+
+
 def test_hearing_a_peer_that_does_not_know_of_a_kill_ends_none() -> None:
     fleet = Fleet("ab")
     fleet.see("a", 3)

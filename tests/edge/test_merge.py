@@ -21,6 +21,7 @@ KILLS = st.builds(
     stamp=STAMPS,
     id=st.sampled_from(["a", "b", "c"]),
     over=st.booleans(),
+    before=st.sampled_from(["", "r0"]),
 )
 KNOWN = st.lists(KILLS, max_size=4).map(lambda kills: {kill.id: kill for kill in kills})
 ORDERS = st.none() | st.builds(

@@ -110,6 +110,18 @@ def test_while_the_share_is_0_would_be_cohorts_are_counted_apart(counting: World
     assert counts(counting).would_be == after.would_be
 
 
+def test_an_excluded_seller_is_in_no_would_be_cohort_while_others_are_on_the_canary(
+    counting: World,
+) -> None:
+    prop = {"key": "distinct_id", "type": "person", "operator": "is_not", "value": ["left-out"]}
+    groups = [{"properties": [prop], "rollout_percentage": 50}]
+    counting.raised("excluded", 50, groups=groups)
+    before = counting.edge.counts()["would_be"]
+    assert counting.edge.served_by("left-out") == "stable"
+    time.sleep(0.05)
+    assert counting.edge.counts()["would_be"] == before
+
+
 def test_latencies_are_counted_to_the_headers_per_track(counting: World) -> None:
     counting.raised("latencies")
     before = counts(counting)

@@ -2,12 +2,13 @@
 
 Source: design, "The lease": canary at least 50 % 5xx over at least 20 requests. Counted over the
 last :data:`WINDOW` seconds, and not from before the canary had a share of the present release.
+Where stable fails as badly nobody would be better off there, and the build is not to blame.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ class _Reading:
     at: float
     answered: int
     failed: int
+    stable_answered: int
+    stable_failed: int
 
 
 class Tripwire:
@@ -38,13 +41,15 @@ class Tripwire:
 
     def read(self, counters: Mapping[str, Any], now: float) -> None:
         """Take in the counters of one instance. Its epoch names it: a restart is a new one."""
-        canary = counters["tracks"]["canary"]
+        canary, stable = counters["tracks"]["canary"], counters["tracks"]["stable"]
         relayed = int(canary.get("relayed", 0))
         reading = _Reading(
             at=now,
             # What stable answered for a dead canary hurts nobody: the judge counts it, not this.
             answered=int(canary["requests"]) - relayed,
             failed=int(canary["errors"]) - relayed,
+            stable_answered=int(stable["requests"]),
+            stable_failed=int(stable["errors"]),
         )
         readings = self._lives.setdefault(str(counters["epoch"]), deque())
         readings.append(reading)
@@ -53,11 +58,18 @@ class Tripwire:
 
     def verdict(self, now: float) -> str | None:
         """Return what is wrong, as a reason for a kill; ``None`` while the canary may go on."""
-        answered = failed = 0
-        for readings in self._lives.values():
-            if readings[-1].at > now - WINDOW:
-                answered += readings[-1].answered - readings[0].answered
-                failed += readings[-1].failed - readings[0].failed
-        if answered < LEAST_REQUESTS or failed < WORST_RATE * answered:
+        lives = [one for one in self._lives.values() if one[-1].at > now - WINDOW]
+
+        def grown(count: Callable[[_Reading], int]) -> int:
+            return sum(count(readings[-1]) - count(readings[0]) for readings in lives)
+
+        answered, failed = grown(lambda r: r.answered), grown(lambda r: r.failed)
+        if not _bad(answered, failed):
+            return None
+        if _bad(grown(lambda r: r.stable_answered), grown(lambda r: r.stable_failed)):
             return None
         return f"tripwire: {failed} of {answered} requests failed within {WINDOW:g} s"
+
+
+def _bad(answered: int, failed: int) -> bool:
+    return answered >= LEAST_REQUESTS and failed >= WORST_RATE * answered

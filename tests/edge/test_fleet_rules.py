@@ -144,6 +144,22 @@ def test_the_tripwire_adds_up_the_edges_and_begins_anew_with_each_release() -> N
         assert tripwire.verdict(1.0) is None
 
 
+@pytest.mark.parametrize(
+    ("of_stable", "trips"), [((40, 30), False), ((40, 4), True), ((5, 5), True)]
+)
+def test_an_outage_of_both_tracks_is_not_the_builds(
+    of_stable: tuple[int, int], trips: bool
+) -> None:
+    tripwire = Tripwire()
+    tripwire.watch("r1")
+    tripwire.read(counts("1", requests=0, errors=0), 0.0)
+    after = counts("1", requests=100, errors=90)
+    requests, errors = of_stable
+    after["tracks"]["stable"] = {"requests": 1 + requests, "errors": errors}
+    tripwire.read(after, 1.0)
+    assert (tripwire.verdict(1.0) is not None) == trips
+
+
 def test_a_restart_of_haproxy_is_no_flood_of_errors() -> None:
     tripwire = Tripwire()
     tripwire.watch("r1")

@@ -62,6 +62,8 @@ class Observer:
         more_loads: Mapping[str, Path] | None = None,
     ) -> None:
         self.samples: list[Sample] = []
+        self._lives: dict[str, list[tuple[int, int]]] = {}
+        """What each life of each edge has counted, by its epoch: requests and errors per track."""
         self.releases: list[dict[str, Any]] = []
         self.versions: dict[str, str] = {}
         """Version names by build, as instances say them."""
@@ -194,15 +196,27 @@ class Observer:
             return sample
 
     def _counters(self) -> tuple[Counter | None, Counter | None]:
+        """Add up what every life of every edge has counted, as it was last seen.
+
+        So one that restarts takes nothing away, and those beside it bring nothing twice.
+        """
         counts = _get(f"{self._edge}/.slipway/counts", self._token)
         try:
-            epoch, tracks = str(counts["epoch"]), counts["tracks"]
-            stable, canary = (
-                Counter(epoch=epoch, requests=int(t["requests"]), errors=int(t["errors"]))
-                for t in (tracks["stable"], tracks["canary"])
-            )
-        except (KeyError, TypeError, ValueError):
+            for one in counts.get("instances") or [counts]:
+                self._lives[str(one["epoch"])] = [
+                    (int(one["tracks"][track]["requests"]), int(one["tracks"][track]["errors"]))
+                    for track in ("stable", "canary")
+                ]
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None, None
+        stable, canary = (
+            Counter(
+                epoch="all",
+                requests=sum(life[track][0] for life in self._lives.values()),
+                errors=sum(life[track][1] for life in self._lives.values()),
+            )
+            for track in (0, 1)
+        )
         return stable, canary
 
     def _load(self, path: Path) -> dict[str, Any] | None:

@@ -68,9 +68,11 @@ def document(counts: Counts) -> dict[str, Any]:
 
 
 def add_counts(parts: Sequence[Counters]) -> dict[str, Any]:
-    """Return the fleet's counters.
+    """Return the fleet's counters, and under ``instances`` whose they are.
 
-    The epoch names the lives of all HAProxies in it, so that a restart, an instance more or one
+    Sums of one epoch cannot be compared with those of another: who has stayed brings all of its
+    past. Whoever wants to know what has grown takes the instances, each by its own epoch. The
+    fleet's epoch names the lives of all HAProxies in it, so that a restart, an instance more or one
     less makes another epoch.
     """
     epochs = sorted(str(part.get("epoch")) for part in parts)
@@ -78,7 +80,8 @@ def add_counts(parts: Sequence[Counters]) -> dict[str, Any]:
     total: dict[str, Any] = {}
     for one in rest:
         total = _add(total, one)
-    return {"epoch": "+".join(epochs), **total}
+    instances = [{"epoch": str(one.get("epoch")), "tracks": one.get("tracks")} for one in parts]
+    return {"epoch": "+".join(epochs), **total, "instances": instances}
 
 
 def _add(left: Any, right: Any) -> Any:

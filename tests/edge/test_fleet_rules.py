@@ -214,3 +214,12 @@ def test_nested_counters_have_a_path() -> None:
         "inside.requests": 3,
         "x": 2,
     }
+
+
+def test_each_instances_counters_can_be_followed_through_restarts_of_the_others() -> None:
+    before = add_counts([counts("1-7", requests=100), counts("2-9", requests=50)])
+    after = add_counts([counts("1-7", requests=110), counts("2-10", requests=3)])
+    own = [{one["epoch"]: one["tracks"] for one in told["instances"]} for told in (before, after)]
+    assert own[0]["1-7"]["canary"]["requests"] == 100
+    assert own[1]["1-7"]["canary"]["requests"] == 110
+    assert own[1]["2-10"]["canary"]["requests"] == 3

@@ -90,6 +90,33 @@ def test_a_total_that_goes_back_is_a_restart_too() -> None:
     assert window.add(reading("a", 10, 1)) == (counts(10, 0), counts(1, 0))
 
 
+def fleet(*instances: EdgeCounts) -> EdgeCounts:
+    stable = counts(sum(one.stable.requests for one in instances), 0)
+    canary = counts(
+        sum(one.canary.requests for one in instances), sum(one.canary.errors for one in instances)
+    )
+    epoch = "+".join(one.epoch for one in instances)
+    return EdgeCounts(epoch=epoch, stable=stable, canary=canary, instances=instances)
+
+
+def test_where_one_edge_restarts_the_past_of_the_other_is_not_counted_again() -> None:
+    window = Window(fleet(reading("a", 5000, 400, 90), reading("b", 1000, 50)))
+    window.add(fleet(reading("a", 5100, 405, 90), reading("b", 1100, 55)))
+    restarted = fleet(reading("a", 5150, 407, 90), reading("c", 10, 1))
+    assert window.add(restarted) == (counts(260, 0), counts(13, 0))
+
+
+def test_an_edge_that_comes_brings_what_it_has_counted_since_and_one_that_goes_takes_nothing() -> (
+    None
+):
+    window = Window(fleet(reading("a", 100, 5)))
+    assert window.add(fleet(reading("a", 110, 6), reading("b", 7, 1))) == (
+        counts(17, 0),
+        counts(2, 0),
+    )
+    assert window.add(fleet(reading("b", 9, 1))) == (counts(19, 0), counts(2, 0))
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 50), st.integers(0, 50)), max_size=30))
 def test_a_window_never_goes_back(steps: list[tuple[bool, int, int]]) -> None:
     epoch = stable = canary = 0

@@ -249,7 +249,12 @@ class MemoryEdge:
                 for track, (requests, errors) in self.w.counts.items()
             }
             epoch = str(self.w.epoch)
-            return EdgeCounts(epoch=epoch, **tracks, missing=self.w.silent_edges)
+            return EdgeCounts(
+                epoch=epoch,
+                stable=tracks["stable"],
+                canary=tracks["canary"],
+                missing=self.w.silent_edges,
+            )
 
     def sellers(self, share: float) -> Sellers:
         with self.w.call("edge.sellers"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, Final
 
 from slipway.clients.fields import Fields
@@ -55,12 +56,11 @@ class EdgeClient(Edge):
     def counts(self) -> EdgeCounts:
         """Read the counters."""
         fields = self._http.get("/counts").object()
-        tracks = fields.child("tracks")
-        return EdgeCounts(
-            epoch=fields.text("epoch"),
-            stable=_counts(tracks.child("stable")),
-            canary=_counts(tracks.child("canary")),
+        parts = fields.items("instances") if fields.raw.get("instances") else []
+        return replace(
+            _tracks(fields),
             missing=_missing(fields),
+            instances=tuple(_tracks(part) for part in parts),
         )
 
     def sellers(self, share: float) -> Sellers:
@@ -201,6 +201,15 @@ def _promotion(fields: Fields | None) -> Promotion | None:
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:MAX_REASON].strip() or "nobody"
+
+
+def _tracks(fields: Fields) -> EdgeCounts:
+    tracks = fields.child("tracks")
+    return EdgeCounts(
+        epoch=fields.text("epoch"),
+        stable=_counts(tracks.child("stable")),
+        canary=_counts(tracks.child("canary")),
+    )
 
 
 def _counts(fields: Fields) -> Counts:

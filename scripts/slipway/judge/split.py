@@ -130,28 +130,32 @@ def _rate(counts: Counts) -> str:
 class Window:
     """Counts since a moment, through restarts of the counters.
 
-    The edge's counters are totals since its ``epoch`` began. When the epoch changes, or a total
-    goes back, the counters restarted: what they show now is all new, and what was seen before
-    is kept. Only what was counted and lost in between is missing.
+    An instance's counters are totals since its ``epoch`` began. An epoch that was not there
+    before, or a total that goes back, is a restart: what is shown then is all new, and what was
+    seen before is kept. Only what was counted and lost in between is missing. Each instance is
+    followed by itself: one that restarts must not bring the whole past of the others again.
     """
 
     def __init__(self, start: EdgeCounts) -> None:
-        self._last = start
-        self._kept = {"stable": NOTHING, "canary": NOTHING}
+        self._last = {part.epoch: part for part in _parts(start)}
+        self._stable = self._canary = NOTHING
 
     def add(self, now: EdgeCounts) -> tuple[Counts, Counts]:
         """Take a reading; return (stable, canary) since the window began."""
-        fresh = now.epoch != self._last.epoch
-        self._kept = {
-            "stable": _grown(self._kept["stable"], self._last.stable, now.stable, fresh=fresh),
-            "canary": _grown(self._kept["canary"], self._last.canary, now.canary, fresh=fresh),
-        }
-        self._last = now
-        return self._kept["stable"], self._kept["canary"]
+        for part in _parts(now):
+            last = self._last.get(part.epoch)
+            self._stable = _grown(self._stable, last.stable if last else NOTHING, part.stable)
+            self._canary = _grown(self._canary, last.canary if last else NOTHING, part.canary)
+            self._last[part.epoch] = part
+        return self._stable, self._canary
 
 
-def _grown(kept: Counts, last: Counts, now: Counts, *, fresh: bool) -> Counts:
-    restarted = fresh or now.requests < last.requests or now.errors < last.errors
+def _parts(counts: EdgeCounts) -> tuple[EdgeCounts, ...]:
+    return counts.instances or (counts,)
+
+
+def _grown(kept: Counts, last: Counts, now: Counts) -> Counts:
+    restarted = now.requests < last.requests or now.errors < last.errors
     base = NOTHING if restarted else last
     return Counts(
         requests=kept.requests + now.requests - base.requests,

@@ -61,6 +61,9 @@ class EdgeCounts:
     canary: Counts
     missing: tuple[str, ...] = ()
     """Instances whose counters are not in it: a partial answer, which decides nothing."""
+    instances: tuple[EdgeCounts, ...] = ()
+    """Each instance's own, which are what can be followed through restarts of others. Empty: one
+    edge, which is all there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,10 +39,8 @@ class Ledger:
 
         ``None``: there is none, or a newer one says that it is bad.
         """
-        for entry in islice(self._github().shipped(self._environment), LOOKED_AT):
-            if entry.build == build and (entry.passed or entry.blamed):
-                return entry if entry.passed else None
-        return None
+        entry = self._newest_word(build)
+        return entry if entry and entry.passed else None
 
     def bad_since(self, good: Shipped) -> Shipped | None:
         """Return the newest build that was found bad after ``good`` had passed."""
@@ -51,10 +49,12 @@ class Ledger:
 
     def found_bad(self, build: str) -> bool:
         """Return whether the newest entry that says anything of ``build`` says that it is bad."""
+        entry = self._newest_word(build)
+        return entry is not None and entry.blamed
+
+    def _newest_word(self, build: str) -> Shipped | None:
         entries = islice(self._github().shipped(self._environment), LOOKED_AT)
-        return next(
-            (e.blamed for e in entries if e.build == build and (e.passed or e.blamed)), False
-        )
+        return next((e for e in entries if e.build == build and (e.passed or e.blamed)), None)
 
     def _last(self, build: str) -> Shipped | None:
         """Return the newest entry of a build's own release, however it ended."""

@@ -218,13 +218,16 @@ def test_a_kill_that_an_instance_has_not_confirmed_is_not_confirmed(
 
 
 def test_what_the_fleet_says_is_read(mock: responses.RequestsMock, edge: EdgeClient) -> None:
+    tracks = {"stable": {"requests": 9, "errors": 1}, "canary": {"requests": 3, "errors": 0}}
     counts = {
         "epoch": "1+2",
-        "tracks": {"stable": {"requests": 9, "errors": 1}, "canary": {"requests": 3, "errors": 0}},
+        "tracks": tracks,
         "missing": ["10.0.0.3:8080"],
+        "instances": [{"epoch": "1", "tracks": tracks}],
     }
     mock.get(f"{URL}/counts", json=counts)
     assert edge.counts().missing == ("10.0.0.3:8080",)
+    assert [(one.epoch, one.stable.requests) for one in edge.counts().instances] == [("1", 9)]
     sellers = {"sellers": 412, "cohort": 21, "seconds": 172800, "missing": []}
     mock.get(f"{URL}/sellers", json=sellers)
     assert edge.sellers(5) == Sellers(known=412, cohort=21, seconds=172800.0)

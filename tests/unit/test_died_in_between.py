@@ -9,13 +9,11 @@ import pytest
 
 from slipway.errors import Unreachable
 from slipway.ports import Holder, Phase
-from slipway.release import canary, reconcile, rollback
+from slipway.release import reconcile, rollback
 from slipway.release.outcome import Outcome, Result
-from slipway.release.preflight import Plan
 from tests.unit.builds import CANARY, HOLDER, OTHER, STABLE, digest, image
-from tests.unit.test_canary import SHORT, release
-from tests.unit.test_reconcile import SHORT as SHORTEST
-from tests.unit.test_reconcile import (
+from tests.unit.dying import SHORT as SHORTEST
+from tests.unit.dying import (
     RunnerDied,
     assert_everybody_is_on,
     dies,
@@ -23,6 +21,8 @@ from tests.unit.test_reconcile import (
     put_in_order,
     record,
 )
+from tests.unit.dying import release as push
+from tests.unit.test_canary import SHORT, release
 from tests.unit.world import World, fail_once, settings
 from tests.unit.world_ports import MemoryFlags, MemoryRender
 
@@ -169,16 +169,8 @@ def test_a_release_that_hung_while_another_was_promoted_goes_back_over_nothing_o
             put_in_order(world)
             world.in_progress.clear()
             world.unvouched.discard("v2")
-            ports = world.ports()
-            plan = Plan(
-                release="99.1-v3",
-                settings=settings(**SHORT),
-                stable=STABLE,
-                canary=CANARY,
-                artifact=newer,
-            )
-            traffic = world.traffic(ports, plan.release, newer.identity, holder=OTHER)
-            assert canary.run(plan, ports, traffic).result is Result.PROMOTED
+            newest = push(world, newer, holder=OTHER, short=SHORT)
+            assert newest.result is Result.PROMOTED
 
     world.before = hang
     release(world, bad, **SHORTEST)

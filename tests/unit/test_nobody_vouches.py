@@ -8,21 +8,19 @@ import pytest
 
 from slipway.errors import Unreachable
 from slipway.ports import Phase
-from slipway.release import abort, canary, direct
+from slipway.release import abort, direct
 from slipway.release.outcome import Outcome, Result
-from slipway.release.preflight import Plan
 from slipway.release.takeover import Order
-from tests.unit.builds import CANARY, HOLDER, OTHER, STABLE, Build, digest
-from tests.unit.test_died_in_between import ANA
-from tests.unit.test_reconcile import (
-    SHORT,
+from tests.unit.builds import HOLDER, OTHER, STABLE, Build, digest
+from tests.unit.dying import (
     RunnerDied,
     dies,
     lapse,
     put_in_order,
     record,
-    release_v2,
+    release,
 )
+from tests.unit.test_died_in_between import ANA
 from tests.unit.world import World, settings
 
 
@@ -134,7 +132,7 @@ def test_a_way_back_that_left_the_bad_build_serving_does_not_say_it_is_stable() 
             world.deploy_by_somebody(STABLE, "v9")
 
     world.before = somebody
-    outcome: Outcome = release_v2(world)
+    outcome: Outcome = release(world, world.build("v2"))
     assert outcome.result is Result.FROZEN, outcome.reason
     assert (record(world).phase, record(world).stable_build) == (Phase.FROZEN, digest("v1"))
     world.before = lambda call: None
@@ -153,7 +151,7 @@ def test_what_was_judged_bad_is_not_settled_once_the_edge_has_forgotten_the_kill
                 raise Unreachable(f"{call}: no answer", remedy="Try again.")
 
     world.before = posthog_is_down
-    assert release_v2(world).result is Result.ROLLED_BACK
+    assert release(world, world.build("v2")).result is Result.ROLLED_BACK
     world.blamed.add("v2")
     world.before = lambda call: None
     assert record(world).phase is Phase.SETTLING, "PostHog could not be told"
@@ -177,13 +175,6 @@ def test_what_observing_would_have_stopped_has_not_passed_though_its_run_died_at
     world = World()
     artifact = world.build("v2", error_rate=0.3)
     world.in_progress.add("v2")
-    plan = Plan(
-        release="77.1-v2",
-        settings=settings(**SHORT),
-        stable=STABLE,
-        canary=CANARY,
-        artifact=artifact,
-    )
 
     def die(call: str) -> None:
         if call == "edge.give_back":
@@ -192,7 +183,7 @@ def test_what_observing_would_have_stopped_has_not_passed_though_its_run_died_at
     world.before = die
     ports = replace(world.ports(), observe=True)
     with pytest.raises(RunnerDied):
-        canary.run(plan, ports, world.traffic(ports, plan.release, artifact.identity))
+        release(world, artifact, ports=ports)
     world.before = lambda call: None
     assert ports.journal.would_have
     lapse(world)

@@ -4,88 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from slipway.errors import Refused, Unreachable
-from slipway.ports import Holder, Phase, Record
-from slipway.release import canary, reconcile
-from slipway.release.outcome import Outcome, Result
-from slipway.release.preflight import Plan
+from slipway.ports import Phase
+from slipway.release.outcome import Result
 from tests.unit.builds import CANARY, HOLDER, OTHER, STABLE, Build, digest
-from tests.unit.world import World, settings
+from tests.unit.dying import (
+    RunnerDied,
+    assert_everybody_is_on,
+    dies,
+    lapse,
+    put_in_order,
+    record,
+    release,
+)
+from tests.unit.world import World
 from tests.unit.world_ports import MemoryFlags
-
-SHORT = {
-    "strategy": {
-        "steps": [{"share": 5, "for": "30s"}],
-        "bake": {"share": 95, "for": "30s"},
-        "judge": {"min-requests": 0},
-    }
-}
-
-
-class RunnerDied(BaseException):
-    """Nothing of the process cleans up after this."""
-
-
-def dies(at: str, *, after: bool = False) -> World:
-    """Return a world in which the runner of v2's release died at (or after) a call."""
-    world = World()
-    artifact = world.build("v2")
-    world.in_progress.add("v2")
-
-    def stop(call: str) -> None:
-        if call == at:
-            raise RunnerDied
-
-    if after:
-        world.after = stop
-    else:
-        world.before = stop
-    plan = Plan(
-        release="77.1-v2",
-        settings=settings(**SHORT),
-        stable=STABLE,
-        canary=CANARY,
-        artifact=artifact,
-    )
-    ports = world.ports()
-    with pytest.raises(RunnerDied):
-        canary.run(plan, ports, world.traffic(ports, plan.release, artifact.identity))
-    world.before = world.after = lambda call: None
-    return world
-
-
-def put_in_order(world: World, *, holder: Holder = OTHER, finalize: bool = False) -> Outcome:
-    ports = world.ports()
-    plan = reconcile.Plan(
-        release="88.1-reconcile",
-        settings=settings(**SHORT),
-        stable=STABLE,
-        canary=CANARY,
-        holder=holder,
-        finalize=finalize,
-    )
-    return reconcile.run(plan, ports, world.traffic(ports, plan.release, "", holder=holder))
-
-
-def record(world: World) -> Record:
-    assert world.flag is not None
-    assert world.flag.record is not None
-    return world.flag.record
-
-
-def lapse(world: World) -> None:
-    world.clock.sleep(200)
-
-
-def assert_everybody_is_on(world: World, name: str) -> None:
-    assert world.running(STABLE) == name
-    assert world.effective_share() == 0
-    assert (record(world).phase, record(world).stable_build) == (Phase.STABLE, digest(name))
-    assert world.lease is None
 
 
 @pytest.mark.parametrize("at", ["flags.write canary", "edge.counts", "flags.write baking"])
@@ -236,17 +172,7 @@ def test_after_a_deploy_past_slipway_the_record_names_what_serves() -> None:
 
 def test_the_next_release_ends_a_dead_one_first_and_is_not_refused() -> None:
     world = dies(f"render.start {STABLE}", after=True)
-    artifact = world.build("v3")
-    ports = world.ports()
-    plan = Plan(
-        release="88.1-v3",
-        settings=settings(**SHORT),
-        stable=STABLE,
-        canary=CANARY,
-        artifact=artifact,
-    )
-    traffic = world.traffic(ports, plan.release, artifact.identity, holder=OTHER)
-    outcome = canary.run(plan, ports, traffic)
+    outcome = release(world, world.build("v3"), holder=OTHER)
     assert outcome.result is Result.PROMOTED, outcome.reason
     assert outcome.previous_build == digest("v2"), "what had settled is what is gone back to"
     assert_everybody_is_on(world, "v3")
@@ -256,32 +182,10 @@ def test_the_next_release_is_refused_where_what_is_left_cannot_be_put_in_order()
     world = dies(f"render.start {STABLE}", after=True)
     artifact = world.build("v3")
     world.before = _down("render.deploy")
-    ports = world.ports()
-    plan = Plan(
-        release="88.1-v3",
-        settings=settings(**SHORT),
-        stable=STABLE,
-        canary=CANARY,
-        artifact=artifact,
-    )
-    traffic = world.traffic(ports, plan.release, artifact.identity, holder=OTHER)
     with pytest.raises(Refused, match="could not be put in order"):
-        canary.run(plan, ports, traffic)
+        release(world, artifact, holder=OTHER)
     assert world.effective_share() == 0
     assert world.lease is None
-
-
-def release_v2(world: World, **behaviour: Any) -> Outcome:
-    artifact = world.build("v2", **behaviour)
-    plan = Plan(
-        release="77.1-v2",
-        settings=settings(**SHORT),
-        stable=STABLE,
-        canary=CANARY,
-        artifact=artifact,
-    )
-    ports = world.ports()
-    return canary.run(plan, ports, world.traffic(ports, plan.release, artifact.identity))
 
 
 def test_after_a_job_that_was_cancelled_while_settling_finalize_goes_back() -> None:
@@ -292,7 +196,7 @@ def test_after_a_job_that_was_cancelled_while_settling_finalize_goes_back() -> N
             world.clock.cancel_at = world.clock.t + 10
 
     world.after = cancel
-    assert release_v2(world).result is Result.ABORTED
+    assert release(world, world.build("v2")).result is Result.ABORTED
     world.clock.cancel_at = None
     assert record(world).phase is Phase.ROLLING_BACK, "which build serves was not asked any more"
     put_in_order(world, holder=HOLDER, finalize=True)
@@ -308,7 +212,7 @@ def test_a_way_back_that_render_did_not_let_through_is_frozen_and_reconcile_goes
             world.before = _down(f"render.start {STABLE}")
 
     world.before = break_down
-    outcome = release_v2(world)
+    outcome = release(world, world.build("v2"))
     assert outcome.result is Result.FROZEN, outcome.reason
     assert (record(world).phase, record(world).stable_build) == (Phase.FROZEN, digest("v1"))
     assert world.running(STABLE) == "v2"

@@ -141,11 +141,17 @@ def test_a_way_back_that_left_the_bad_build_serving_does_not_say_it_is_stable() 
     assert world.running(STABLE) == "v1"
 
 
-def test_what_was_judged_bad_is_not_settled_once_the_edge_has_forgotten_the_kill() -> None:
+@pytest.mark.parametrize("live", [True, False], ids=["it was live", "its deploy was cancelled"])
+def test_what_was_judged_bad_is_not_settled_once_the_edge_has_forgotten_the_kill(
+    *, live: bool
+) -> None:
     world = World()
 
     def posthog_is_down(call: str) -> None:
-        if world.running(STABLE) == "v2":
+        settles = f"render.start {STABLE}" in world.calls
+        if settles and not live:
+            world.deploy_seconds = 400
+        if world.running(STABLE) == "v2" if live else settles:
             world.builds["v2"].healthy = False
             if call.startswith("flags"):
                 raise Unreachable(f"{call}: no answer", remedy="Try again.")
@@ -156,6 +162,7 @@ def test_what_was_judged_bad_is_not_settled_once_the_edge_has_forgotten_the_kill
     world.before = lambda call: None
     assert record(world).phase is Phase.SETTLING, "PostHog could not be told"
     world.builds["v2"].healthy = True
+    world.deploy_seconds = 40
     world.killed = None  # every instance of the edge was replaced
     lapse(world)
     put_in_order(world)

@@ -11,7 +11,17 @@ from slipway.clients.http import Http, Key
 from slipway.clients.replies import clean
 from slipway.clients.retries import Notice, Patience, Sleep, silent
 from slipway.errors import Aborted, NotEverywhere, OutsideError, Refused, Unreachable
-from slipway.ports import Counts, Edge, EdgeCounts, EdgeState, Holder, Promotion, Sellers
+from slipway.ports import (
+    Counts,
+    Edge,
+    EdgeCounts,
+    EdgeState,
+    Habits,
+    Holder,
+    Promotion,
+    Sellers,
+    TrackCounts,
+)
 
 PREFIX: Final = "/.slipway"
 MAX_REFRESH: Final = 30.0
@@ -61,6 +71,20 @@ class EdgeClient(Edge):
             _tracks(fields),
             missing=_missing(fields),
             instances=tuple(_tracks(part) for part in parts),
+        )
+
+    def habits(self, share: float) -> Habits | None:
+        """Return how the sellers whom ``share`` percent means differ from the others."""
+        reply = self._http.get(
+            "/habits", params={"share": f"{share:g}"}, accept=frozenset({400, 404})
+        )
+        if reply.status != 200:
+            return None  # not a share it counts for, or an edge from before there was such a thing
+        fields = reply.object()
+        return Habits(
+            inside=_habits(fields.child("inside")),
+            outside=_habits(fields.child("outside")),
+            seconds=fields.number("seconds", low=0),
         )
 
     def sellers(self, share: float) -> Sellers:
@@ -212,11 +236,17 @@ def _tracks(fields: Fields) -> EdgeCounts:
     )
 
 
-def _counts(fields: Fields) -> Counts:
-    requests, errors = fields.integer("requests"), fields.integer("errors")
-    if requests < 0 or errors < 0:
-        raise fields.bad("requests" if requests < 0 else "errors", "0 or more")
-    return Counts(requests=requests, errors=errors)
+def _counts(fields: Fields) -> TrackCounts:
+    told = {name: fields.integer(name) for name in ("requests", "errors", "root_errors")}
+    for name, number in told.items():
+        if number < 0:
+            raise fields.bad(name, "0 or more")
+    latency = fields.raw.get("latency") or ()
+    return TrackCounts(**told, latency=tuple(int(each) for each in latency))
+
+
+def _habits(fields: Fields) -> Counts:
+    return Counts(total=fields.integer("requests"), bad=fields.integer("root_errors"))
 
 
 def _holder(holder: Holder) -> dict[str, Any]:

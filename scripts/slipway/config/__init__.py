@@ -3,12 +3,13 @@
 The models are the format; unknown keys are errors. ``load`` reports every problem at once.
 """
 
+from slipway.config.base import duration
+from slipway.config.judging import Judge, Limit, Metric, Prometheus
 from slipway.config.models import (
     Canary,
     Config,
     Edge,
     Health,
-    Judge,
     PostHog,
     Promises,
     Render,
@@ -19,7 +20,6 @@ from slipway.config.models import (
     Step,
     Strategy,
     Track,
-    duration,
 )
 from slipway.config.reading import load, parse
 
@@ -29,7 +29,10 @@ __all__ = [
     "Edge",
     "Health",
     "Judge",
+    "Limit",
+    "Metric",
     "PostHog",
+    "Prometheus",
     "Promises",
     "Render",
     "Rolling",

@@ -2,78 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
+from pydantic import BeforeValidator, Field, model_validator
+
+from slipway.config.base import (
+    EnvName,
+    Glob,
+    HttpUrl,
+    Model,
+    Seconds,
+    SellerId,
+    ServiceId,
+    Share,
+    UrlPath,
+    off,
 )
-
+from slipway.config.judging import Judge, Metric, MetricName, Prometheus
 from slipway.errors import UsageError
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def duration(value: object) -> float:
-    """Parse ``500ms``, ``90s``, ``10m`` or ``2h`` into seconds."""
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{value!r} is not a duration: write 500ms, 90s, 10m or 2h")
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def _http_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
-        raise ValueError(f"{value!r} is not an http(s) URL without credentials or query")
-    return value.rstrip("/")
-
-
-def _off(value: object) -> object:
-    """YAML 1.1 reads the word ``off`` as false."""
-    return "off" if value is False else value
-
-
-Seconds = Annotated[float, BeforeValidator(duration), Field(gt=0, le=86_400)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-UrlPath = Annotated[str, Field(pattern=r"^/[^\s#]*$")]
-
-
-def _glob(value: str) -> str:
-    if not re.fullmatch(r"(?!\./|/|!)\S+(?<!/)", value):
-        raise ValueError(
-            f"{value!r} matches no file: write a path from the root of the repository, such as "
-            "bot/** for all in a folder, without ./ or / before it"
-        )
-    return value
-
-
-Glob = Annotated[str, AfterValidator(_glob), Field(min_length=1, max_length=200)]
-"""Paths from the root of the repository: ``*`` within a folder, ``**`` across folders."""
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
-ServiceId = Annotated[str, Field(pattern=r"^(srv|crn)-[a-z0-9-]+$")]
-SellerId = Annotated[str, Field(pattern=r"^[a-z0-9_.@:-]{1,128}$")]
-Share = Annotated[float, Field(gt=0, lt=100)]
-"""Percent. Below 100: the rest is the control to compare with."""
-
-
-def _dashed(name: str) -> str:
-    return name.rstrip("_").replace("_", "-")
-
-
-class Model(BaseModel):
-    """A group of keys. Unknown ones are errors."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=_dashed, hide_input_in_errors=True
-    )
-
 
 class Render(Model):
     """Where Render's API is, and how it is asked."""
@@ -177,17 +124,6 @@ class Step(Model):
     for_: Seconds
 
 
-class Judge(Model):
-    """The candidate's errors against the control's."""
-
-    every: Annotated[Seconds, Field(ge=0.1)] = 10.0
-    ratio: float = Field(default=1.15, ge=1, le=100, allow_inf_nan=False)
-    alpha: float = Field(default=0.05, gt=0, lt=1)
-    """Share of the steps in which identical code may be rolled back."""
-    min_errors: int = Field(default=3, ge=1)
-    min_requests: int = Field(default=20, ge=0)
-
-
 class Rolling(Model):
     """How instances are replaced: Render does it, this says how closely it is watched."""
 
@@ -201,10 +137,10 @@ class Rolling(Model):
     one_by_one: Literal["observed", "required"] = "observed"
     """``observed``: Render decides how it replaces instances, and it is said what was seen.
     ``required``: there must be a `fleet`, whose services are replaced one after the other."""
-    metrics: Annotated[Literal["auto", "required", "off"], BeforeValidator(_off)] = "auto"
+    metrics: Annotated[Literal["auto", "required", "off"], BeforeValidator(off)] = "auto"
     """Whether Render's own count of 5xx answers is looked at during the watch. ``auto``: where it
     can be had; ``required``: a release that cannot have it is refused, or goes back."""
-    assets: Annotated[Literal["report", "required", "off"], BeforeValidator(_off)] = "report"
+    assets: Annotated[Literal["report", "required", "off"], BeforeValidator(off)] = "report"
     """The files that the old page loads, looked at until the watch ends. ``report``: it is said
     where they stop answering; ``required``: while instances change that is a failed probe."""
 
@@ -250,6 +186,8 @@ class Service(Model):
     canary: Canary | None = None
     promises: Promises = Promises()
     edge: Edge | None = None
+    metrics: Mapping[MetricName, Metric] = Field(default_factory=dict, max_length=10)
+    """What is judged beside the edge's 5xx: pairs of counters, by a name of the user's."""
     strategy: Strategy = Strategy()
 
     @model_validator(mode="after")
@@ -305,6 +243,7 @@ class Config(Model):
     version: Literal[1]
     render: Render = Render()
     posthog: PostHog | None = None
+    prometheus: Prometheus | None = None
     services: Mapping[str, Service] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -315,6 +254,19 @@ class Config(Model):
             for one in {*(t.service for t in tracks if t), *(service.fleet or ())}:
                 if taken.setdefault(one, name) != name:
                     raise ValueError(f"{taken[one]} and {name} both name the Render service {one}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_source_that_is_asked_is_there(self) -> Config:
+        for name, service in self.services.items():
+            for metric, asked in service.metrics.items():
+                here = f"services.{name}.metrics.{metric}"
+                if asked.source == "prometheus" and self.prometheus is None:
+                    raise ValueError(f"{here} asks Prometheus: add `prometheus: {{url: …}}`")
+                if asked.source == "posthog" and self.posthog is None:
+                    raise ValueError(f"{here} asks PostHog: add `posthog: {{host: …, project: …}}`")
+                if asked.source == "edge" and service.edge is None:
+                    raise ValueError(f"{here} asks the edge, and {name} has none")
         return self
 
     def service(self, name: str) -> Service:

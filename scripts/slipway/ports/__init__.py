@@ -9,16 +9,27 @@ documented, and never returns a guess.
 from slipway.ports.clock import Clock
 from slipway.ports.edge import (
     Answer,
-    Counts,
     Edge,
     EdgeCounts,
     EdgeState,
+    Habits,
     Prober,
     Promotion,
     Sellers,
+    TrackCounts,
 )
 from slipway.ports.flags import Flag, FlagStore, Holder, Phase, Record
 from slipway.ports.forge import Comparison, Deployment, Forge, Shipped
+from slipway.ports.metrics import (
+    NOTHING,
+    Counts,
+    Found,
+    Measured,
+    Meter,
+    MetricSource,
+    Side,
+    Sides,
+)
 from slipway.ports.page import Browser, Kept, Page
 from slipway.ports.platform import (
     Artifact,
@@ -50,9 +61,15 @@ __all__ = [
     "Flag",
     "FlagStore",
     "Forge",
+    "Found",
+    "Habits",
     "Holder",
     "Instance",
     "Kept",
+    "Measured",
+    "Meter",
+    "MetricSource",
+    "NOTHING",
     "Page",
     "Phase",
     "Platform",
@@ -63,4 +80,7 @@ __all__ = [
     "Sellers",
     "Service",
     "Shipped",
+    "Side",
+    "Sides",
+    "TrackCounts",
 ]

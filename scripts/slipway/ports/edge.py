@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from slipway.ports.flags import Holder
+from slipway.ports.metrics import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +46,17 @@ class EdgeState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Requests and errors of one track."""
+class TrackCounts:
+    """One track's counters."""
 
     requests: int
     errors: int
+    """Requests answered with 5xx, or not at all."""
+    root_errors: int
+    """Those errors of which there was none of the same seller in the ten seconds before: a retry is
+    no new evidence."""
+    latency: tuple[int, ...] = ()
+    """Answers by how long they took: one number for each of the edge's limits, and one beyond."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +64,27 @@ class EdgeCounts:
     """The fleet's counters since ``epoch`` began. Another epoch: the counters restarted."""
 
     epoch: str
-    stable: Counts
-    canary: Counts
+    stable: TrackCounts
+    canary: TrackCounts
     missing: tuple[str, ...] = ()
     """Instances whose counters are not in it: a partial answer, which decides nothing."""
     instances: tuple[EdgeCounts, ...] = ()
     """Each instance's own, which are what can be followed through restarts of others. Empty: one
     edge, which is all there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What sellers met on the stable track, by who they are, while nobody was on the canary.
+
+    ``inside`` are those whom a share means, ``outside`` all others who are known by an id.
+    ``bad`` counts root errors.
+    """
+
+    inside: Counts
+    outside: Counts
+    seconds: float
+    """For how long it has been counted; 86 400 at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +106,13 @@ class Edge(Protocol):
 
     def counts(self) -> EdgeCounts:
         """Read the counters."""
+        ...
+
+    def habits(self, share: float) -> Habits | None:
+        """Return how the sellers whom ``share`` percent means differ from the others.
+
+        ``None``: this edge does not count for that share (it does for multiples of 5).
+        """
         ...
 
     def sellers(self, share: float) -> Sellers:

@@ -1,0 +1,135 @@
+"""Given an error, which side had it? A sequential test on counts, valid at every look.
+
+Two sides answer ``n1`` and ``n0`` requests in the same time. If the candidate fails ``r`` times as
+often as the control, an error falls on it with odds ``r·n1/n0``; how often *both* fail, and how
+that changes, cancels. For each alternative ratio ``θ`` above the tolerated one, the likelihood of
+where the errors fell, against the tolerated ratio, is a product over errors that nobody can expect
+to grow while the candidate is no worse than tolerated. So is any average of such products, and by
+Ville's inequality it ever reaches ``1/alpha`` with a chance of ``alpha`` at most: however often
+one looks, and however often one pauses. Two time-inhomogeneous Poisson streams, conditioned on
+their sum: Lindon and Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022
+(arXiv 2011.03567).
+
+An average over when the regression began is one too (a mixture over change points: Shiryaev and
+Roberts). The weight of a start is given out when its time comes; what has not been given out is
+evidence of 1. For each ``θ`` one number is kept: the products of all starts, weighted and added.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from slipway.ports import NOTHING, Counts
+
+RATIOS: Final = tuple(1.5 * 40 ** (step / 11) for step in range(12))
+"""Alternatives, as multiples of the tolerated ratio: 1.5 to 60, evenly spread by their logarithm.
+Beyond them nothing is lost: a ratio of 500 is found by what speaks for 60."""
+_TOWARDS_SMALL: Final = 0.7
+"""Small ratios get more weight, as each look tells less about them: ``θ ** -0.7``."""
+_WEIGHTS: Final = tuple(
+    ratio**-_TOWARDS_SMALL / sum(other**-_TOWARDS_SMALL for other in RATIOS) for ratio in RATIOS
+)
+_MOST: Final = 1e100
+"""A sum is cut there: it has long decided, and must stay a finite number."""
+_MOST_LOG: Final = math.log(_MOST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The state of one test: how much speaks against the candidate."""
+
+    sums: tuple[float, ...] = (0.0,) * len(RATIOS)
+    """For each of :data:`RATIOS`: the weighted products of all starts."""
+    unspent: float = 1.0
+    """The weight of starts that are still to come."""
+    bad: int = 0
+    """Of the candidate, in all."""
+    waiting: tuple[Counts, Counts] = (NOTHING, NOTHING)
+    """Candidate and control, until both have had a request: only then can they be compared."""
+
+    @property
+    def value(self) -> float:
+        """The e-value: 1 says nothing, 20 has a chance of 1/20 at most with a good build."""
+        return self.unspent + sum(w * s for w, s in zip(_WEIGHTS, self.sums, strict=True))
+
+    def start(self, weight: float) -> Evidence:
+        """Let another start begin now, with ``weight``. Decide on it by the clock alone."""
+        weight = min(weight, self.unspent)
+        return replace(
+            self, sums=tuple(s + weight for s in self.sums), unspent=self.unspent - weight
+        )
+
+    def see(
+        self, candidate: Counts, control: Counts, *, tolerated: float, shift: float = 1.0
+    ) -> Evidence:
+        """Take in what has come since the last look.
+
+        ``tolerated`` is the largest ratio of the error rates that is no reason to go back;
+        ``shift`` how much more often the candidate's users fail anyway (see ``calibration``).
+        """
+        candidate, control = _add(self.waiting[0], candidate), _add(self.waiting[1], control)
+        if not (candidate.total and control.total):
+            return replace(self, waiting=(candidate, control))
+        seen = replace(self, waiting=(NOTHING, NOTHING))
+        if not (candidate.bad or control.bad):
+            return seen
+        odds = tolerated * shift * candidate.total / control.total
+        return replace(
+            seen,
+            sums=tuple(
+                min(_MOST, total * _factor(ratio, odds, candidate.bad, control.bad))
+                for ratio, total in zip(RATIOS, self.sums, strict=True)
+            ),
+            bad=self.bad + candidate.bad,
+        )
+
+
+def _factor(ratio: float, odds: float, candidate: int, control: int) -> float:
+    """Return the likelihood ratio of where the errors fell, ``ratio`` against 1.
+
+    ``q1/q0 = ratio·(1+odds)/(1+ratio·odds)`` for an error of the candidate, and
+    ``(1-q1)/(1-q0) = (1+odds)/(1+ratio·odds)`` for one of the control.
+    """
+    log = candidate * math.log(ratio) + (candidate + control) * (
+        math.log1p(odds) - math.log1p(ratio * odds)
+    )
+    return math.exp(min(log, _MOST_LOG))
+
+
+def _add(one: Counts, other: Counts) -> Counts:
+    return Counts(total=one.total + other.total, bad=one.bad + other.bad)
+
+
+START: Final = 0.35
+"""Of a phase's weight, for a regression that is there from its beginning; the rest is spread over
+its other minutes."""
+MINUTE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """When in a release starts begin: at the beginning of each phase, and at each of its minutes.
+
+    ``phases`` are the planned seconds of each. Each gets the same weight.
+    """
+
+    phases: tuple[float, ...]
+
+    def begin(self, phase: int) -> float:
+        """Return the weight of the start at the beginning of ``phase`` (from 0)."""
+        share = 1 / len(self.phases)
+        return share * START if self._minutes(phase) else share
+
+    def between(self, phase: int, after: float, until: float) -> float:
+        """Return the weight of the minutes of ``phase`` in ``after < seconds <= until``."""
+        minutes = self._minutes(phase)
+        if not minutes:
+            return 0.0
+        passed = min(minutes, math.floor(until / MINUTE)) - min(minutes, math.floor(after / MINUTE))
+        return (1 - START) / len(self.phases) * passed / minutes
+
+    def _minutes(self, phase: int) -> int:
+        """How many minutes begin within the phase, after its own beginning."""
+        return max(0, math.ceil(self.phases[phase] / MINUTE) - 1)

@@ -30,7 +30,7 @@ SUITE = "slipway-deploy/slipway"
 SUITE_REF = "v0"
 """The ref at which they use it."""
 STUBS = Path(__file__).parent / "stubs"
-"""Actions that stand in for those of docker/."""
+"""Actions that stand in for those of docker/, and for one of actions/: act has no artifacts."""
 
 _WHAT_USERS_GET = ("action.yml", "actions", "scripts", "requirements", ".github/workflows")
 _GRACE = 3.0
@@ -74,12 +74,14 @@ def copy_suite(source: Path, destination: Path) -> Path:
 
 
 def replacements(suite: Path, workflows: Iterable[Path]) -> dict[str, Path]:
-    """Return what act must find on disk for ``workflows``: the suite, and docker's actions."""
+    """Return what act must find on disk for ``workflows``, and those of the suite that they call:
+    the suite, and a stub of each action that has one."""
     found = {f"{SUITE}@{SUITE_REF}": suite}
-    for workflow in workflows:
+    for workflow in (*workflows, *suite.glob(".github/workflows/*.yml")):
         text = workflow.read_text(encoding="utf-8")
-        for owner, name, ref in re.findall(r"uses:\s*(docker)/([\w-]+)@(\S+)", text):
-            found[f"{owner}/{name}@{ref}"] = STUBS / name
+        for owner, name, ref in re.findall(r"uses:\s*(docker|actions)/([\w-]+)@(\S+)", text):
+            if (STUBS / name).is_dir():
+                found[f"{owner}/{name}@{ref}"] = STUBS / name
     return found
 
 

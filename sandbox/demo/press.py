@@ -138,6 +138,7 @@ def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ID": str(1000 + number),
             "SANDBOX_RENDER_URL": world.url("render"),
+            "SANDBOX_ARTIFACTS": str((stage.out / "evidence").resolve()),
             # As on a self-hosted runner: the environment is made by the first job.
             "SLIPWAY_CACHE": str(ROOT / ".cache" / "environments"),
         },

@@ -58,6 +58,8 @@ class _Telling:
             url=f"https://{service}{'-staging' * (environment == 'staging')}.example.com",
         )
         self.journal = Journal(self.clock, self.report.entries.append)
+        self._against = 0.0
+        """How far the evidence has come: each look with more than 1 % of errors adds to it."""
 
     def looks(self, share: float, number: int, errors: float, word: str = "good so far") -> None:
         """Tell of ``number`` looks, 10 s apart; ``errors`` of a hundred answers are errors."""
@@ -67,9 +69,12 @@ class _Telling:
             canary = Counts(total=requests, bad=round(requests * errors / 100))
             others = round(n * 40 * (100 - share))
             stable = Counts(total=others, bad=round(others * 0.004))
-            found = 100 * canary.errors / canary.requests
+            found = 100 * canary.bad / canary.total
             text = f"{word}: {found:.1f} % of {requests} answers were errors"
-            self.journal.tick(text, share=share, stable=stable, canary=canary)
+            self._against = min(1.0, max(0.0, self._against + (errors - 1) / 25))
+            self.journal.tick(
+                text, share=share, stable=stable, canary=canary, evidence=self._against
+            )
 
     def deploy(self) -> None:
         """Tell of the way to the canary."""

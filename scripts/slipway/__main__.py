@@ -80,7 +80,11 @@ def _run(asked: inputs.Inputs, runner: Runner) -> int:
             runner.add_summary(markdown(report))
 
     ended = commands.run(asked, clock, runner, conclude)
-    runner.set_outputs(_outputs(ended.outcome) | {"services": ended.services()})
+    files = [f for done in ended.done if (f := done.outcome.evidence_file)]
+    runner.set_outputs(
+        _outputs(ended.outcome)
+        | {"services": ended.services(), "evidence-file": "\n".join(dict.fromkeys(files))}
+    )
     _announce(runner, ended)
     ended.pass_on()
     return ended.outcome.exit_code
@@ -129,6 +133,7 @@ def _outputs(outcome: Outcome) -> dict[str, str]:
         "previous-build": outcome.previous_build,
         "share": "" if outcome.share is None else f"{outcome.share:g}",
         "observed": outcome.observed,
+        "evidence-file": outcome.evidence_file,
         "started-at": moment(started),
         "finished-at": moment(finished),
         "seconds": "" if seconds is None else f"{seconds:.1f}",

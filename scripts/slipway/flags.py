@@ -16,6 +16,9 @@ from slipway.errors import UsageError
 ROOT = Path(__file__).parents[2]
 HELP = ("-h", "--help")
 _SECRET = ("-key", "-token")
+_WORDS = {"explain": "file", "report": "files"}
+"""The input that words without a flag are, one or several of them."""
+_USAGE = {"explain": "FILE ", "report": "[FILE or DIRECTORY …] "}
 
 
 def variable(name: str) -> str:
@@ -34,6 +37,9 @@ def parse(verb: str, arguments: Sequence[str]) -> dict[str, str]:
         raise UsageError(
             f"{error.argument_name or 'a flag'}: {error.message}", remedy=_see_help(verb)
         ) from None
+    found = {variable(name): value for name, value in vars(given).items() if value is not None}
+    if others and (word := _word(verb, others)) and variable(word) not in found:
+        return found | {variable(word): "\n".join(others)}
     if others:
         # Their values stay unsaid: one of them may be a secret.
         names = [other.partition("=")[0] for other in others if other.startswith("-")]
@@ -41,7 +47,14 @@ def parse(verb: str, arguments: Sequence[str]) -> dict[str, str]:
         secret = next((name for name in names if name.endswith(_SECRET)), None)
         hint = f" Secrets are given as variables: {variable(secret[2:])}." if secret else ""
         raise UsageError(f"{verb} does not take {wrong}", remedy=_see_help(verb) + hint)
-    return {variable(name): value for name, value in vars(given).items() if value is not None}
+    return found
+
+
+def _word(verb: str, others: Sequence[str]) -> str | None:
+    """Return the input that words without a flag are, where this command takes so many."""
+    word = _WORDS.get(verb)
+    wrong = any(other.startswith("-") for other in others) or (len(others) > 1 and word == "file")
+    return None if wrong else word
 
 
 def usage(verb: str) -> str:
@@ -52,13 +65,14 @@ def usage(verb: str) -> str:
         for name, declared in inputs.items()
         if name.endswith(_SECRET)
     )
-    return f"{_parser(verb, inputs).format_help()}\nsecrets, as variables only:\n{secrets}"
+    text = _parser(verb, inputs).format_help()
+    return f"{text}\nsecrets, as variables only:\n{secrets}" if secrets else text
 
 
 def _parser(verb: str, inputs: Mapping[str, Any]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"scripts/run {verb}",
-        usage=f"scripts/run {verb} [--<input> <value> …]",
+        usage=f"scripts/run {verb} {_USAGE.get(verb, '')}[--<input> <value> …]",
         description="Each input can be given as a flag or as a variable SLIPWAY_<INPUT>.",
         add_help=False,
         allow_abbrev=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -32,13 +32,21 @@ Verb = Literal[
     "reconcile",
     "runbook",
     "rotate-cohort",
+    "explain",
+    "report",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
 """These take any number of services."""
-ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort")
+OF_FILES: tuple[Verb, ...] = ("explain", "report")
+"""These read what releases have written: no service, no slipway.yml, no key."""
+ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_FILES)
 """These release nothing, and can do without Render's key."""
+Format = Literal["markdown", "json"]
+FORMATS: tuple[Format, ...] = ("markdown", "json")
 
+EVIDENCE = "slipway-evidence"
+"""The directory of accounts: in the runner's own for temporary files, else where it is run."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
@@ -94,6 +102,11 @@ class Inputs:
     reason: str
     output: Path | None
     """A file to write, beside the log."""
+    evidence: Path
+    """The directory that accounts of the judge are written to."""
+    files: tuple[Path, ...]
+    """Accounts of the judge to read, and directories with some."""
+    format: Format
     flags: tuple[str, ...]
     """Keys of flags of PostHog."""
     comment: bool
@@ -131,13 +144,14 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     """Read and check the inputs of ``verb``; every problem at once in one :class:`UsageError`."""
     reader = _Reader(environ)
     on_github = environ.get("GITHUB_ACTIONS") == "true"
+    workspace = environ.get("GITHUB_WORKSPACE", ".")
     mode = reader.one_of("mode", MODES)
     inputs = Inputs(
         verb=verb,
         services=reader.names("service")
-        if verb in OF_ALL
+        if verb in (*OF_ALL, *OF_FILES)
         else (reader.required("service", "The name of a service in slipway.yml."),),
-        config=Path(environ.get("GITHUB_WORKSPACE", "."), reader.text("config") or "slipway.yml"),
+        config=Path(workspace, reader.text("config") or "slipway.yml"),
         images=reader.images("image"),
         commit=reader.matching("commit", _COMMIT, "40 hexadecimal digits")
         or _sha(environ.get("GITHUB_SHA")),
@@ -151,9 +165,10 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         reason=reader.required("reason", "Why, in a sentence: it is kept with the deployment.")
         if verb in ("rollback", "adopt") or mode != "release"
         else reader.text("reason"),
-        output=Path(environ.get("GITHUB_WORKSPACE", "."), reader.text("output"))
-        if reader.text("output")
-        else None,
+        output=Path(workspace, reader.text("output")) if reader.text("output") else None,
+        evidence=Path(environ.get("RUNNER_TEMP") or workspace, EVIDENCE),
+        files=tuple(Path(workspace, name) for name in _files(reader, verb)),
+        format=reader.one_of("format", FORMATS),
         flags=reader.names("flags"),
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
@@ -170,6 +185,12 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     )
     reader.finish()
     return inputs
+
+
+def _files(reader: _Reader, verb: Verb) -> Sequence[str]:
+    if verb == "explain":
+        return [reader.required("file", "The account of one release: a file with lines of JSON.")]
+    return reader.lines("files") or [EVIDENCE]
 
 
 def runner_files(environ: Mapping[str, str]) -> tuple[bool, Path | None, Path | None]:
@@ -212,6 +233,11 @@ class _Reader:
     def names(self, name: str) -> tuple[str, ...]:
         """Return words, separated by blanks, commas or lines, each once."""
         return tuple(dict.fromkeys(self.text(name).replace(",", " ").split()))
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        """Return what stands on a line each, once."""
+        lines = (line.strip() for line in self.text(name).splitlines())
+        return tuple(dict.fromkeys(line for line in lines if line))
 
     def images(self, name: str) -> Mapping[str, str]:
         """Return one image, or one for each service as lines ``service=host/name@sha256:…``."""

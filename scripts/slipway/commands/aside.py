@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from slipway.clients.clock import SystemClock
+from slipway.commands.accounts import explain, report
 from slipway.commands.doctor import diagnose
 from slipway.commands.rotate import rotate_cohort
 from slipway.commands.runbook import write
@@ -16,4 +17,6 @@ ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "doctor": diagnose,
     "runbook": write,
     "rotate-cohort": rotate_cohort,
+    "explain": explain,
+    "report": report,
 }

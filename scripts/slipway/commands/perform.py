@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
+from slipway.clients import evidence_file
 from slipway.clients.browser import HttpBrowser
+from slipway.clients.evidence_file import EvidenceFile
 from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
+from slipway.judge.writing import end_line
 from slipway.ports import Artifact, Forge
-from slipway.release.deploys import Ports
+from slipway.release.deploys import Ports, no_log
 from slipway.release.journal import Entry, Journal, Kind
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
@@ -88,8 +92,9 @@ def perform(desk: Desk, task: Task) -> Done:
     told = carried if task.environment == "production" else None
     publisher = None if task.verb in _SILENT else _publisher_or_none(desk, report, task, told)
     journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
-    ports = _ports(desk, task, journal)
     release = _release_id(desk, task)
+    account = _account(desk, task, journal, release)
+    ports = _ports(desk, task, journal, account)
     started = clock.now()
     try:
         outcome = task.act(ports, release)
@@ -105,7 +110,9 @@ def perform(desk: Desk, task: Task) -> Done:
     if journal.would_have and outcome.exit_code == 0:
         reason = f"{outcome.reason}; {journal.would_have[0].text}"
         outcome = replace(outcome, reason=reason, judged=False)
-    report.outcome = outcome = replace(outcome, started_at=started, finished_at=clock.now())
+    outcome = replace(outcome, started_at=started, finished_at=clock.now())
+    account.end(_end_of(outcome, journal))
+    report.outcome = outcome = replace(outcome, evidence_file=str(account.path or ""))
     if report.url is None and not clock.cancelled:
         report.url = address.at_render(desk.service, task.environment, brisk_render(desk).service)
     desk.conclude(report)
@@ -130,7 +137,31 @@ def _release_id(desk: Desk, task: Task) -> str:
     return f"{holder.run_id}.{holder.attempt}-{build.removeprefix('sha256:')}"
 
 
-def _ports(desk: Desk, task: Task, journal: Journal) -> Ports:
+def _account(desk: Desk, task: Task, journal: Journal, release: str) -> EvidenceFile:
+    return EvidenceFile(
+        evidence_file.path_of(desk.inputs.evidence, release, desk.name),
+        {"service": desk.name, "strategy": task.verb, "mode": desk.inputs.mode},
+        # At once: the steps after one that is killed can upload what it has written.
+        begun=lambda path: desk.runner.set_outputs({"evidence-file": str(path)}),
+        failed=journal.trouble,
+    )
+
+
+def _end_of(outcome: Outcome, journal: Journal) -> Mapping[str, Any]:
+    def moment(at: datetime) -> str:
+        return at.isoformat(timespec="milliseconds")
+
+    return end_line(
+        at=moment(outcome.finished_at) if outcome.finished_at else "",
+        result=outcome.result,
+        reason=outcome.reason,
+        would_have=[{"at": moment(one.at), "text": one.text} for one in journal.would_have],
+    )
+
+
+def _ports(
+    desk: Desk, task: Task, journal: Journal, log: Callable[[Mapping[str, Any]], None] = no_log
+) -> Ports:
     return Ports(
         platform=render(desk, journal),
         prober=HttpProber(
@@ -146,6 +177,7 @@ def _ports(desk: Desk, task: Task, journal: Journal) -> Ports:
         poll=desk.settings.render.poll,
         confirm=desk.settings.render.confirm,
         observe=desk.inputs.mode == "observe",
+        log=log,
     )
 
 

@@ -78,6 +78,8 @@ class Outcome:
     finished_at: datetime | None = None
     observed: str = ""
     """How instances were seen to be replaced; empty where nobody looked."""
+    evidence_file: str = ""
+    """Where the judge's account is; empty where nothing was judged."""
     seconds_to_zero: float | None = None
     """From the trip to share 0 confirmed at the edge."""
     judged: bool = True

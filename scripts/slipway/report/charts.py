@@ -1,4 +1,5 @@
-"""Two small charts for people: the share of users over time, and the errors on both builds.
+"""Three small charts for people: the share of users over time, the errors on both builds, and the
+evidence against the new one.
 
 GitHub draws ``mermaid`` blocks. `xychart-beta` is mermaid's oldest name for this chart (10.5, 2023)
 and is still read by the newest. It has no legend, so a line above says which colour is which.
@@ -36,7 +37,7 @@ def charts(entries: Sequence[Entry]) -> str:
     looks = [e for e in ticks if e.stable and e.canary]
     began = steps[0].at
     stable, canary = ([_percent(c) for c in counts] for counts in _counts(looks))
-    users = [_users(step) for step in steps]
+    users = _users(steps)
     parts = [
         "**Users on the new build**, in percent",
         _chart(began, steps, 100, [users], [_STABLE]),
@@ -49,12 +50,29 @@ def charts(entries: Sequence[Entry]) -> str:
                 began, looks, _ceiling(max(*stable, *canary)), [stable, canary], [_STABLE, _CANARY]
             ),
         ]
+    judged = [e for e in ticks if e.evidence is not None]
+    if len(judged) >= FEWEST:
+        against = [100 * (e.evidence or 0.0) for e in judged]
+        parts += [
+            "**Evidence against the new build**, in percent of what is enough to roll it back, by "
+            "its logarithm",
+            _chart(began, judged, 100, [against], [_CANARY]),
+        ]
     return "\n\n".join(parts)
 
 
-def _users(entry: Entry) -> float:
-    """Return the percent of users on the candidate: all, when it has become the stable build."""
-    return 100.0 if entry.phase is Phase.STABLE else entry.share or 0.0
+def _users(steps: Sequence[Entry]) -> list[float]:
+    """Return the percent of users on the candidate: all, when it has become the stable build.
+
+    A look right after a change of the share tells what was counted before it, and names that share.
+    """
+    users: list[float] = []
+    last: Entry | None = None
+    for entry in steps:
+        last = entry if entry.kind is Kind.PHASE else last
+        now = last or entry
+        users.append(100.0 if now.phase is Phase.STABLE else now.share or 0.0)
+    return users
 
 
 def _chart(

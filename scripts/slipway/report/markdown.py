@@ -260,18 +260,23 @@ def _looks(entries: Sequence[Entry]) -> str:
         return ""
     rows = [
         f"| {e.at:%H:%M:%S} | {e.share:g} % | {e.canary.bad} / {e.canary.total} "
-        f"| {e.stable.bad} / {e.stable.total} | {escape(e.text)} |"
+        f"| {e.stable.bad} / {e.stable.total} | {_against(e)} | {escape(e.text)} |"
         for e in ticks[-LOOKS_SHOWN:]
         if e.canary and e.stable and e.share is not None
     ]
     return _folded(
         f"The judge's last {len(rows)} of {len(ticks)} looks",
         [
-            "| time | share | new build: errors / requests | build before | |",
-            "| --- | --- | --- | --- | --- |",
+            "| time | share | new build: errors / requests | build before | evidence | |",
+            "| --- | --- | --- | --- | --- | --- |",
             *rows,
         ],
     )
+
+
+def _against(entry: Entry) -> str:
+    """Return how far the evidence has come, as the chart has it."""
+    return "" if entry.evidence is None else f"{100 * entry.evidence:.0f} %"
 
 
 def _folded(summary: str, lines: Sequence[str]) -> str:

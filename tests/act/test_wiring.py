@@ -6,6 +6,9 @@ The package itself is replaced by a probe: what it does with its inputs is teste
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
+
+import pytest
 
 from tests.act.conftest import SECRETS, Outside, Shop
 from tests.act.probe import OUTPUTS
@@ -232,3 +235,16 @@ jobs:
     assert seen["inputs"]["SLIPWAY_COMMIT"] == shop.commit
     assert seen["inputs"]["SLIPWAY_GITHUB_TOKEN"] == SECRETS["GITHUB_TOKEN"]
     assert run.outputs["release"]["result"] == "result of release"
+
+
+@pytest.mark.parametrize("fails", ["", "canary-prod bot"])
+def test_the_judges_account_is_kept_however_the_release_ends(
+    shop: Shop, tmp_path: Path, fails: str
+) -> None:
+    shop.probe()
+    kept = tmp_path / "kept"
+    shop.run(
+        "release.yml", "push", environment={"SANDBOX_ARTIFACTS": str(kept), "PROBE_FAILS": fails}
+    )
+
+    assert [file.name for file in kept.iterdir()] == ["account-of-canary-prod.jsonl"]

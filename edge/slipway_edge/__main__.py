@@ -101,9 +101,9 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
             log.error("%s ended; the edge ends too", part.get_name(), exc_info=_problem(part))
     with contextlib.suppress(HAProxyError):
         await agent.diary.read()
-    await agent.diary.save()
     # While HAProxy drains, tick and API go on: a lease may lapse and a kill may come meanwhile.
     await stop(haproxy)
+    await agent.diary.save()
     for part in parts:
         part.cancel()
     await asyncio.gather(*parts, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,7 @@ class Diary:
         self._hours = load(path, flag_key)
         self._saved = clock()
         self._cannot_save = False
+        self._writing = threading.Lock()
 
     async def read(self) -> Habits:
         """Read the counters, and return the last day's. Raises :class:`~.haproxy.HAProxyError`."""
@@ -57,13 +59,18 @@ class Diary:
         text = json.dumps({"flag": self._flag_key, "hours": self._hours.encode()})
         try:
             # On a thread: a slow disk must not make a lease lapse late.
-            await asyncio.to_thread(replace_file, self._path, text)
+            await asyncio.to_thread(self._write, text)
         except OSError as problem:
             if not self._cannot_save:
                 log.warning("what sellers meet cannot be saved: %s", problem)
             self._cannot_save = True
         else:
             self._cannot_save = False
+
+    def _write(self, text: str) -> None:
+        # A save whose task was cancelled goes on by itself, beside the last one before the end.
+        with self._writing:
+            replace_file(self._path, text)
 
 
 def load(path: Path, flag_key: str) -> Hours:

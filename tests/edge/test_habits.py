@@ -52,7 +52,9 @@ def ask(edge: Edge, seller: str | None, path: str = "/", times: int = 1) -> None
 
 
 def end(world: World) -> None:
-    world.edge.post("kill", {"release": None, "reason": "the next test"})
+    lease = world.edge.state()["lease"]
+    if lease is not None:
+        world.edge.post("release", {key: lease[key] for key in ("release", "holder")})
     assert world.edge.state()["share"] == 0
 
 

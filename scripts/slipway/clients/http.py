@@ -116,7 +116,7 @@ class Http:
         notice: Notice = silent,
         sleep: Sleep = time.sleep,
     ) -> None:
-        """``key`` is ``None`` where it is spoken to without one; with a ``user`` it is a password."""
+        """``key`` ``None``: none is sent. With a ``user`` it is sent as a password."""
         if user is not None and (":" in user or not user.isprintable()):
             raise UsageError(
                 f"The user name for {name} holds a colon or a character that no user name has",
@@ -258,6 +258,16 @@ class Http:
         return OutsideError(
             f"{found} ({reply.content_type or 'no content type'})",
             remedy="The request was refused for the reason above; correct what it names.",
+        )
+
+    def _not_accepted(self, found: str) -> Unauthorized:
+        if self._key is None:
+            return Unauthorized(f"{found}. No key was sent", remedy=f"{self.name} wants a token.")
+        setting = self._key.setting
+        return Unauthorized(
+            f"{found}. The key in {setting} was not accepted",
+            remedy=f"Check that {setting} is complete, not expired, and allowed to do this. "
+            f"{self._key.renew}",
         )
 
     def _unreachable(self, where: str, error: Exception) -> OutsideError:

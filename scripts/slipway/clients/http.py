@@ -224,15 +224,7 @@ class Http:
         found = f"{reply.where}: {status}" + (f", {reply.said.rstrip('.')}" if reply.said else "")
         setting = self._key.setting if self._key else "its token"
         if status in (401, 403):
-            if self._key is None:
-                return Unauthorized(
-                    f"{found}. No key was sent", remedy=f"{self.name} wants a token."
-                )
-            return Unauthorized(
-                f"{found}. The key in {setting} was not accepted",
-                remedy=f"Check that {setting} is complete, not expired, and allowed to do this. "
-                f"{self._key.renew}",
-            )
+            return self._not_accepted(found)
         if status in (404, 410):
             return NotFound(
                 found,

@@ -116,7 +116,7 @@ class PrometheusMetric(MetricSource):
     def _last(self, side: Side, seconds: float) -> SideCounts:
         end = self._now()
         counted = self._begin(side, end - seconds)
-        while counted.at < end:
+        while counted.at < end and not counted.problem:
             counted.advance(min(end, counted.at + SLICE), self._max_age)
         return counted
 

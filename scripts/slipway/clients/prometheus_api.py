@@ -69,7 +69,9 @@ def prometheus_http(
 
 
 class PrometheusApi:
-    """Questions about one moment. All raise :class:`OutsideError`; :class:`WrongQuery` for 400, 422."""
+    """Questions about one moment. All raise :class:`OutsideError`, for 400 and 422
+    :class:`WrongQuery`.
+    """
 
     def __init__(self, http: Http) -> None:
         self._http = http

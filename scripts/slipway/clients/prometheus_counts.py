@@ -56,13 +56,16 @@ class Track:
             return "an answer holds series without a name: something was calculated"
         problem = ""
         for at, value in series.samples:
-            if not math.isfinite(value) or value < 0:
-                problem = f"a counter says {value:g}, which is no count"
+            counts = math.isfinite(value) and value >= 0
+            if counts:
+                self._newest = max(self._newest, at)
+            if at <= self._seen.get(series.key, 0.0):
                 continue
-            self._newest = max(self._newest, at)
-            if at > self._seen.get(series.key, 0.0):
-                self._seen[series.key] = at
+            self._seen[series.key] = at
+            if counts:
                 (self.total,) = self._followed.add({series.key: (value,)})
+            else:
+                problem = f"a counter says {value:g}, which is no count"
         return problem
 
 

@@ -23,7 +23,7 @@ from sandbox.render.processes import die_with_parent
 from slipway.clients.prometheus import PrometheusMetric
 from slipway.clients.prometheus_api import prometheus_http
 from slipway.errors import Refused, Unreachable
-from slipway.ports.metrics import Counts, Measured, Meter, Side, Sides
+from slipway.ports import Counts, Measured, Meter, Side, Sides
 from tests.sandbox.render_support import BOT, PLAIN, commit, eventually, free_port, running
 
 OLD, NEW, GONE, IDLE = commit(10), commit(11), commit(12), commit(13)

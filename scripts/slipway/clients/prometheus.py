@@ -18,7 +18,7 @@ from slipway.clients.prometheus_counts import HOUR, SideCounts, Track, Which
 from slipway.clients.prometheus_names import explain
 from slipway.clients.promql import COUNTER_ITSELF, check_places, filled
 from slipway.errors import NotFound, OutsideError, Refused
-from slipway.ports.metrics import Counts, Found, Measured, Meter, MetricSource, Side, Sides
+from slipway.ports import Counts, Found, Measured, Meter, MetricSource, Side, Sides
 
 SETTLE: Final = 5.0
 """Seconds. A reading is about a moment so long ago: a scrape's samples bear the time at which it

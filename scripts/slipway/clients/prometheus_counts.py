@@ -8,7 +8,7 @@ from typing import Final, Literal
 from slipway.clients.followed import Followed
 from slipway.clients.prometheus_api import PrometheusApi, Series
 from slipway.clients.promql import over
-from slipway.ports.metrics import NOTHING, Counts
+from slipway.ports import NOTHING, Counts
 
 Which = Literal["bad", "good"]
 HOUR: Final = 3600

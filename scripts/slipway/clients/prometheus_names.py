@@ -10,7 +10,7 @@ from slipway.clients.prometheus_api import PrometheusApi
 from slipway.clients.prometheus_counts import HOUR
 from slipway.clients.promql import PLACES, any_value, filled, name_in, over
 from slipway.errors import Refused
-from slipway.ports.metrics import Side
+from slipway.ports import Side
 from slipway.text import one_line, short
 
 EXAMPLES: Final = 3

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from slipway.errors import Refused
-from slipway.ports.metrics import Side
+from slipway.ports import Side
 from slipway.text import one_line
 
 PLACES: Final = ("{build}", "{service}")

@@ -14,7 +14,7 @@ from slipway.clients.prometheus import PrometheusMetric
 from slipway.clients.prometheus_api import prometheus_http
 from slipway.clients.promql import any_value, filled, name_in
 from slipway.errors import OutsideError, Refused, Unauthorized, Unreachable
-from slipway.ports.metrics import Counts, Measured, Meter, Side, Sides
+from slipway.ports import Counts, Measured, Meter, Side, Sides
 from tests.unit.clients.prometheus_model import NOW, URL, Model, http
 
 OLD, NEW = "a" * 40, "b" * 40

@@ -243,14 +243,13 @@ def _placed(query: str, number: int) -> str:
     return _PLACE.sub(placed, query)
 
 
-def _not_allowed(reply: Reply, http: Http) -> Unauthorized:
-    if "query:read" in reply.said or "scope" in reply.said:
-        return Unauthorized(
-            f"{reply.where}: 403, {reply.said}. The personal key lacks the scope query:read",
-            remedy="Give the key the scope query:read in PostHog under Settings, Personal API keys.",
-        )
-    error = http.refusal(reply)
-    return error if isinstance(error, Unauthorized) else Unauthorized(error.found, remedy="")
+def _not_allowed(reply: Reply, http: Http) -> OutsideError:
+    if "scope" not in reply.said:
+        return http.refusal(reply)
+    return Unauthorized(
+        f"{reply.where}: 403, {reply.said}. The personal key lacks the scope query:read",
+        remedy="Give the key that scope in PostHog under Settings, Personal API keys.",
+    )
 
 
 def _whole(value: Any, where: str) -> int:

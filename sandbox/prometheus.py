@@ -1,10 +1,15 @@
-"""A real Prometheus beside the sandbox: it scrapes what the sandbox's Render says is running."""
+"""A real Prometheus beside the sandbox: it scrapes what the sandbox's Render says is running.
+
+``python -m sandbox.prometheus --directory DIR --port PORT --targets URL`` becomes that process.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +58,21 @@ def command(directory: Path, port: int, *, targets: str, interval: str = "1s") -
         f"--web.listen-address=127.0.0.1:{port}",
         "--log.level=warn",
     ]
+
+
+def main() -> None:
+    """Become Prometheus: the process stays the one that was started, and ends as it does."""
+    parser = argparse.ArgumentParser(prog="sandbox.prometheus", description=main.__doc__)
+    parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--targets", required=True, help="address of an HTTP service discovery")
+    args = parser.parse_args()
+    try:
+        arguments = command(args.directory, args.port, targets=args.targets)
+    except NoPrometheus as error:
+        sys.exit(str(error))
+    os.execv(arguments[0], arguments)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    main()

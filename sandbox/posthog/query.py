@@ -32,7 +32,7 @@ def answered(query: object, events: Sequence[Event]) -> list[int]:
     """Return one number for each subquery. Raises :class:`NotUnderstood`."""
     match query:
         case {"kind": "HogQLQuery", "query": str() as text, **more}:
-            values = more.get("values") or {}
+            values = dict(_mapping(more.get("values")))
         case _:
             raise NotUnderstood(json.dumps(query))
     found = re.fullmatch(r"\s*SELECT\s+(.*)", text, re.DOTALL)
@@ -69,6 +69,10 @@ def _condition(text: str, values: Mapping[str, Any]) -> Callable[[Event], bool]:
             return lambda event: bool(event["event"] == value)
         return lambda event: bool(event.get("properties", {}).get(name) == value)
     raise NotUnderstood(text)
+
+
+def _mapping(values: object) -> Mapping[str, Any]:
+    return values if isinstance(values, dict) else {}
 
 
 def _value(written: str, values: Mapping[str, Any], condition: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 
-from sandbox.prometheus import NoPrometheus, command
+from sandbox.prometheus import ROOT, NoPrometheus, binary
 from sandbox.render.processes import die_with_parent
 from slipway.clients.prometheus import PrometheusMetric
 from slipway.clients.prometheus_api import prometheus_http
@@ -111,13 +112,16 @@ def prometheus(directory: Path, targets: str) -> Iterator[str]:
     """Run a Prometheus; return its address."""
     port = free_port()
     try:
-        arguments = command(directory, port, targets=targets)
+        binary()
     except NoPrometheus as error:
         pytest.skip(str(error))
+    options = {"--directory": directory, "--port": port, "--targets": targets}
+    arguments = [str(part) for pair in options.items() for part in pair]
     log = directory / "prometheus.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            arguments,
+            [sys.executable, "-m", "sandbox.prometheus", *arguments],
+            cwd=ROOT,
             stdout=stream,
             stderr=stream,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - it takes no lock

@@ -100,9 +100,10 @@ class PrometheusMetric(MetricSource):
                 "seldom, raise prometheus: max-age.",
             )
         total, bad = counted.counts.total, counted.counts.bad
+        others = str(counted.other.known) if counted.other.known else "none yet"
         return Found(
-            sentence=f"{counted.all.known} series of `all`, {counted.other.known} of "
-            f"`{self._which}`; {total:,} events in the last hour, {bad:,} of them bad",
+            sentence=f"{counted.all.known} series of `all`, {others} of `{self._which}`; "
+            f"{total:,} events in the last hour, {bad:,} of them bad",
             traffic=total > 0,
         )
 

@@ -18,7 +18,7 @@ from slipway.clients.fields import Fields, wrong
 from slipway.clients.http import Http, Key
 from slipway.clients.replies import Reply, clean
 from slipway.clients.retries import Notice, Patience, Sleep, silent
-from slipway.errors import OutsideError
+from slipway.errors import OutsideError, UsageError
 
 PATIENCE: Final = Patience(attempts=2, connect_timeout=3.0, read_timeout=10.0)
 """Short: a look at the counters that does not come is made again by the next."""
@@ -52,7 +52,15 @@ def prometheus_http(
     notice: Notice = silent,
     sleep: Sleep = time.sleep,
 ) -> Http:
-    """Return the connection to a Prometheus: without a token, with one, or with user and token."""
+    """Return the connection to a Prometheus: without a token, with one, or with user and token.
+
+    Raises :class:`UsageError` for a user without one.
+    """
+    if user and not token:
+        raise UsageError(
+            f"prometheus: user is set, and {setting} is empty",
+            remedy=f"Give the user's password in {setting}, or take the user out.",
+        )
     key = None
     if token:
         renew = "It is the token, or the user's password, that this Prometheus accepts."
@@ -61,7 +69,7 @@ def prometheus_http(
         "Prometheus",
         url,
         key,
-        user=user if key else None,
+        user=user,
         patience=PATIENCE,
         notice=notice,
         sleep=sleep,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from slipway.clients.prometheus import PrometheusMetric
 from slipway.clients.prometheus_api import prometheus_http
 from slipway.clients.promql import any_value, filled, name_in
-from slipway.errors import OutsideError, Refused, Unauthorized, Unreachable
+from slipway.errors import OutsideError, Refused, Unauthorized, Unreachable, UsageError
 from slipway.ports import Counts, Measured, Meter, Side, Sides
 from tests.unit.clients.prometheus_model import NOW, URL, Model, http
 
@@ -308,7 +308,7 @@ def test_bad_events_that_have_never_happened_are_no_mistake_where_the_name_is_kn
     model: Model,
 ) -> None:
     model.scrape(0, "bot_replies_total", 5, build=OLD, slow="false")
-    assert "0 of `bad`" in metric().check(CONTROL).sentence
+    assert "none yet of `bad`" in metric().check(CONTROL).sentence
 
 
 def test_good_events_that_are_not_there_are_a_mistake(model: Model) -> None:
@@ -335,12 +335,13 @@ def said(status: int, body: object) -> responses.RequestsMock:
     return mock
 
 
-def test_a_wrong_query_is_refused_in_prometheus_own_words() -> None:
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_wrong_query_is_refused_in_prometheus_own_words(status: int) -> None:
     scalar = {"resultType": "scalar", "result": [NOW, str(NOW)]}
     with responses.RequestsMock() as mock:
         mock.get(f"{URL}/api/v1/query", json={"status": "success", "data": scalar})
         wrong = {"status": "error", "errorType": "bad_data", "error": "parse error: ::no\nway"}
-        mock.get(f"{URL}/api/v1/query", json=wrong, status=400)
+        mock.get(f"{URL}/api/v1/query", json=wrong, status=status)
         with pytest.raises(Refused, match="parse error: : :no way") as error:
             metric(all_query="sum(x{build='{build}'})").check(CONTROL)
     assert "the counter itself" in error.value.remedy
@@ -450,6 +451,11 @@ def test_a_place_is_loosened_with_its_label(query: str, loosened: tuple[str, str
 )
 def test_the_name_is_what_a_selector_begins_with(query: str, name: str | None) -> None:
     assert name_in(query) == name
+
+
+def test_a_user_without_a_token_is_a_mistake() -> None:
+    with pytest.raises(UsageError, match="prometheus-token is empty"):
+        prometheus_http(URL, None, user="ann")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def _run(asked: inputs.Inputs, runner: Runner) -> int:
         from slipway.commands.aside import ASIDE  # noqa: PLC0415
 
         found = ASIDE[asked.verb](asked, clock, runner)
-        runner.say(found.reason)
+        if found.reason:
+            runner.say(found.reason)
         runner.set_outputs({"result": found.result, "reason": found.reason})
         return found.exit_code
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -118,7 +118,35 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
     extra = {"observed"} if verb == "rolling-ui" else set()
     # One release may be of several services; a part of it is of one.
     several = set() if verb == "release" else {"services"}
-    assert set(outputs) == set(common) - no_share - several | extra
+    judged = verb in ("release", "canary-prod", "rolling-ui")
+    account = set() if judged else {"evidence-file"}
+    assert set(outputs) == set(common) - no_share - several - account | extra
+
+
+def uploads(path: Path) -> list[Mapping[str, Any]]:
+    return [s for s in steps(path) if s.get("uses", "").startswith("actions/upload-artifact@")]
+
+
+@pytest.mark.parametrize(
+    ("path", "step", "service"),
+    [
+        (REUSABLE["canary-prod"], "canary-prod", "-${{ inputs.service }}"),
+        (REUSABLE["rolling-ui"], "rolling-ui", "-${{ inputs.service }}"),
+        (EXAMPLE / ".github/workflows/release-together.yml", "release", ""),
+    ],
+    ids=["canary-prod", "rolling-ui", "release-together"],
+)
+def test_what_judges_keeps_its_account_however_it_ends_and_never_turns_red_for_it(
+    path: Path, step: str, service: str
+) -> None:
+    (upload,) = uploads(path)
+
+    file = f"steps.{step}.outputs.evidence-file"
+    assert upload["if"] == f"${{{{ always() && {file} != '' }}}}"
+    assert upload["continue-on-error"] is True
+    # An attempt must not take the name of the one before.
+    assert upload["with"]["name"] == f"slipway-evidence{service}-${{{{ github.run_attempt }}}}"
+    assert upload["with"]["path"] == f"${{{{ {file} }}}}"
 
 
 @each_action
@@ -171,7 +199,14 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "comment": ("false", lambda i: i.comment, False),
     "summary": ("false", lambda i: i.summary, False),
     "finalize": ("true", lambda i: i.finalize, True),
+    "file": ("a.jsonl", lambda i: _shown(i.files), "a.jsonl"),
+    "files": ("a.jsonl\nb", lambda i: _shown(i.files), "a.jsonl\nb"),
+    "format": ("json", lambda i: i.format, "json"),
 }
+
+
+def _shown(files: Sequence[Path]) -> str:
+    return "\n".join(map(str, files))
 
 
 def given(verb: str) -> dict[str, str]:
@@ -231,6 +266,7 @@ def test_an_input_is_required_where_the_code_needs_it_and_is_named_where_it_is_m
 @each_action
 def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
     checked = {"image", "commit", "live-commit", "target", "comment", "summary", "mode", "strategy"}
+    checked.add("format")
     for name in checked & set(read(ACTIONS[verb])["inputs"]):
         with pytest.raises(UsageError, match=f"`{name}` is '!'"):
             read_inputs(verb, given(verb) | {variable(name): "!"})
@@ -272,6 +308,7 @@ def test_the_code_writes_the_outputs_that_actions_have_and_no_others() -> None:
             finished_at=ended,
             seconds_to_zero=0.25,
             observed="one-by-one",
+            evidence_file="a.jsonl",
         )
     )
 
@@ -288,6 +325,7 @@ def test_the_code_writes_the_outputs_that_actions_have_and_no_others() -> None:
         "seconds": "60.0",
         "seconds-to-zero": "0.250",
         "observed": "one-by-one",
+        "evidence-file": "a.jsonl",
     }
     assert set(written) | {"services"} == declared
 

@@ -11,7 +11,7 @@ import pytest
 from slipway import flags
 from slipway.__main__ import main
 from slipway.errors import UsageError
-from slipway.inputs import VERBS
+from slipway.inputs import OF_FILES, VERBS
 
 
 def run(*arguments: str, **environ: str) -> tuple[int, str]:
@@ -69,10 +69,44 @@ def test_a_secret_is_no_flag_and_is_not_repeated(form: list[str]) -> None:
 def test_help_lists_every_input_once_and_secrets_as_variables(verb: str) -> None:
     code, said = run(verb, "--help")
     assert code == 0
-    assert said.count("--config ") == 1
+    assert said.count("--config ") == (verb not in OF_FILES)
+    assert said.count("--summary ") == 1
     assert "--render-api-key" not in said
-    # A cohort is of PostHog and the edge.
-    assert ("SLIPWAY_RENDER_API_KEY" in said) is (verb != "rotate-cohort")
+    # A cohort is of PostHog and the edge, and what is in files needs nobody.
+    assert ("SLIPWAY_RENDER_API_KEY" in said) is (verb not in ("rotate-cohort", *OF_FILES))
+    assert ("secrets" in said) is (verb not in OF_FILES)
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "given"),
+    [
+        ("explain", ["a b.jsonl"], {"SLIPWAY_FILE": "a b.jsonl"}),
+        ("explain", ["a.jsonl", "--summary", "false"], {"SLIPWAY_FILE": "a.jsonl"}),
+        ("explain", ["--file", "a.jsonl"], {"SLIPWAY_FILE": "a.jsonl"}),
+        ("report", ["a.jsonl", "--format", "json", "b"], {"SLIPWAY_FILES": "a.jsonl\nb"}),
+        ("report", ["--files", "a"], {"SLIPWAY_FILES": "a"}),
+    ],
+)
+def test_files_are_named_by_themselves_or_with_a_flag(
+    verb: str, words: Sequence[str], given: dict[str, str]
+) -> None:
+    found = flags.parse(verb, words)
+    assert {name: found[name] for name in given} == given
+    assert found.get("SLIPWAY_FILE" if verb == "report" else "SLIPWAY_FILES") is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("explain", ["a", "b"]),
+        ("explain", ["a", "--file", "b"]),
+        ("explain", ["a", "--other"]),
+        ("report", ["a", "--files", "b"]),
+    ],
+)
+def test_a_file_is_named_once(verb: str, words: Sequence[str]) -> None:
+    with pytest.raises(UsageError):
+        flags.parse(verb, words)
 
 
 def test_help_alone_lists_the_commands_and_an_unknown_one_is_wrong() -> None:

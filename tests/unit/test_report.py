@@ -89,8 +89,9 @@ def test_the_judges_looks_are_in_the_report_with_their_counts() -> None:
     running = report()
     journal = Journal(VirtualClock(), running.entries.append)
     counts = Counts(total=100, bad=7)
-    journal.tick("hold", share=5, stable=Counts(total=2000, bad=3), canary=counts)
-    assert "| 7 / 100 | 3 / 2000 |" in markdown(running)
+    stable = Counts(total=2000, bad=3)
+    journal.tick("hold", share=5, stable=stable, canary=counts, evidence=0.42)
+    assert "| 7 / 100 | 3 / 2000 | 42 % | hold |" in markdown(running)
 
 
 @given(st.text())

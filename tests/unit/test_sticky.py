@@ -251,8 +251,9 @@ def test_the_chart_ends_at_everybody_where_the_candidate_became_the_stable_build
     journal = Journal(clock, entries.append)
     nothing = Counts(total=0, bad=0)
     journal.phase(Phase.DEPLOYING, "for nobody yet", 0)
+    clock.sleep(10)
+    journal.phase(Phase.CANARY, "5 %", 5)
     for _ in range(2):
-        clock.sleep(10)
         journal.tick("look", share=5, stable=nothing, canary=nothing)
     clock.sleep(10)
     journal.phase(Phase.STABLE, "done", 0)
@@ -261,6 +262,45 @@ def test_the_chart_ends_at_everybody_where_the_candidate_became_the_stable_build
     clock.sleep(10)
     journal.phase(Phase.ROLLING_BACK, "back", 0)
     assert re.findall(r"line \[(.*)\]", charts(entries))[0].endswith(", 0")
+
+
+def lines_of(shown: str) -> list[list[float]]:
+    return [[float(n) for n in row.split(",")] for row in re.findall(r"line \[(.*)\]", shown)]
+
+
+def test_a_look_at_what_came_before_the_share_was_raised_does_not_lower_it_again() -> None:
+    entries: list[Entry] = []
+    clock = VirtualClock()
+    journal = Journal(clock, entries.append)
+    some = Counts(total=100, bad=1)
+    for phase, share in ((Phase.CANARY, 5.0), (Phase.BAKING, 95.0)):
+        journal.phase(phase, f"{share} %", share)
+        journal.tick("what came before", share=5, stable=some, canary=some)
+        clock.sleep(10)
+        journal.tick("look", share=share, stable=some, canary=some)
+    users = lines_of(charts(entries))[0]
+    assert users == sorted(users)
+    assert set(users) == {5, 95}
+
+
+def test_the_evidence_is_drawn_in_percent_of_what_is_enough() -> None:
+    entries: list[Entry] = []
+    clock = VirtualClock()
+    journal = Journal(clock, entries.append)
+    some = Counts(total=100, bad=1)
+    for evidence in (0.0, 0.25, 1.0):
+        journal.tick("look", share=5, stable=some, canary=some, evidence=evidence)
+        clock.sleep(10)
+    shown = charts(entries)
+    assert shown.count("```mermaid\n") == 3
+    against = lines_of(shown)[-1]
+    assert (against[0], against[POINTS // 2], against[-1]) == (0, 25, 100)
+    assert float(re.findall(r"0 --> (\S+)", shown)[-1]) == 100
+    assert shown.index("since the share last changed") < shown.index("Evidence against the new")
+
+
+def test_where_no_look_had_evidence_none_is_drawn() -> None:
+    assert "Evidence" not in charts(ticks(5))
 
 
 @given(st.integers(0, 100))

@@ -66,10 +66,11 @@ def report(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
         runner.say(totals.markdown(done, unread, one_line))
     if inputs.summary:
         runner.add_summary(totals.markdown(done, unread, escape))
+    result = Result.UNCHANGED if done else Result.REFUSED
+    if inputs.format == "json":  # which ends where it ends
+        return Outcome(result=result, reason="")
     said = f"{len(done)} releases in {len(files) - len(unread)} files"
-    if unread:
-        said = f"{said}; left out: {len(unread)} files"
-    return Outcome(result=Result.UNCHANGED if done else Result.REFUSED, reason=said)
+    return Outcome(result=result, reason=f"{said}; left out: {len(unread)}" if unread else said)
 
 
 def _files(named: Sequence[Path]) -> Iterator[Path]:

@@ -69,8 +69,12 @@ def report(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
     result = Result.UNCHANGED if done else Result.REFUSED
     if inputs.format == "json":  # which ends where it ends
         return Outcome(result=result, reason="")
-    said = f"{len(done)} releases in {len(files) - len(unread)} files"
+    said = f"{_number(len(done), 'release')} in {_number(len(files) - len(unread), 'file')}"
     return Outcome(result=result, reason=f"{said}; left out: {len(unread)}" if unread else said)
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _files(named: Sequence[Path]) -> Iterator[Path]:

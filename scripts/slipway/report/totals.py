@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from statistics import median
 from typing import Any
 
@@ -55,7 +56,7 @@ def released(account: Account) -> Released:
     by, at, evidence = "", "", None
     if taken_back:
         by, at = OTHER_THAN_THE_JUDGE, would.at if would else ""
-        if bad is not None and (would is None or bad.at <= would.at):
+        if bad is not None and not (would and _is_before(would.at, bad.at)):
             seen = bad.state.metrics.get(bad.verdict.metric)
             by, at = bad.verdict.metric, bad.at
             evidence = seen.evidence.value if seen else None
@@ -73,6 +74,14 @@ def released(account: Account) -> Released:
         requests=_requests(account),
         could_see=_could_see(account),
     )
+
+
+def _is_before(one: str, other: str) -> bool:
+    """Compare two moments; what is none is before nothing."""
+    try:
+        return datetime.fromisoformat(one) < datetime.fromisoformat(other)
+    except (TypeError, ValueError):
+        return False
 
 
 def _last_of_each_phase(account: Account) -> Sequence[Look]:

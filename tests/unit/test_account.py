@@ -57,6 +57,14 @@ def test_lines_are_there_as_soon_as_they_are_told(tmp_path: Path) -> None:
     assert (told.file.path, told.begun, told.failed) == (path, [path], [])
 
 
+def test_what_the_judge_leaves_empty_is_filled_in_and_what_it_says_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    told = Told(path)
+    told.file({**FIRST, "service": "", "release": "9.9"})
+    line = json.loads(path.read_text())
+    assert (line["service"], line["release"]) == ("bot", "9.9")
+
+
 def test_where_nothing_was_judged_there_is_no_file_and_no_end(tmp_path: Path) -> None:
     told = Told(tmp_path / "a.jsonl")
     told.file.end(END)

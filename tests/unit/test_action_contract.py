@@ -110,7 +110,8 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
         n: f"${{{{ steps.run.outputs.{n} }}}}" for n in outputs
     }
     if verb in inputs.ASIDE:  # they release nothing
-        assert set(outputs) == {"result", "reason"}
+        account = {"evidence-file"} if verb == "check-metrics" else set()
+        assert set(outputs) == {"result", "reason"} | account
         return
     # Without an edge there is no share that could go to 0, and a dead release's is at 0 already.
     without_edge = ("deploy-staging", "rolling-ui", "adopt", "reconcile")
@@ -119,8 +120,8 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
     # One release may be of several services; a part of it is of one.
     several = set() if verb == "release" else {"services"}
     judged = verb in ("release", "canary-prod", "rolling-ui")
-    account = set() if judged else {"evidence-file"}
-    assert set(outputs) == set(common) - no_share - several - account | extra
+    no_account = set() if judged else {"evidence-file"}
+    assert set(outputs) == set(common) - no_share - several - no_account | extra
 
 
 def uploads(path: Path) -> list[Mapping[str, Any]]:
@@ -193,6 +194,8 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "render-api-key": ("key-1", lambda i: i.keys.render, "key-1"),
     "posthog-api-key": ("key-2", lambda i: i.keys.posthog, "key-2"),
     "edge-token": ("key-3", lambda i: i.keys.edge, "key-3"),
+    "prometheus-token": ("key-5", lambda i: i.keys.prometheus, "key-5"),
+    "for": ("90s", lambda i: i.seconds, 90.0),
     "github-token": ("key-4", lambda i: i.keys.github, "key-4"),
     "output": ("page.md", lambda i: i.output, Path("page.md")),
     "flags": ("pay-x pay-y", lambda i: i.flags, ("pay-x", "pay-y")),
@@ -265,8 +268,18 @@ def test_an_input_is_required_where_the_code_needs_it_and_is_named_where_it_is_m
 
 @each_action
 def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
-    checked = {"image", "commit", "live-commit", "target", "comment", "summary", "mode", "strategy"}
-    checked.add("format")
+    checked = {
+        "image",
+        "commit",
+        "live-commit",
+        "target",
+        "comment",
+        "summary",
+        "mode",
+        "strategy",
+        "for",
+        "format",
+    }
     for name in checked & set(read(ACTIONS[verb])["inputs"]):
         with pytest.raises(UsageError, match=f"`{name}` is '!'"):
             read_inputs(verb, given(verb) | {variable(name): "!"})

@@ -264,6 +264,12 @@ def test_where_health_would_have_been_first_it_is_not_the_metric_that_came_later
     assert (release["by"], release["would_at"]) == ("health, a guard or a deploy", health["at"])
 
 
+def test_what_was_only_checked_is_no_release_of_its_service(good: Written, keep: Keep) -> None:
+    text = good.changed(1, lambda line: line.update(service="bot", mode="check"))
+    _, said = run("report", keep("a.jsonl", text), "--format", "json")
+    assert list(json.loads(said)["services"]) == ["bot, checked"]
+
+
 def test_files_that_cannot_be_read_are_listed_and_the_others_are_added_up(
     directory: Path, bad: Written, keep: Keep
 ) -> None:

@@ -33,7 +33,7 @@ class EvidenceFile:
         begun: Callable[[Path], None],
         failed: Callable[[str], None],
     ) -> None:
-        """``about`` is added to the first line of each account.
+        """``about`` is said in the first line of each account, where that does not say it itself.
 
         ``begun`` is called once there is a file, ``failed`` once with why there is none any more.
         """
@@ -53,7 +53,10 @@ class EvidenceFile:
         if self._over:
             return
         if line.get("kind") == "release":
-            line = {"kind": "release", **self._about, **line}
+            line = {
+                **line,
+                **{key: value for key, value in self._about.items() if not line.get(key)},
+            }
         try:
             self._append(text_of(line))
         except Exception as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from slipway.clients.clock import SystemClock
 from slipway.commands.accounts import explain, report
+from slipway.commands.check_metrics import check_metrics
 from slipway.commands.doctor import diagnose
 from slipway.commands.rotate import rotate_cohort
 from slipway.commands.runbook import write
@@ -19,4 +20,5 @@ ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "rotate-cohort": rotate_cohort,
     "explain": explain,
     "report": report,
+    "check-metrics": check_metrics,
 }

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
-from slipway.clients import evidence_file
 from slipway.clients.browser import HttpBrowser
-from slipway.clients.evidence_file import EvidenceFile
 from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
+from slipway.commands.written import account_of, end_of
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
-from slipway.judge.writing import end_line
 from slipway.ports import Artifact, Forge
-from slipway.release.deploys import Ports, no_log
+from slipway.release.deploys import Log, Ports, no_log
 from slipway.release.journal import Entry, Journal, Kind
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
@@ -29,7 +26,10 @@ from slipway.report.carried import Commits
 from slipway.report.markdown import Report
 from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.setup import Desk, brisk_render, render
+from slipway.sources import sources_of
 from slipway.text import is_build, short
+
+Stage = Literal["staging", "production"]
 
 
 def _nothing(ports: Ports, release: str) -> None:
@@ -41,7 +41,7 @@ class Task:
     """One strategy, ready to be run on one service."""
 
     verb: str
-    environment: Literal["staging", "production"]
+    environment: Stage
     artifact: Artifact | None
     """``None``: what is brought back is known only later."""
     act: Callable[[Ports, str], Outcome]
@@ -69,7 +69,10 @@ class Done:
 def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
     journal = Journal(desk.clock, _printer(desk.runner))
-    task.check(_ports(desk, task, journal), _release_id(desk, task))
+    task.check(
+        ports_of(desk, task.environment, journal, judged=task.verb in _JUDGED),
+        _release_id(desk, task),
+    )
 
 
 def perform(desk: Desk, task: Task) -> Done:
@@ -93,8 +96,9 @@ def perform(desk: Desk, task: Task) -> Done:
     publisher = None if task.verb in _SILENT else _publisher_or_none(desk, report, task, told)
     journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
     release = _release_id(desk, task)
-    account = _account(desk, task, journal, release)
-    ports = _ports(desk, task, journal, account)
+    account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
+    judged = task.verb in _JUDGED
+    ports = ports_of(desk, task.environment, journal, judged=judged, log=account)
     started = clock.now()
     try:
         outcome = task.act(ports, release)
@@ -110,9 +114,11 @@ def perform(desk: Desk, task: Task) -> Done:
     if journal.would_have and outcome.exit_code == 0:
         reason = f"{outcome.reason}; {journal.would_have[0].text}"
         outcome = replace(outcome, reason=reason, judged=False)
-    outcome = replace(outcome, started_at=started, finished_at=clock.now())
-    account.end(_end_of(outcome, journal))
-    report.outcome = outcome = replace(outcome, evidence_file=str(account.path or ""))
+    ended = clock.now()
+    account.end(end_of(outcome, journal, ended))
+    file = str(account.path or "")
+    outcome = replace(outcome, started_at=started, finished_at=ended, evidence_file=file)
+    report.outcome = outcome
     if report.url is None and not clock.cancelled:
         report.url = address.at_render(desk.service, task.environment, brisk_render(desk).service)
     desk.conclude(report)
@@ -127,6 +133,8 @@ def perform(desk: Desk, task: Task) -> Done:
 _SILENT = frozenset({"adopt", "reconcile"})
 """Not told beside the main path: the record of an adoption is its point, and what is put in order
 belongs to the release that died."""
+_JUDGED = frozenset({"canary-prod", "rolling-ui"})
+"""Verbs that look at metrics."""
 _TASKS = {"rollback": "rollback", "abort": "rollback"}
 """GitHub's name for what a deployment does."""
 
@@ -137,31 +145,13 @@ def _release_id(desk: Desk, task: Task) -> str:
     return f"{holder.run_id}.{holder.attempt}-{build.removeprefix('sha256:')}"
 
 
-def _account(desk: Desk, task: Task, journal: Journal, release: str) -> EvidenceFile:
-    return EvidenceFile(
-        evidence_file.path_of(desk.inputs.evidence, release, desk.name),
-        {"service": desk.name, "strategy": task.verb, "mode": desk.inputs.mode},
-        # At once: the steps after one that is killed can upload what it has written.
-        begun=lambda path: desk.runner.set_outputs({"evidence-file": str(path)}),
-        failed=journal.trouble,
-    )
-
-
-def _end_of(outcome: Outcome, journal: Journal) -> Mapping[str, Any]:
-    def moment(at: datetime) -> str:
-        return at.isoformat(timespec="milliseconds")
-
-    return end_line(
-        at=moment(outcome.finished_at) if outcome.finished_at else "",
-        result=outcome.result,
-        reason=outcome.reason,
-        would_have=[{"at": moment(one.at), "text": one.text} for one in journal.would_have],
-    )
-
-
-def _ports(
-    desk: Desk, task: Task, journal: Journal, log: Callable[[Mapping[str, Any]], None] = no_log
+def ports_of(
+    desk: Desk, environment: Stage, journal: Journal, *, judged: bool, log: Log = no_log
 ) -> Ports:
+    """Return what a strategy calls, for one service; ``judged``: with the sources of its metrics.
+
+    Raises :class:`UsageError` where one of those lacks a key. The way back never asks for them.
+    """
     return Ports(
         platform=render(desk, journal),
         prober=HttpProber(
@@ -173,10 +163,11 @@ def _ports(
         browser=HttpBrowser(),
         clock=desk.clock,
         journal=journal,
-        ledger=Ledger(lambda: forge_of(desk), environment_of(task.environment, desk.name)),
+        ledger=Ledger(lambda: forge_of(desk), environment_of(environment, desk.name)),
         poll=desk.settings.render.poll,
         confirm=desk.settings.render.confirm,
         observe=desk.inputs.mode == "observe",
+        sources=sources_of(desk) if judged else {},
         log=log,
     )
 

@@ -104,8 +104,8 @@ class Counted:
             return None
         return Counts(total=math.floor(told.total), bad=math.ceil(told.errors))
 
-    def begin(self, sides: Sides) -> None:
-        """Count from now on."""
+    def begin(self, sides: Sides, seconds: float) -> None:
+        """Count from now on, for so long as is planned."""
         clock, strategy = self._ports.clock, self._settings.strategy
         self._began, self._start = clock.now(), clock.monotonic()
         self._due = self._start + EVERY
@@ -117,7 +117,7 @@ class Counted:
             rule.name: self._tolerated(rule.name, rule.tolerated, rule.alpha) for rule in rules
         }
         rules = rules_of(spent, self._settings.metrics, names, tolerated_alone=alone)
-        self._panel = Panel(rules=rules, starts=Starts((strategy.rolling.watch,)))
+        self._panel = Panel(rules=rules, starts=Starts((seconds,)))
         self._readings = Readings(self._sources, sides, self._ports.journal.trouble)
         self._state = panel.begin(self._panel, self._state, 0, {})
         self._ports.log(lines.release_line(self._panel, release=self._release))
@@ -127,6 +127,11 @@ class Counted:
         """Ask and judge, once in :data:`EVERY` seconds. Raises :class:`Tripped`."""
         if self._ports.clock.monotonic() >= self._due:
             self._look()
+
+    def now(self) -> Verdict:
+        """Ask and judge at once. Raises :class:`Tripped` never: the verdict says it."""
+        self._judge()
+        return self._verdict
 
     def undecided(self) -> str | None:
         """Look once more. Return why it cannot be said whether the build is good, where it cannot.
@@ -151,6 +156,11 @@ class Counted:
         return self._why_not if self._wanted and self._began is not None else ""
 
     def _look(self) -> None:
+        self._judge()
+        if self._verdict.decision is Decision.ROLLBACK:
+            self._ports.trip(Tripped(self._verdict.sentence))
+
+    def _judge(self) -> None:
         if self._panel is None or self._readings is None:
             return
         clock = self._ports.clock
@@ -160,8 +170,6 @@ class Counted:
         self._state, self._verdict = panel.look(self._panel, self._state, seconds, readings)
         at = clock.now().isoformat(timespec="milliseconds")
         self._ports.log(lines.look_line(self._panel, self._state, readings, self._verdict, at))
-        if self._verdict.decision is Decision.ROLLBACK:
-            self._ports.trip(Tripped(self._verdict.sentence))
 
     def _of_render(self) -> Reading:
         """Return what Render has counted since the last look; nothing where it cannot be had."""

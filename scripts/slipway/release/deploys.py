@@ -44,6 +44,8 @@ PROGRESS_EVERY = 30.0
 
 
 T = TypeVar("T")
+Log = Callable[[Mapping[str, Any]], None]
+"""Takes the judge's own account, a line at a time."""
 
 
 def no_log(line: Mapping[str, Any]) -> None:
@@ -71,8 +73,7 @@ class Ports:
     """Whether judge and guards only say what they would have done."""
     sources: Mapping[str, MetricSource] = field(default_factory=dict)
     """Of the metrics of slipway.yml, by name, where they are not the edge's."""
-    log: Callable[[Mapping[str, Any]], None] = no_log
-    """Takes the judge's own account, a line at a time."""
+    log: Log = no_log
 
     def persist(self, what: str, act: Callable[[], T]) -> T:
         """Do what is worth more than one try, and idempotent: raises as the last try did."""

@@ -94,7 +94,8 @@ class Seen:
         :class:`Held` where it still cannot be said.
         """
         candidate = Side(build=build, service=self._services[0].id)
-        self._counted.begin(Sides(candidate=candidate, control=self._control))
+        sides = Sides(candidate=candidate, control=self._control)
+        self._counted.begin(sides, self._settings.strategy.rolling.watch)
         self._look_on(guards)
         why = self._counted.undecided()
         if why is None:

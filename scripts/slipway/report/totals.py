@@ -61,7 +61,7 @@ def released(account: Account) -> Released:
             by, at = bad.verdict.metric, bad.at
             evidence = seen.evidence.value if seen else None
     return Released(
-        service=account.about.get("service") or "(not named)",
+        service=_named(account),
         release=account.about.get("release") or "(not named)",
         mode=account.about.get("mode") or "release",
         at=account.looks[0].at if account.looks else "",
@@ -74,6 +74,12 @@ def released(account: Account) -> Released:
         requests=_requests(account),
         could_see=_could_see(account),
     )
+
+
+def _named(account: Account) -> str:
+    """Return the name of the row: what was only checked is no release of the service."""
+    name = account.about.get("service") or "(not named)"
+    return f"{name}, checked" if account.about.get("mode") == "check" else name
 
 
 def _is_before(one: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from slipway.judge.replay import Account, replay
 from slipway.judge.writing import end_line, text_of
 from slipway.ports import Requests
-from slipway.release import canary, rolling
+from slipway.release import canary, checking, rolling
 from slipway.release.outcome import Outcome
 from slipway.release.preflight import Plan
 from tests.unit.builds import CANARY, STABLE
@@ -78,16 +78,32 @@ def canaried(
     return Written(outcome=outcome, lines=[*lines, text_of(end)] if ended else lines)
 
 
-def rolled(errors: float) -> Written:
-    """Release ``v2`` with a rolling release; Render counts ``errors`` (0 to 1) of its answers."""
+def counting(errors: float, since: float = 0.0) -> World:
+    """Return a world in which Render counts ``errors`` (0 to 1) of ``v2``, or from a second on."""
     world = World(git=True)
 
-    def counted(service: str, since: datetime, until: datetime) -> Requests:
-        total = 100.0 * (until - since).total_seconds()
-        bad = errors if world.running(STABLE) == "v2" else 0.001
-        return Requests(total=total, errors=total * bad)
+    def counted(service: str, begin: datetime, until: datetime) -> Requests:
+        total = 100.0 * (until - begin).total_seconds()
+        worse = world.running(STABLE) == "v2" or 0 < since <= world.clock.t
+        return Requests(total=total, errors=total * (errors if worse else 0.001))
 
     world.metrics = counted
+    return world
+
+
+def checked(errors: float) -> Written:
+    """Look for two minutes at what is live, of which Render soon counts ``errors`` (0 to 1)."""
+    world = counting(errors, since=1)
+    lines: list[str] = []
+    ports = replace(world.ports(), log=lambda line: lines.append(text_of(line)))
+    of = settings(canary=None, edge=None)
+    plan = checking.Plan(settings=of, stable=STABLE, canary=None, seconds=120)
+    return Written(outcome=checking.run(plan, ports, None), lines=lines)
+
+
+def rolled(errors: float) -> Written:
+    """Release ``v2`` with a rolling release; Render counts ``errors`` (0 to 1) of its answers."""
+    world = counting(errors)
     artifact = world.build("v2")
     lines: list[str] = []
     ports = replace(world.ports(), log=lambda line: lines.append(text_of(line)))

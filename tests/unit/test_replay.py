@@ -22,7 +22,7 @@ from slipway.judge.writing import LONGEST, end_line, line_of, text_of
 from slipway.ports import Counts
 from slipway.release.outcome import Result
 from slipway.text import one_line
-from tests.unit.accounts import Written, canaried, rolled
+from tests.unit.accounts import Written, canaried, checked, rolled
 from tests.unit.builds import START
 from tests.unit.world import World
 
@@ -84,6 +84,14 @@ def test_a_rolling_release_is_replayed_too(errors: float, result: Result) -> Non
     assert written.outcome.result is result
     assert written.account.difference is None
     assert (written.account.looks[-1].verdict.decision == "rollback") is (errors > 0.01)
+
+
+@pytest.mark.parametrize(("errors", "result"), [(0.001, Result.UNCHANGED), (0.05, Result.FAILED)])
+def test_a_check_of_what_is_live_is_replayed_too(errors: float, result: Result) -> None:
+    written = checked(errors)
+    assert written.outcome.result is result
+    assert written.account.difference is None
+    assert written.account.looks[-1].verdict.sentence == written.outcome.reason
 
 
 # -- any sequence -----------------------------------------------------------------------------

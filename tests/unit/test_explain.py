@@ -72,6 +72,13 @@ def test_the_table_has_what_was_counted_since_the_share_changed(good: Written, k
     phases = [row[1] for row in rows[2:]]
     assert phases == sorted(phases, reverse=True), "first the canary, then baking"
     assert phases.count("canary") >= 3
+    looks = good.account.looks
+    last = {look.phase: look for look in looks}.values()
+    shown = [[row[0], row[3]] for row in rows[2:]]
+    for look in last:
+        seen = look.state.metrics["5xx"]
+        counts = f"0 / {seen.candidate.total:,}, 0 / {seen.control.total:,}, 1 of 20"
+        assert [look.at[11:19], counts] in shown, "all that a phase has seen"
     assert "looks in between are only in the file" in said
     assert "nothing spoke against it" in said
 

@@ -246,6 +246,12 @@ def test_what_is_no_number_is_not_written(number: float) -> None:
         text_of({"number": number})
 
 
+@pytest.mark.parametrize("text", ['{"seconds":NaN}', '{"seconds":-Infinity}', "[" * 100_000, "1"])
+def test_what_is_no_number_and_no_object_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        line_of(text)
+
+
 # -- what was changed -------------------------------------------------------------------------
 
 

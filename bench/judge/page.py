@@ -1,0 +1,163 @@
+"""The figures as tables, and their place in docs/judge.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from bench.judge.draws import OUTAGE
+from bench.judge.rows import OURS, Row
+from bench.judge.targets import ACCEPTABLE, FOUND, better
+from tools.reference.tables import table
+
+BEGIN: Final = "<!-- generated: python -m bench judge -->"
+END: Final = "<!-- generated: end -->"
+
+_GOOD: Final[Mapping[str, str]] = {
+    "identical": "nothing else happens",
+    "shared-incident": "both fail 20 times as often for the first 2 minutes",
+    "shared-incident-late": "the same, from minute 4 to 6",
+    "sellers": "sellers differ (calibrated)",
+    "sellers-raw": "sellers differ, not calibrated",
+    "retries": "failures are tried three times, root errors counted",
+    "retries-raw": "the same, every log line counted",
+}
+_BAD: Final[Mapping[str, str]] = {
+    "immediate": "Bad from the beginning",
+    "late": "Bad from minute 5 on",
+    "sellers": "Bad from the beginning, and sellers differ",
+    "retries": "Bad from the beginning, and failures are tried three times",
+}
+_RULES: Final[Mapping[str, str]] = {
+    OURS: "**evidence**",
+    "literal": "literal",
+    "z-test": "z test each minute",
+    "m-of-n": "3 of 5 minutes above 1 %",
+    "kayenta": "Kayenta each minute",
+    "kayenta-end": "Kayenta at the end",
+}
+Key = tuple[str, float, str, int]
+
+
+def put_into(page: str, rows: Sequence[Row]) -> str:
+    """Return the page with new tables between its two marks. Raises ``ValueError`` without them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN} … {END} to write between")
+    return f"{before}{BEGIN}\n{tables(rows)}\n{END}{after}"
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """Return all tables, and the list of where another rule is better."""
+    by_key = {(row.condition, row.ratio, row.rule, row.rps): row for row in rows}
+    traffic = sorted({row.rps for row in rows})
+    parts = [
+        "### Identical code, taken back all the same",
+        "Of the releases, for the product's own rule with the upper 95 % limit in brackets.",
+        table(
+            ["and", "rule", *(f"{rps} req/s" for rps in traffic)],
+            list(_good(by_key, traffic)),
+        ),
+    ]
+    for condition in FOUND:
+        parts += [
+            f"### {_BAD[condition]}",
+            table(
+                ["errors", "rule", *(f"{rps} req/s" for rps in traffic)],
+                list(_bad(by_key, traffic, condition)),
+            ),
+        ]
+    parts += ["### Where another rule is better", *_better(rows)]
+    return "\n\n".join(parts)
+
+
+def _good(rows: Mapping[Key, Row], traffic: Sequence[int]) -> Iterator[list[str]]:
+    for condition, words in _GOOD.items():
+        for rule, name in _RULES.items():
+            if condition == "sellers-raw" and rule != OURS:
+                continue  # Nobody else calibrates: the same figures again.
+            cells = [rows.get((condition, 1, rule, rps)) for rps in traffic]
+            if any(cells):
+                yield [
+                    words if rule == OURS else "",
+                    name,
+                    *("" if row is None else _false(row) for row in cells),
+                ]
+
+
+def _false(row: Row) -> str:
+    limit = f" ({percent(row.upper)})" if row.rule == OURS else ""
+    return f"{percent(row.fired)}{limit}"
+
+
+def _bad(rows: Mapping[Key, Row], traffic: Sequence[int], condition: str) -> Iterator[list[str]]:
+    ratios = sorted({key[1] for key in rows if key[0] == condition and key[1] > 1})
+    for ratio in ratios:
+        ours = [rows.get((condition, ratio, OURS, rps)) for rps in traffic]
+        bounds = [None if row is None else row.bound_s for row in ours]
+        yield [
+            times(ratio),
+            "*Wald's bound*",
+            *("" if bound is None else f"*{bound:,.3g} s*" for bound in bounds),
+        ]
+        for rule, name in _RULES.items():
+            yield ["", name, *_found(rows, traffic, condition, ratio, rule)]
+            if rule == OURS and condition == "sellers":
+                raw = _found(rows, traffic, "sellers-raw", ratio, rule)
+                yield ["", "evidence, not calibrated", *raw]
+
+
+def _found(
+    rows: Mapping[Key, Row], traffic: Sequence[int], condition: str, ratio: float, rule: str
+) -> list[str]:
+    cells = (rows.get((condition, ratio, rule, rps)) for rps in traffic)
+    return ["" if row is None else found(row) for row in cells]
+
+
+def _better(rows: Sequence[Row]) -> list[str]:
+    pairs = better(rows)
+    if not pairs:
+        return [
+            f"Nowhere, of the rules that take back fewer than {ACCEPTABLE:.0%} of good releases of "
+            "that traffic in each of the first table's conditions."
+        ]
+    head = (
+        "Rules that take back fewer than 5 % of good releases of that traffic, in each condition "
+        "of the first table that the product meets as it runs by default, and that find more bad "
+        "ones than `evidence` does, or sooner. Every difference is listed, also those within "
+        "chance."
+    )
+    cells = [
+        [
+            row.condition,
+            times(row.ratio),
+            f"{row.rps} req/s",
+            _RULES[row.rule],
+            found(row),
+            found(mine),
+        ]
+        for row, mine in pairs
+    ]
+    return [head, table(["condition", "errors", "traffic", "rule", "it", "evidence"], cells)]
+
+
+def found(row: Row) -> str:
+    """Say how many were taken back, and how soon the half of all was."""
+    median = "" if row.median_s is None else f", {row.median_s:.0f} s"
+    return f"{percent(row.fired)}{median}"
+
+
+def times(ratio: float) -> str:
+    """Name a ratio of error rates."""
+    return "all requests fail" if ratio == OUTAGE else f"{ratio:g}x"
+
+
+def percent(share: float) -> str:
+    """Say a share (0 to 1) in percent; 0 and 100 only where it is none and all."""
+    hundredth = 100 * share
+    if share in (0, 1):
+        return f"{hundredth:.0f} %"
+    if hundredth < 10:
+        return f"{max(hundredth, 0.01):.2g} %"
+    return f"{min(hundredth, 99):.0f} %"

@@ -19,7 +19,7 @@ SHORT = {
     "strategy": {
         "steps": [{"share": 5, "for": "30s"}],
         "bake": {"share": 95, "for": "30s"},
-        "judge": {"min-requests": 0},
+        "judge": {"on-low-power": "promote"},
     }
 }
 

@@ -6,9 +6,9 @@ import random
 from dataclasses import replace
 
 import pytest
+from slipway.judge.split import Decision, Rule, judge, tail
 
 from slipway.errors import Refused, Unreachable
-from slipway.judge.split import Decision, Rule, judge, tail
 from slipway.ports import Counts, Phase
 from slipway.release.outcome import Result
 from slipway.release.stop import Stop

@@ -7,9 +7,9 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from slipway.judge.rate import judge, upper_bound
 from slipway.judge.split import Decision, Rule, tail
+
 from slipway.ports import Requests
 
 RULE = Rule(ratio=1.15, alpha=0.05, looks=9, min_errors=3, min_requests=0)

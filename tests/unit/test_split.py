@@ -7,8 +7,8 @@ from math import comb, fsum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from slipway.judge.split import NOTHING, Decision, Rule, Window, judge, tail
+
 from slipway.ports import Counts, EdgeCounts
 
 RULE = Rule(ratio=1.15, alpha=0.05, looks=60, min_errors=3, min_requests=20)

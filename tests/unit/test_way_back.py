@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from slipway.judge.split import Decision, Rule, judge
 
 from slipway.errors import Cancelled, Refused, Unreachable
-from slipway.judge.split import Decision, Rule, judge
 from slipway.ports import Counts, DeployStatus, Phase
 from slipway.release.outcome import Result
 from slipway.release.traffic import Traffic

@@ -13,7 +13,7 @@ from responses import matchers
 from slipway.clients.edge import EdgeClient
 from slipway.clients.retries import Patience
 from slipway.errors import Aborted, OutsideError, Refused, Unauthorized, Unreachable
-from slipway.ports import Counts, Holder, Sellers
+from slipway.ports import Holder, Sellers, TrackCounts
 from tests.unit.clients.stub import Heard, Said, serve
 
 URL = "https://shop.test/.slipway"
@@ -96,8 +96,8 @@ def test_counts_are_read_per_track(mock: responses.RequestsMock, edge: EdgeClien
     found = edge.counts()
     assert found.epoch == "e1"
     assert (found.stable, found.canary) == (
-        Counts(requests=100, errors=1),
-        Counts(requests=5, errors=0),
+        TrackCounts(requests=100, errors=1, root_errors=1),
+        TrackCounts(requests=5, errors=0, root_errors=0),
     )
 
 

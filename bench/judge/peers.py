@@ -78,7 +78,8 @@ PEERS: Final[Mapping[str, Callable[[Draws], Floats]]] = {
 
 
 def _minutes(counts: Ints) -> Ints:
-    return counts.reshape(len(counts), -1, MINUTE // TICK).sum(axis=2)
+    summed: Ints = counts.reshape(len(counts), -1, MINUTE // TICK).sum(axis=2)
+    return summed
 
 
 def _so_far(counts: Ints) -> Ints:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.judge.draws import BASE, SECONDS, TICK, TICKS, Bools, Draws, Floats, Ints
+from bench.judge.draws import BASE, OUTAGE, SECONDS, TICK, TICKS, Bools, Draws, Floats, Ints
 from slipway.judge import calibration
 from slipway.ports import Counts
 
@@ -94,7 +94,9 @@ def release(
     sides = []
     for mine, factor in ((slice(None, COHORT), ratio), (slice(COHORT, None), 1.0)):
         requests = sellers.requests[:, mine]
-        rates = np.minimum(1.0, sellers.rates[:, mine] * factor)
+        usual = sellers.rates[:, mine]
+        # In an outage those fail too who otherwise never do.
+        rates = np.ones_like(usual) if factor == OUTAGE else np.minimum(1.0, usual * factor)
         key, when = failures(rng, requests * rates)
         roots = np.ones(len(when), dtype=bool) if raw else are_roots(key, when)
         runs, columns = requests.shape

@@ -67,7 +67,7 @@ class _Telling:
             canary = Counts(total=requests, bad=round(requests * errors / 100))
             others = round(n * 40 * (100 - share))
             stable = Counts(total=others, bad=round(others * 0.004))
-            found = 100 * canary.errors / canary.requests
+            found = 100 * canary.bad / canary.total
             text = f"{word}: {found:.1f} % of {requests} answers were errors"
             self.journal.tick(text, share=share, stable=stable, canary=canary)
 

@@ -27,6 +27,7 @@ from slipway.ports import NOTHING, Counts
 RATIOS: Final[tuple[float, ...]] = tuple(1.5 * 40 ** (step / 11) for step in range(12))
 """Alternatives, as multiples of the tolerated ratio: 1.5 to 60, evenly spread by their logarithm.
 Beyond them nothing is lost: a ratio of 500 is found by what speaks for 60."""
+_LOGS: Final = tuple(math.log(ratio) for ratio in RATIOS)
 _TOWARDS_SMALL: Final = 0.7
 """Small ratios get more weight, as each look tells less about them: ``θ ** -0.7``."""
 _WEIGHTS: Final[tuple[float, ...]] = tuple(
@@ -91,8 +92,8 @@ class Evidence:
         both, common = candidate.bad + control.bad, math.log1p(odds)
         return seen.grown(
             [
-                candidate.bad * math.log(ratio) + both * (common - math.log1p(ratio * odds))
-                for ratio in RATIOS
+                candidate.bad * log + both * (common - math.log1p(ratio * odds))
+                for ratio, log in zip(RATIOS, _LOGS, strict=True)
             ]
         )
 

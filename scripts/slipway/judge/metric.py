@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Final, Literal
 
 from slipway.judge.evidence import MINUTE, Evidence, Starts
@@ -155,8 +156,10 @@ def _more_in_first_minute(rule: Rule, state: State, planned: float, until: float
     """The rule as the plan has it: one look at the end of the first minute, and no more."""
     if state.first_minute or not _is_over(planned, until) or not state.candidate.bad:
         return None
-    usual = rule.alone if rule.alone is not None else _share(state.control) * rule.tolerated
-    if _share(state.candidate) <= usual:
+    tolerated = Fraction(str(rule.tolerated)) * _share(state.control)
+    if rule.alone is not None:
+        tolerated = Fraction(rule.alone)
+    if _share(state.candidate) <= tolerated:
         return None
     return f"more than {rule.tolerated:g} times in the first minute"
 
@@ -198,8 +201,9 @@ def _seen(rule: Rule, state: State) -> str:
     return mine if rule.alone >= 1 else f"{mine}, {percent(rule.alone)} tolerated"
 
 
-def _share(counts: Counts) -> float:
-    return counts.bad / counts.total if counts.total else 0.0
+def _share(counts: Counts) -> Fraction:
+    """Exactly: 15 % more is not more than 15 % more."""
+    return Fraction(counts.bad, counts.total) if counts.total else Fraction(0)
 
 
 def _verdict(decision: Decision, rule: Rule, sentence: str) -> Verdict:

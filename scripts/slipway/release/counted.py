@@ -186,6 +186,8 @@ class Counted:
         usual = self._usual.get(name)
         if usual is None or not usual.total:
             return 1.0
+        if name == ERRORS and self._settings.strategy.judge.rule == "literal":
+            return ratio * usual.bad / usual.total
         return min(1.0, ratio * upper_bound(usual.bad, usual.total, alpha))
 
     def _ask(self, since: datetime, until: datetime) -> Requests | None:
@@ -214,9 +216,9 @@ def held(why: str) -> Held:
 
 
 def _said(since: Requests, usual: Counts | None) -> str:
-    before = "nothing was counted in the time before"
+    before = "nothing was counted in the hour before"
     if usual:
-        before = f"{_share(usual.bad, usual.total)} in the time before"
+        before = f"{_share(usual.bad, usual.total)} in the hour before"
     return (
         f"Render counted {since.total:,.0f} requests, {since.errors:,.0f} of them 5xx, "
         f"{_share(since.errors, since.total)} ({before})"

@@ -91,12 +91,15 @@ def test_a_state_of_another_shape_is_an_outside_error(
 
 
 def test_counts_are_read_per_track(mock: responses.RequestsMock, edge: EdgeClient) -> None:
-    tracks = {"stable": {"requests": 100, "errors": 1}, "canary": {"requests": 5, "errors": 0}}
+    tracks = {
+        "stable": {"requests": 100, "errors": 2, "root_errors": 1, "latency": [90, 10]},
+        "canary": {"requests": 5, "errors": 0, "root_errors": 0},
+    }
     mock.get(f"{URL}/counts", json={"epoch": "e1", "tracks": tracks})
     found = edge.counts()
     assert found.epoch == "e1"
     assert (found.stable, found.canary) == (
-        TrackCounts(requests=100, errors=1, root_errors=1),
+        TrackCounts(requests=100, errors=2, root_errors=1, latency=(90, 10)),
         TrackCounts(requests=5, errors=0, root_errors=0),
     )
 
@@ -105,7 +108,7 @@ def test_counts_are_read_per_track(mock: responses.RequestsMock, edge: EdgeClien
 def test_a_count_that_is_no_count_is_an_outside_error(
     mock: responses.RequestsMock, edge: EdgeClient, requests: Any
 ) -> None:
-    track = {"requests": requests, "errors": 0}
+    track = {"requests": requests, "errors": 0, "root_errors": 0}
     body = {"epoch": "e1", "tracks": {"stable": track, "canary": track}}
     mock.get(f"{URL}/counts", json=body)
     with pytest.raises(OutsideError, match="requests"):
@@ -218,7 +221,10 @@ def test_a_kill_that_an_instance_has_not_confirmed_is_not_confirmed(
 
 
 def test_what_the_fleet_says_is_read(mock: responses.RequestsMock, edge: EdgeClient) -> None:
-    tracks = {"stable": {"requests": 9, "errors": 1}, "canary": {"requests": 3, "errors": 0}}
+    tracks = {
+        "stable": {"requests": 9, "errors": 1, "root_errors": 1},
+        "canary": {"requests": 3, "errors": 0, "root_errors": 0},
+    }
     counts = {
         "epoch": "1+2",
         "tracks": tracks,

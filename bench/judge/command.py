@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.judge import page, rows, targets
+from bench import report
+from bench.judge import cost, page, rows, targets
 
 ROOT: Final = Path(__file__).parents[2]
 JSON: Final = ROOT / "out" / "bench" / "judge.json"
@@ -26,7 +27,10 @@ def measure() -> int:
     JSON.write_text(rows.as_json(found), encoding="utf-8")
     PAGE.write_text(page.put_into(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     print(f"{JSON.relative_to(ROOT)}, {PAGE.relative_to(ROOT)}: {time.monotonic() - began:.0f} s")
+    costs = cost.measure()
+    print(report.table(costs))
     missed = targets.missed(found)
+    missed += [f"{each.name}: {each.value:.3g} {each.unit}" for each in costs if not each.holds]
     for sentence in missed:
         print(f"missed: {sentence}", file=sys.stderr)
     return 1 if missed else 0

@@ -28,7 +28,9 @@ CHUNK: Final = 500
 Condition = Literal[
     "identical",
     "immediate",
+    "immediate-calibrated",
     "late",
+    "late-calibrated",
     "sellers",
     "sellers-raw",
     "retries",
@@ -39,7 +41,9 @@ Condition = Literal[
 RATIOS: Final[dict[Condition, tuple[float, ...]]] = {
     "identical": (1,),
     "immediate": (1.15, 2, 5, 20, OUTAGE),
+    "immediate-calibrated": (1.15, 2, 5, 20, OUTAGE),
     "late": (1.15, 2, 5, 20, OUTAGE),
+    "late-calibrated": (1.15, 2, 5, 20, OUTAGE),
     "sellers": (1, 2, 5, 20, OUTAGE),
     "sellers-raw": (1, 2, 5, 20, OUTAGE),
     "retries": (1, 5, 20),
@@ -65,12 +69,12 @@ class Cell:
     @property
     def onset(self) -> float:
         """When the candidate becomes bad: seconds since the step began."""
-        return ONSET if self.condition == "late" else 0.0
+        return ONSET if self.condition.startswith("late") else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What is drawn together: all ratios of a condition and its raw variant share their sellers."""
+    """What is drawn together: all ratios of a condition, and a variant of it on the same draws."""
 
     conditions: tuple[Condition, ...]
     rps: int
@@ -87,8 +91,8 @@ def batches(runs: int, null_runs: int) -> Iterator[Batch]:
         ("identical",),
         ("shared-incident",),
         ("shared-incident-late",),
-        ("immediate",),
-        ("late",),
+        ("immediate", "immediate-calibrated"),
+        ("late", "late-calibrated"),
     )
     for group in groups:
         most = null_runs if 1 in RATIOS[group[0]] else runs
@@ -99,17 +103,27 @@ def batches(runs: int, null_runs: int) -> Iterator[Batch]:
 
 
 def draw(batch: Batch, runs: int) -> Iterator[tuple[Cell, Draws]]:
-    """Draw the batch's cells. Beyond ``runs`` releases a bad candidate is not drawn any more."""
-    raw = len(batch.conditions) == 2
-    if raw:
+    """Draw the batch's cells. Beyond ``runs`` releases only good candidates are drawn."""
+    if batch.conditions[0] in ("sellers", "retries"):
         yield from _of_sellers(batch, runs)
         return
-    (condition,) = batch.conditions
+    condition, *calibrated = batch.conditions
+    shifts = None
+    if calibrated:
+        shifts = sellers.shifts_where_alike(_rng(condition, batch), batch.runs, batch.rps, LEVEL)
     for ratio in RATIOS[condition]:
         cell = Cell(condition=condition, rps=batch.rps, ratio=ratio)
-        rng = _rng(condition, batch, ratio)
         candidate, control = _rates(cell)
-        yield cell, alike(rng, batch.runs, batch.rps, candidate=candidate, control=control)
+        drawn = alike(
+            _rng(condition, batch, ratio),
+            batch.runs,
+            batch.rps,
+            candidate=candidate,
+            control=control,
+        )
+        yield cell, drawn
+        for other in calibrated:
+            yield replace(cell, condition=other), replace(drawn, shifts=shifts)
 
 
 def _rates(cell: Cell) -> tuple[Floats, Floats]:

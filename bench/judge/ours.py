@@ -19,13 +19,13 @@ STARTS: Final = Starts((float(SECONDS), float(SECONDS)))
 """The canary step and the bake share alpha; only the first is simulated."""
 TOLERATED: Final = 1.15
 ALPHA: Final = 0.05
-LEVEL: Final = SPENT * ALPHA
-"""Of alpha, for calibration."""
+LEVEL: Final = SPENT * ALPHA / len(STARTS.phases)
+"""Of alpha, for the calibration of each phase's sellers."""
 
 
 def judge(*, calibrated: bool) -> Panel:
     """Return the judge of one metric, with the defaults of slipway.yml."""
-    alpha = ALPHA - LEVEL if calibrated else ALPHA
+    alpha = ALPHA * (1 - SPENT) if calibrated else ALPHA
     return Panel(
         rules=(Rule(name="errors", tolerated=TOLERATED, alpha=alpha, least=3),), starts=STARTS
     )

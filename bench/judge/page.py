@@ -36,6 +36,11 @@ _RULES: Final[Mapping[str, str]] = {
     "kayenta": "Kayenta each minute",
     "kayenta-end": "Kayenta at the end",
 }
+_VARIANTS: Final[Mapping[str, tuple[str, str]]] = {
+    "immediate": ("immediate-calibrated", "evidence, calibrated"),
+    "late": ("late-calibrated", "evidence, calibrated"),
+    "sellers": ("sellers-raw", "evidence, not calibrated"),
+}
 Key = tuple[str, float, str, int]
 
 
@@ -92,20 +97,27 @@ def _false(row: Row) -> str:
 
 
 def _bad(rows: Mapping[Key, Row], traffic: Sequence[int], condition: str) -> Iterator[list[str]]:
-    ratios = sorted({key[1] for key in rows if key[0] == condition and key[1] > 1})
-    for ratio in ratios:
-        ours = [rows.get((condition, ratio, OURS, rps)) for rps in traffic]
-        bounds = [None if row is None else row.bound_s for row in ours]
-        yield [
-            times(ratio),
-            "*Wald's bound*",
-            *("" if bound is None else f"*{bound:,.3g} s*" for bound in bounds),
-        ]
+    for ratio in sorted({key[1] for key in rows if key[0] == condition and key[1] > 1}):
+        lines = [["*Wald's bound*", *_bounds(rows, traffic, condition, ratio)]]
         for rule, name in _RULES.items():
-            yield ["", name, *_found(rows, traffic, condition, ratio, rule)]
-            if rule == OURS and condition == "sellers":
-                raw = _found(rows, traffic, "sellers-raw", ratio, rule)
-                yield ["", "evidence, not calibrated", *raw]
+            lines.append([name, *_found(rows, traffic, condition, ratio, rule)])
+            if rule == OURS and condition in _VARIANTS:
+                variant, words = _VARIANTS[condition]
+                lines.append([words, *_found(rows, traffic, variant, ratio, rule)])
+        said = [line for line in lines if any(line[1:])]
+        yield from ([times(ratio) if line is said[0] else "", *line] for line in said)
+
+
+def _bounds(
+    rows: Mapping[Key, Row], traffic: Sequence[int], condition: str, ratio: float
+) -> Iterator[str]:
+    for rps in traffic:
+        row = rows.get((condition, ratio, OURS, rps))
+        yield "" if row is None or row.bound_s is None else f"*{_seconds(row.bound_s)} s*"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.2g}"
 
 
 def _found(

@@ -72,7 +72,7 @@ def row(cell: Cell, rule: str, when: Floats) -> Row:
         fired=round(fired / len(delay), 5),
         upper=round(upper_bound(fired, len(delay), LEVEL), 5),
         median_s=median if math.isfinite(median) else None,
-        bound_s=None if bound is None else round(bound, 1),
+        bound_s=None if bound is None else round(bound, 2),
     )
 
 
@@ -94,5 +94,8 @@ def _judge(work: tuple[Batch, int]) -> list[tuple[Cell, str, Floats]]:
 
 def _each(batch: Batch, runs: int) -> Iterator[tuple[Cell, str, Floats]]:
     for cell, drawn in draw(batch, runs):
+        # Nobody else calibrates: they have judged the same draws already.
+        only_ours = cell.condition.endswith("-calibrated")
         for name, rule in RULES.items():
-            yield cell, name, rule(drawn)
+            if name == OURS or not only_ours:
+                yield cell, name, rule(drawn)

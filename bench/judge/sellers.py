@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.judge.draws import BASE, OUTAGE, SECONDS, TICK, TICKS, Bools, Draws, Floats, Ints
+from bench.judge.draws import BASE, OUTAGE, SECONDS, SHARE, TICK, TICKS, Bools, Draws, Floats, Ints
 from slipway.judge import calibration
 from slipway.ports import Counts
 
@@ -65,14 +65,40 @@ def shifts(rng: np.random.Generator, sellers: Population, level: float) -> Float
     slots = np.divide(mean, hit, out=np.zeros_like(mean), where=hit > 0)
     errors = rng.binomial(np.rint(slots).astype(np.int64), hit)
     requests = rng.poisson(DAY * sellers.requests)
-    inside, outside = slice(None, COHORT), slice(COHORT, None)
+    mine, others = slice(None, COHORT), slice(COHORT, None)
+    return calibrated(
+        Counted(total=requests[:, mine].sum(axis=1), bad=errors[:, mine].sum(axis=1)),
+        Counted(total=requests[:, others].sum(axis=1), bad=errors[:, others].sum(axis=1)),
+        level,
+    )
+
+
+def shifts_where_alike(rng: np.random.Generator, runs: int, rps: float, level: float) -> Floats:
+    """Return the same where sellers are all alike, and none of them is large."""
+
+    def day(share: float) -> Counted:
+        bad = rng.poisson(DAY * rps * share * BASE, runs)
+        return Counted(total=bad + rng.poisson(DAY * rps * share * (1 - BASE), runs), bad=bad)
+
+    return calibrated(day(SHARE), day(1 - SHARE), level)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """Requests and root errors of a day, by release."""
+
+    total: Ints
+    bad: Ints
+
+
+def calibrated(inside: Counted, outside: Counted, level: float) -> Floats:
+    """Return what the product's calibration says of each release's day before."""
+    columns = (inside.total, inside.bad, outside.total, outside.bad)
     found = (
-        calibration.shift(
-            Counts(total=int(total[inside].sum()), bad=int(bad[inside].sum())),
-            Counts(total=int(total[outside].sum()), bad=int(bad[outside].sum())),
-            level,
+        calibration.shift(Counts(total=total, bad=bad), Counts(total=others, bad=others_bad), level)
+        for total, bad, others, others_bad in zip(
+            *(column.tolist() for column in columns), strict=True
         )
-        for total, bad in zip(requests, errors, strict=True)
     )
     return np.array([np.nan if shift is None else shift for shift in found])
 

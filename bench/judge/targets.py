@@ -69,13 +69,16 @@ def better(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
     Any difference counts, chance or not.
     """
     ours = {(row.condition, row.rps, row.ratio): row for row in rows if row.rule == OURS}
-    return [
+    pairs = [
         (row, mine)
         for row in rows
         if row.rule != OURS and row.condition in FOUND and row.bound_s is not None
         for mine in (ours[row.condition, row.rps, row.ratio],)
         if (row.fired > mine.fired or _sooner(row, mine)) and acceptable(rows, row.rule, row.rps)
     ]
+    return sorted(
+        pairs, key=lambda pair: (FOUND.index(pair[0].condition), pair[0].ratio, pair[0].rps)
+    )
 
 
 def _sooner(row: Row, other: Row) -> bool:

@@ -202,7 +202,7 @@ def test_defaults_in_the_reference_are_the_ones_in_force() -> None:
             value = getattr(values, name)
             is_duration = re.fullmatch(r"[\d.]+(ms|s|m|h)", shown)
             assert (config.duration(shown) if is_duration else shown) == (
-                value if is_duration else str(value)
+                value if is_duration else f"{value:g}" if isinstance(value, float) else str(value)
             ), f"{group}.{info.alias}"
 
 

@@ -24,15 +24,26 @@ from typing import Final
 
 from slipway.ports import NOTHING, Counts
 
-RATIOS: Final[tuple[float, ...]] = tuple(1.5 * 40 ** (step / 11) for step in range(12))
-"""Alternatives, as multiples of the tolerated ratio: 1.5 to 60, evenly spread by their logarithm.
-Beyond them nothing is lost: a ratio of 500 is found by what speaks for 60."""
-_LOGS: Final = tuple(math.log(ratio) for ratio in RATIOS)
-_TOWARDS_SMALL: Final = 0.7
-"""Small ratios get more weight, as each look tells less about them: ``θ ** -0.7``."""
-_WEIGHTS: Final[tuple[float, ...]] = tuple(
-    ratio**-_TOWARDS_SMALL / sum(other**-_TOWARDS_SMALL for other in RATIOS) for ratio in RATIOS
+_NEAR: Final = (1.1, 1.25)
+_FAR: Final = tuple(float(1.6 * 25 ** (step / 8)) for step in range(9))
+RATIOS: Final = _NEAR + _FAR
+"""Alternatives, as multiples of the tolerated ratio. 1.6 to 40 are evenly spread by their
+logarithm; beyond them nothing is lost, as a ratio of 500 is found by what speaks for 60. Below them
+only very much traffic can tell anything apart."""
+_NEARS_WEIGHT: Final = 0.01
+_TOWARDS_SMALL: Final = 0.5
+"""Among the others small ratios get more weight, as each look tells less about them:
+``θ ** -0.5``."""
+_WEIGHTS: Final[tuple[float, ...]] = (
+    *(_NEARS_WEIGHT for _ in _NEAR),
+    *(
+        (1 - _NEARS_WEIGHT * len(_NEAR))
+        * ratio**-_TOWARDS_SMALL
+        / sum(other**-_TOWARDS_SMALL for other in _FAR)
+        for ratio in _FAR
+    ),
 )
+_LOGS: Final = tuple(math.log(ratio) for ratio in RATIOS)
 _MOST: Final = 1e100
 """A sum is cut there: it has long decided, and must stay a finite number."""
 _MOST_LOG: Final = math.log(_MOST)
@@ -123,7 +134,7 @@ def _add(one: Counts, other: Counts) -> Counts:
     return Counts(total=one.total + other.total, bad=one.bad + other.bad)
 
 
-START: Final = 0.35
+START: Final = 0.4
 """Of a phase's weight, for a regression that is there from its beginning; the rest is spread over
 its other minutes."""
 MINUTE: Final = 60.0

@@ -7,7 +7,7 @@ from typing import Final
 
 from bench.judge.draws import OUTAGE
 from bench.judge.rows import OURS, Row
-from bench.judge.targets import ACCEPTABLE, FOUND, better
+from bench.judge.targets import ACCEPTABLE, FOUND, IDENTICAL, better
 from tools.reference.tables import table
 
 BEGIN: Final = "<!-- generated: python -m bench judge -->"
@@ -58,6 +58,7 @@ def tables(rows: Sequence[Row]) -> str:
     by_key = {(row.condition, row.ratio, row.rule, row.rps): row for row in rows}
     traffic = sorted({row.rps for row in rows})
     parts = [
+        _summary(rows),
         "### Identical code, taken back all the same",
         "Of the releases, for the product's own rule with the upper 95 % limit in brackets.",
         table(
@@ -75,6 +76,18 @@ def tables(rows: Sequence[Row]) -> str:
         ]
     parts += ["### Where another rule is better", *_better(rows)]
     return "\n\n".join(parts)
+
+
+def _summary(rows: Sequence[Row]) -> str:
+    """Say the two figures that most people come for."""
+    ours = [r for r in rows if r.rule == OURS and r.condition in IDENTICAL and r.ratio == 1]
+    literal = [r.fired for r in rows if r.rule == "literal" and r.condition == "identical"]
+    return (
+        f"Of releases of identical code, `rule: literal` takes back {percent(min(literal))} to "
+        f"{percent(max(literal))}, by how much traffic there is. `rule: evidence` takes back "
+        f"{percent(max(r.fired for r in ours))} at most, and {percent(max(r.upper for r in ours))} "
+        "with the uncertainty of the simulation."
+    )
 
 
 def _good(rows: Mapping[Key, Row], traffic: Sequence[int]) -> Iterator[list[str]]:

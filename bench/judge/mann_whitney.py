@@ -31,24 +31,26 @@ def high(candidate: Floats, control: Floats) -> Bools:
     spread = np.sqrt(_variance(candidate, control))
     # Shifted by a little more than a difference, the candidate wins in so many pairs:
     wins = (differences[:, None, :] > differences[:, :, None]).sum(axis=2) - n * m / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = (wins - 0.5 * np.sign(wins)) / spread[:, None]
+    z = (wins - 0.5 * np.sign(wins)) / spread[:, None]
     low = _where_it_falls(differences, z, LIMIT)
     estimate = _where_it_falls(differences, z, 0.0)
     mine, other = candidate.mean(axis=1), control.mean(axis=1)
     # Without an error on one side there is no ratio of the means, and it is not asked for.
     risen = (mine >= other) | (mine == 0) | (other == 0)
-    judged: Bools = np.where(spread > 0, (low > TOLERANCE * np.abs(estimate)) & risen, mine > other)
+    judged: Bools = (low > TOLERANCE * np.abs(estimate)) & risen
     return judged
 
 
 def _variance(candidate: Floats, control: Floats) -> Floats:
-    """Return the variance of the number of pairs won, less what ties within a side take."""
+    """Return the variance of the number of pairs won, less what ties within a side take.
+
+    It is above 0: for that all points of both sides would have to be one tie.
+    """
     n, m = candidate.shape[1], control.shape[1]
     both = n + m
     ties = _ties(candidate) + _ties(control)
     variance: Floats = n * m / 12 * ((both + 1) - ties / (both * (both - 1)))
-    return np.maximum(variance, 0.0)
+    return variance
 
 
 def _ties(points: Floats) -> Floats:

@@ -14,13 +14,13 @@ BEGIN: Final = "<!-- generated: python -m bench judge -->"
 END: Final = "<!-- generated: end -->"
 
 _GOOD: Final[Mapping[str, str]] = {
-    "identical": "nothing else happens",
+    "identical": "nothing happens",
     "shared-incident": "both fail 20 times as often for the first 2 minutes",
     "shared-incident-late": "the same, from minute 4 to 6",
     "sellers": "sellers differ (calibrated)",
     "sellers-raw": "sellers differ, not calibrated",
-    "retries": "failures are tried three times, root errors counted",
-    "retries-raw": "the same, every log line counted",
+    "retries": "failures are tried three times, root errors are counted",
+    "retries-raw": "the same, every attempt is counted",
 }
 _BAD: Final[Mapping[str, str]] = {
     "immediate": "Bad from the beginning",
@@ -28,7 +28,7 @@ _BAD: Final[Mapping[str, str]] = {
     "sellers": "Bad from the beginning, and sellers differ",
     "retries": "Bad from the beginning, and failures are tried three times",
 }
-_RULES: Final[Mapping[str, str]] = {
+RULE_NAMES: Final[Mapping[str, str]] = {
     OURS: "**evidence**",
     "literal": "literal",
     "z-test": "z test each minute",
@@ -62,7 +62,7 @@ def tables(rows: Sequence[Row]) -> str:
         "### Identical code, taken back all the same",
         "Of the releases, for the product's own rule with the upper 95 % limit in brackets.",
         table(
-            ["and", "rule", *(f"{rps} req/s" for rps in traffic)],
+            ["meanwhile", "rule", *(f"{rps} req/s" for rps in traffic)],
             list(_good(by_key, traffic)),
         ),
     ]
@@ -92,7 +92,7 @@ def _summary(rows: Sequence[Row]) -> str:
 
 def _good(rows: Mapping[Key, Row], traffic: Sequence[int]) -> Iterator[list[str]]:
     for condition, words in _GOOD.items():
-        for rule, name in _RULES.items():
+        for rule, name in RULE_NAMES.items():
             if condition == "sellers-raw" and rule != OURS:
                 continue  # Nobody else calibrates: the same figures again.
             cells = [rows.get((condition, 1, rule, rps)) for rps in traffic]
@@ -112,7 +112,7 @@ def _false(row: Row) -> str:
 def _bad(rows: Mapping[Key, Row], traffic: Sequence[int], condition: str) -> Iterator[list[str]]:
     for ratio in sorted({key[1] for key in rows if key[0] == condition and key[1] > 1}):
         lines = [["*Wald's bound*", *_bounds(rows, traffic, condition, ratio)]]
-        for rule, name in _RULES.items():
+        for rule, name in RULE_NAMES.items():
             lines.append([name, *_found(rows, traffic, condition, ratio, rule)])
             if rule == OURS and condition in _VARIANTS:
                 variant, words = _VARIANTS[condition]
@@ -158,7 +158,7 @@ def _better(rows: Sequence[Row]) -> list[str]:
             row.condition,
             times(row.ratio),
             f"{row.rps} req/s",
-            _RULES[row.rule],
+            RULE_NAMES[row.rule],
             found(row),
             found(mine),
         ]

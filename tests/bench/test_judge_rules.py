@@ -90,7 +90,7 @@ def test_a_threshold_does_not_ask_what_the_control_does() -> None:
         ([5.0, 6, 7, 8, 9], [1.0, 2, 1.5, 2.5, 3], True),
         ([1.0, 2, 1.5, 2.5, 3], [5.0, 6, 7, 8, 9], False),
         ([1.0, 2, 3, 4, 5], [1.0, 2, 3, 4, 5], False),
-        ([2.0] * 5, [1.0] * 5, True),  # nothing varies: by the mean alone
+        ([2.0] * 5, [1.0] * 5, True),  # nothing varies on either side
         ([1.0] * 5, [1.0] * 5, False),
         # Few failures are mostly ties at 0, which is where this test is blind.
         ([0.0, 0, 0, 0, 0, 0, 3.3, 0, 3.3, 3.3], [0.2, 0.1, 0.2, 0.2, 0, 0.3] + [0.2] * 4, False),

@@ -25,12 +25,14 @@ from sandbox.posthog.answers import (
     on_bad_body,
     on_problem,
     page,
+    query_body,
     refusal,
     throttled,
     too_many,
 )
 from sandbox.posthog.evaluate import evaluate
 from sandbox.posthog.limits import Limits
+from sandbox.posthog.query import NotUnderstood, answered
 from sandbox.posthog.store import Conflict, Rejected, Store, User
 from sandbox.serving import (
     BadRequestBody,
@@ -40,7 +42,7 @@ from sandbox.serving import (
     order_fault,
 )
 
-KEPT_EVENTS = 1000
+KEPT_EVENTS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class PostHog:
             Route(f"{flags}/{{id:int}}/activity/", self.list_activity),
             Route("/api/projects/{project}/activity_log/", self.list_activity),
             Route("/api/projects/{project}/annotations/", self.annotate, methods=["GET", "POST"]),
+            Route("/api/projects/{project}/query/", self.query, methods=["POST"]),
             Route("/flags/definitions", self.definitions),
             Route("/flags/", self.evaluate, methods=["POST"]),
             Route("/batch/", self.capture, methods=["POST"]),
@@ -162,6 +165,21 @@ class PostHog:
         annotation = annotation_body(len(self.annotations) + 1, body, user)
         self.annotations.insert(0, annotation)
         return JSONResponse(annotation, 201)
+
+    async def query(self, request: Request) -> Response:
+        """Count events; see :mod:`sandbox.posthog.query` for what is understood."""
+        user = self._user(request)
+        if not user.queries:
+            detail = "API key missing required scope 'query:read'"
+            raise Problem(403, "authentication_error", "permission_denied", detail)
+        body = await json_object(request)
+        if wait := self.limits.query():
+            raise throttled(wait)
+        try:
+            row = answered(body.get("query"), self.events)
+        except NotUnderstood as error:
+            raise Problem(400, "validation_error", "invalid_input", str(error)) from error
+        return JSONResponse(query_body(row))
 
     async def definitions(self, request: Request) -> Response:
         """Serve the definitions cache to SDKs and the edge."""

@@ -66,6 +66,8 @@ class Numbers:
     definitions_minute: int = 600
     flags_burst: int = 625
     flags_second: float = 10.0
+    queries_hour: int = 120
+    """HogQL, of a team without API queries of its own."""
 
 
 class Limits:
@@ -83,6 +85,7 @@ class Limits:
             per_second = numbers.definitions_minute / 60
             self._definitions = Bucket(numbers.definitions_minute, per_second)
             self._flags = Bucket(numbers.flags_burst, numbers.flags_second)
+            self._queries = Window(numbers.queries_hour, 3600.0)
 
     def order(self, body: Mapping[str, Any]) -> None:
         """Switch on with the numbers in ``body`` over PostHog's own. Raises ``TypeError``."""
@@ -99,6 +102,14 @@ class Limits:
         if wait == 0:
             for window in windows:
                 window.take(now)
+        return wait
+
+    def query(self) -> float:
+        """Return the seconds to wait that a HogQL query is told; 0: let through."""
+        now = self._clock()
+        wait = 0.0 if self.numbers is None else self._queries.wait(now)
+        if self.numbers is not None and wait == 0:
+            self._queries.take(now)
         return wait
 
     def definitions(self) -> bool:

@@ -50,6 +50,8 @@ class User:
     email: str
     writes: bool = True
     """False: the key lacks the scope ``feature_flag:write``."""
+    queries: bool = True
+    """False: the key lacks the scope ``query:read``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

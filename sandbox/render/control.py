@@ -15,7 +15,7 @@ from sandbox.render import deploys
 from sandbox.render.api import body_of
 from sandbox.render.deploys import Refusal
 from sandbox.render.faults import Fault
-from sandbox.render.model import Deploy
+from sandbox.render.model import Deploy, InstanceState
 from sandbox.render.processes import Instance
 from sandbox.render.settings import ImageSettings, Rollout
 from sandbox.render.state import Render
@@ -32,6 +32,7 @@ class Control:
         return [
             Route("/_sandbox/images", self.push_image, methods=["POST"]),
             Route("/_sandbox/instances", self.instances, methods=["GET"]),
+            Route("/_sandbox/targets", self.targets, methods=["GET"]),
             Route("/_sandbox/instances/{instance}/kill", self.kill, methods=["POST"]),
             Route("/_sandbox/rollout", self.rollout, methods=["POST"]),
             Route("/_sandbox/push", self.push_commit, methods=["POST"]),
@@ -114,6 +115,26 @@ class Control:
                 }
                 for runner in self._render.all_runners
                 for each in runner.fleet.instances
+            ]
+        )
+
+    async def targets(self, _: Request) -> Response:
+        """``GET /_sandbox/targets``: the bots' running instances, as HTTP service discovery.
+
+        The shape is Prometheus' own for ``http_sd_configs``. A real Prometheus at Render finds
+        instances by the name ``<host>-discovery``, with nothing about their build: the bot exports
+        that itself.
+        """
+        return JSONResponse(
+            [
+                {
+                    "targets": [each.url.removeprefix("http://")],
+                    "labels": {"service": runner.service.id, "instance": each.id},
+                }
+                for runner in self._render.all_runners
+                if runner.service.app == "bot"
+                for each in runner.fleet.instances
+                if each.alive and each.state is not InstanceState.STARTING
             ]
         )
 

@@ -1,11 +1,12 @@
 """HTTP with a key: every call has a timeout, few retries, and errors that say what to do.
 
-The key is sent as a bearer token to the host it belongs to, and appears nowhere else: not in
-``repr``, not in an error, not on another host after a redirect.
+The key is sent as a bearer token, or beside a user name as a password, to the host it belongs to,
+and appears nowhere else: not in ``repr``, not in an error, not on another host after a redirect.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Mapping
@@ -59,15 +60,28 @@ class Key:
             )
 
 
-class _Bearer(AuthBase):
-    """Sets the header per request, so that a ``.netrc`` cannot replace it."""
+class _Authorization(AuthBase):
+    """Sets the header per request, so that a ``.netrc`` cannot replace it. Without a key: none."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key | None, user: str | None) -> None:
         self._key = key
+        self._user = user
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._key.value}"
+        if self._key is not None:
+            basic = self._user is not None
+            kind = "Basic" if basic else "Bearer"
+            request.headers["Authorization"] = f"{kind} {self.secrets()[0]}"
         return request
+
+    def secrets(self) -> tuple[str, ...]:
+        """Return what no message may repeat: first what the header holds."""
+        if self._key is None:
+            return ()
+        if self._user is None:
+            return (self._key.value,)
+        pair = f"{self._user}:{self._key.value}".encode()
+        return base64.b64encode(pair).decode(), self._key.value
 
 
 _WHY: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
@@ -95,18 +109,25 @@ class Http:
         self,
         name: str,
         base_url: str,
-        key: Key,
+        key: Key | None,
         *,
+        user: str | None = None,
         patience: Patience | None = None,
         notice: Notice = silent,
         sleep: Sleep = time.sleep,
     ) -> None:
+        """``key`` ``None``: none is sent. With a ``user`` it is sent as a password."""
+        if user is not None and (":" in user or not user.isprintable()):
+            raise UsageError(
+                f"The user name for {name} holds a colon or a character that no user name has",
+                remedy="Give the user name alone; the token is a setting of its own.",
+            )
         self.name = name
         self.patience = patience or Patience()
         self._base = _checked(name, base_url)
         self._key = key
         self._session = session = requests.Session()
-        session.auth = _Bearer(key)
+        session.auth = self._authorization = _Authorization(key, user)
         session.max_redirects = MAX_REDIRECTS
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.headers.update({"Accept": "application/json", "User-Agent": "slipway"})
@@ -186,30 +207,28 @@ class Http:
 
     def _reply(self, response: requests.Response, content: bytes, where: str) -> Reply:
         ids = [response.headers[name] for name in _REQUEST_IDS if name in response.headers]
+        reason = said(content)
+        for secret in self._authorization.secrets():
+            reason = reason.replace(secret, "***")
         return Reply(
             status=response.status_code,
             content_type=clean(response.headers.get("Content-Type", ""), limit=80),
             body=content,
             where=f"{where} (request {clean(ids[0], limit=80)})" if ids else where,
-            said=clean(said(content), secret=self._key.value),
+            said=clean(reason),
         )
 
     def refusal(self, reply: Reply) -> OutsideError:
         """Make the error for an answer outside 2xx."""
         status = reply.status
         found = f"{reply.where}: {status}" + (f", {reply.said.rstrip('.')}" if reply.said else "")
+        setting = self._key.setting if self._key else "its token"
         if status in (401, 403):
-            setting = self._key.setting
-            return Unauthorized(
-                f"{found}. The key in {setting} was not accepted",
-                remedy=f"Check that {setting} is complete, not expired, and allowed to do this. "
-                f"{self._key.renew}",
-            )
+            return self._not_accepted(found)
         if status in (404, 410):
             return NotFound(
                 found,
-                remedy="Check the id in slipway.yml, and that the owner of "
-                f"{self._key.setting} may see it.",
+                remedy=f"Check the id in slipway.yml, and that the owner of {setting} may see it.",
             )
         if status == TOO_MANY:
             return OutsideError(
@@ -231,6 +250,16 @@ class Http:
         return OutsideError(
             f"{found} ({reply.content_type or 'no content type'})",
             remedy="The request was refused for the reason above; correct what it names.",
+        )
+
+    def _not_accepted(self, found: str) -> Unauthorized:
+        if self._key is None:
+            return Unauthorized(f"{found}. No key was sent", remedy=f"{self.name} wants a token.")
+        setting = self._key.setting
+        return Unauthorized(
+            f"{found}. The key in {setting} was not accepted",
+            remedy=f"Check that {setting} is complete, not expired, and allowed to do this. "
+            f"{self._key.renew}",
         )
 
     def _unreachable(self, where: str, error: Exception) -> OutsideError:

@@ -123,6 +123,7 @@ class _Release:
             clock=self._ports.clock,
             trip=self._ports.trip,
             log=self._ports.log,
+            hindrance=self._hindrance,
         )
         for number, step in enumerate(self._strategy.steps):
             text = f"{step.share:g} % of the sellers are on the candidate"
@@ -135,6 +136,9 @@ class _Release:
         )
         self._judge(Phase.BAKING, len(steps) - 1, bake, text, watch)
         return self._settle(watch)
+
+    def _hindrance(self) -> str | None:
+        return next((h.hindrance for h in self._happenings if h.hindrance), None)
 
     def left_to_another(self, error: SlipwayError) -> Outcome:
         """Another release holds the edge: say so, and touch nothing."""

@@ -9,6 +9,7 @@ from typing import Any
 from slipway.config import Judge, Step
 from slipway.errors import Held, SlipwayError, Tripped
 from slipway.judge import lines, metric, panel
+from slipway.judge.metric import Reading
 from slipway.judge.panel import Panel
 from slipway.judge.power import Power
 from slipway.judge.verdict import Decision, Verdict
@@ -70,7 +71,9 @@ class Watch:
         clock: Clock,
         trip: Trip,
         log: Log,
+        hindrance: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """``hindrance``: why nothing can be decided by counts now, where that is so."""
         self._judged = judged
         self._rule = rule
         self._traffic = traffic
@@ -79,6 +82,7 @@ class Watch:
         self._clock = clock
         self._trip = trip
         self._log = log
+        self._hindrance = hindrance
         self._state = panel.State()
         self._began = clock.monotonic()
         self._step = 0
@@ -106,6 +110,9 @@ class Watch:
 
     def _count(self) -> Verdict:
         readings = self._judged.readings.read()
+        hindrance = self._hindrance()
+        if hindrance is not None:  # what came meanwhile is left out for good
+            readings = {name: Reading(hold=hindrance) for name in readings}
         seconds = self._clock.monotonic() - self._began
         self._state, verdict = panel.look(self._judged.panel, self._state, seconds, readings)
         at = self._clock.now().isoformat(timespec="milliseconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 import time
@@ -281,6 +282,41 @@ def test_text_from_outside_becomes_one_short_printable_line(text: str) -> None:
 
 
 # Where the key goes
+
+
+def test_with_a_user_the_key_is_its_password() -> None:
+    with serve(Said(200, {})) as stub:
+        Http("Prometheus", stub.url, key(), user="löwe", patience=QUICK).get("/x")
+    kind, _, pair = str(stub.heard[0].headers["Authorization"]).partition(" ")
+    assert (kind, base64.b64decode(pair).decode()) == ("Basic", f"löwe:{TOKEN}")
+
+
+def test_without_a_key_nothing_is_sent_not_even_what_a_netrc_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serve(Said(200, {}), Said(401, {"message": "who are you"})) as stub:
+        http = Http("Prometheus", stub.url, None, patience=QUICK)
+        http.get("/x")
+        with pytest.raises(Unauthorized, match="No key was sent"):
+            http.get("/x")
+    assert [heard.headers["Authorization"] for heard in stub.heard] == [None, None]
+
+
+def test_a_password_is_in_no_error_however_it_is_repeated() -> None:
+    def echo(heard: Heard) -> Said:
+        return Said(400, {"message": f"{heard.headers['Authorization']} is {TOKEN}"})
+
+    with serve(echo) as stub, pytest.raises(OutsideError, match=r"Basic \*\*\* is \*\*\*"):
+        Http("Prometheus", stub.url, key(), user="ann", patience=QUICK).get("/x")
+
+
+@pytest.mark.parametrize("user", ["a:b", "a\nb"])
+def test_a_user_that_cannot_be_one_is_refused(user: str) -> None:
+    with pytest.raises(UsageError, match="user name"):
+        Http("Prometheus", "https://api.test", key(), user=user)
 
 
 def test_a_redirect_to_another_host_does_not_carry_the_key() -> None:

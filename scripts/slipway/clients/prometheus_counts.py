@@ -1,0 +1,104 @@
+"""Prometheus' counters, followed: what each series has counted since a moment."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Literal
+
+from slipway.clients.followed import Followed
+from slipway.clients.prometheus_api import PrometheusApi, Series
+from slipway.clients.promql import over
+from slipway.ports import NOTHING, Counts
+
+Which = Literal["bad", "good"]
+HOUR: Final = 3600
+
+
+class Track:
+    """The series of one query, each followed since ``at`` (Unix seconds, Prometheus' clock)."""
+
+    def __init__(self, api: PrometheusApi, selector: str, at: float) -> None:
+        self._api = api
+        self._selector = selector
+        self._at = at
+        # An hour back, also for what was just not scraped: a counter that was only out of sight
+        # must not come back as a new one.
+        started = api.series(f"last_over_time({over(selector, HOUR)})", at)
+        self._followed = Followed({each.key: (each.samples[-1][1],) for each in started})
+        self._seen = {each.key: at for each in started}
+        self._newest = 0.0
+        self.total = 0.0
+        """How much they have grown in all."""
+
+    @property
+    def known(self) -> int:
+        """How many series there are or were."""
+        return len(self._seen)
+
+    def age(self, at: float) -> float:
+        """Return how old the newest number is, in seconds; infinite where it is out of sight."""
+        return at - self._newest if self._newest else math.inf
+
+    def advance(self, at: float, margin: float) -> str:
+        """Take the samples until ``at``; return what is wrong with them, or nothing.
+
+        ``margin``: seconds that are looked at once more, for what has come late.
+        """
+        seconds = math.ceil(max(0.0, at - self._at) + margin)
+        problem = ""
+        for series in self._api.series(over(self._selector, seconds), at):
+            problem = self._take(series) or problem
+        self._at = max(self._at, at)
+        return problem
+
+    def _take(self, series: Series) -> str:
+        if not series.named:
+            return "an answer holds series without a name: something was calculated"
+        problem = ""
+        for at, value in series.samples:
+            counts = math.isfinite(value) and value >= 0
+            if counts:
+                self._newest = max(self._newest, at)
+            if at <= self._seen.get(series.key, 0.0):
+                continue
+            self._seen[series.key] = at
+            if counts:
+                (self.total,) = self._followed.add({series.key: (value,)})
+            else:
+                problem = f"a counter says {value:g}, which is no count"
+        return problem
+
+
+class SideCounts:
+    """One side: all events, and the bad or the good ones among them."""
+
+    def __init__(self, every: Track, other: Track, which: Which, at: float) -> None:
+        self.all = every
+        self.other = other
+        self.at = at
+        self.counts = NOTHING
+        self.problem = ""
+        """Why the last reading makes no sense; :attr:`counts` are then those of the one before."""
+        self._which = which
+
+    def advance(self, at: float, margin: float) -> None:
+        """Count until ``at``; see :meth:`Track.advance`."""
+        problems = [track.advance(at, margin) for track in (self.all, self.other)]
+        self.at = at
+        self.problem = next(filter(None, problems), "") or self._contradiction()
+        if not self.problem:
+            # Rounded once, and down: so bad events are never more than all.
+            total, other = math.floor(self.all.total), math.floor(self.other.total)
+            bad = total - other if self._which == "good" else other
+            # Counters that are no whole numbers could make the difference go back by one.
+            self.counts = Counts(total=total, bad=max(self.counts.bad, bad))
+
+    def _contradiction(self) -> str:
+        if self.other.total > self.all.total:
+            return (
+                f"{self.other.total:g} {self._which} events of {self.all.total:g} in all: the "
+                "queries do not count the same events"
+            )
+        if self._which == "good" and self.all.total and not self.other.known:
+            return f"no series of `good` beside {self.all.total:g} events"
+        return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,9 +54,9 @@ def test_the_literal_rule_looks_once(candidate: list[int], control: list[int], w
 @pytest.mark.parametrize(
     ("candidate", "control", "when"),
     [
-        # z of 3/600 against 12/11400 is 2.6, of 1/600 against 12/11400 it is 0.4.
+        # Of 3/600 against 12/11400 p is .005, of 2/600 it is .055.
         ([3], [12], 60),
-        ([1], [12], NEVER),
+        ([2], [12], NEVER),
         ([1, 4], [12, 12], 120),
         ([0], [0], NEVER),
     ],
@@ -111,6 +112,14 @@ def test_kayentas_lower_limit_must_clear_a_quarter_of_its_estimate() -> None:
     assert not high(candidate - 1.1, control)[0]  # 0.9 < 3.9 / 4
 
 
+def test_kayenta_wants_the_mean_to_have_risen() -> None:
+    candidate = np.array([[5.0, 6, 7, 8, 9, 5.5, 6.5, 7.5, 8.5, 9.5]])
+    control = np.array([[1.0, 2, 1.5, 2.5, 3, 1.2, 1.7, 2.2, 2.7, 50]])
+    assert high(candidate, control)[0]
+    control[0, -1] = 100  # one bad minute, and the control's mean is above the candidate's
+    assert not high(candidate, control)[0]
+
+
 def test_kayenta_looks_each_minute_or_once() -> None:
     draws = release([12] * 10, [1, 2] * 5)
     assert peers.kayenta(draws) == [180]
@@ -150,14 +159,19 @@ def test_the_bench_judges_as_the_product_does(
 
 
 def test_an_outage_is_seen_at_the_first_look() -> None:
-    draws = release([50], [0], each=50)
-    assert ours.evidence(draws) == [10]
+    assert ours.evidence(release([50], [0], each=50)) == [10]
+    # Too little evidence, as the build before fails often too, but half of twenty is enough.
+    assert ours.evidence(release([9], [114], each=20)) == [NEVER]
+    assert ours.evidence(release([10], [114], each=20)) == [10]
+    assert ours.evidence(release([10], [190], each=20)) == [NEVER]
 
 
 def test_fewer_than_three_failures_take_nothing_back() -> None:
-    draws = release([2], [0], each=1000)
-    assert ours.evidence(draws) == [NEVER]
-    assert ours.evidence(release([3], [0], each=1000)) == [10]
+    # The candidate has a request in a thousand: that both failures are its own is no chance.
+    crowd = release([], [], each=10_000).control_total
+    two, three = (replace(release([bad], []), control_total=crowd) for bad in (2, 3))
+    assert ours.evidence(two) == [NEVER]
+    assert ours.evidence(three) == [10]
 
 
 @pytest.mark.parametrize("rule", peers.PEERS.values())

@@ -28,9 +28,7 @@ CHUNK: Final = 500
 Condition = Literal[
     "identical",
     "immediate",
-    "immediate-calibrated",
     "late",
-    "late-calibrated",
     "sellers",
     "sellers-raw",
     "retries",
@@ -41,9 +39,7 @@ Condition = Literal[
 RATIOS: Final[dict[Condition, tuple[float, ...]]] = {
     "identical": (1,),
     "immediate": (1.15, 2, 5, 20, OUTAGE),
-    "immediate-calibrated": (1.15, 2, 5, 20, OUTAGE),
     "late": (1.15, 2, 5, 20, OUTAGE),
-    "late-calibrated": (1.15, 2, 5, 20, OUTAGE),
     "sellers": (1, 2, 5, 20, OUTAGE),
     "sellers-raw": (1, 2, 5, 20, OUTAGE),
     "retries": (1, 5, 20),
@@ -91,8 +87,8 @@ def batches(runs: int, null_runs: int) -> Iterator[Batch]:
         ("identical",),
         ("shared-incident",),
         ("shared-incident-late",),
-        ("immediate", "immediate-calibrated"),
-        ("late", "late-calibrated"),
+        ("immediate",),
+        ("late",),
     )
     for group in groups:
         most = null_runs if 1 in RATIOS[group[0]] else runs
@@ -107,10 +103,8 @@ def draw(batch: Batch, runs: int) -> Iterator[tuple[Cell, Draws]]:
     if batch.conditions[0] in ("sellers", "retries"):
         yield from _of_sellers(batch, runs)
         return
-    condition, *calibrated = batch.conditions
-    shifts = None
-    if calibrated:
-        shifts = sellers.shifts_where_alike(_rng(condition, batch), batch.runs, batch.rps, LEVEL)
+    (condition,) = batch.conditions
+    shifts = sellers.shifts_where_alike(_rng(condition, batch), batch.runs, batch.rps, LEVEL)
     for ratio in RATIOS[condition]:
         cell = Cell(condition=condition, rps=batch.rps, ratio=ratio)
         candidate, control = _rates(cell)
@@ -121,9 +115,7 @@ def draw(batch: Batch, runs: int) -> Iterator[tuple[Cell, Draws]]:
             candidate=candidate,
             control=control,
         )
-        yield cell, drawn
-        for other in calibrated:
-            yield replace(cell, condition=other), replace(drawn, shifts=shifts)
+        yield cell, replace(drawn, shifts=shifts)
 
 
 def _rates(cell: Cell) -> tuple[Floats, Floats]:

@@ -74,15 +74,14 @@ def when(looks: Iterator[Reading], shift: float, judge: Panel) -> float:
     state = Evidence().start(judge.starts.begin(0))
     candidate, control = NOTHING, NOTHING
     for tick, seen in enumerate(looks, 1):
-        if weight := judge.starts.between(0, TICK * (tick - 1.0), float(TICK * tick)):
-            state = state.start(weight)
         candidate, control = _add(candidate, seen.candidate), _add(control, seen.control)
-        if state.waiting == (NOTHING, NOTHING) and _tells_nothing(seen):
-            continue
-        state = state.see(seen.candidate, seen.control, tolerated=rule.tolerated, shift=shift)
+        if state.waiting != (NOTHING, NOTHING) or not _tells_nothing(seen):
+            state = state.see(seen.candidate, seen.control, tolerated=rule.tolerated, shift=shift)
         evident = state.bad >= rule.least and state.value >= 1 / rule.alpha
         if evident or (_is_outage(candidate, OUTAGE_EVENTS) and not _is_outage(control, 1)):
             return float(TICK * tick)
+        if weight := judge.starts.between(0, TICK * (tick - 1.0), float(TICK * tick)):
+            state = state.start(weight)
     return math.inf
 
 

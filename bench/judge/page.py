@@ -37,8 +37,6 @@ RULE_NAMES: Final[Mapping[str, str]] = {
     "kayenta-end": "Kayenta at the end",
 }
 _VARIANTS: Final[Mapping[str, tuple[str, str]]] = {
-    "immediate": ("immediate-calibrated", "evidence, calibrated"),
-    "late": ("late-calibrated", "evidence, calibrated"),
     "sellers": ("sellers-raw", "evidence, not calibrated"),
 }
 Key = tuple[str, float, str, int]

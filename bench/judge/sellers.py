@@ -23,6 +23,7 @@ SPREAD: Final = 2.0
 """Coefficient of variation of the sellers' error rates, where they differ."""
 APART: Final = 10.0
 """Seconds from one root error of a seller to the next."""
+TOLERATED: Final = 1.15
 DAY: Final = 86_400.0
 """Seconds that calibration looks back."""
 
@@ -95,7 +96,12 @@ def calibrated(inside: Counted, outside: Counted, level: float) -> Floats:
     """Return what the product's calibration says of each release's day before."""
     columns = (inside.total, inside.bad, outside.total, outside.bad)
     found = (
-        calibration.shift(Counts(total=total, bad=bad), Counts(total=others, bad=others_bad), level)
+        calibration.shift(
+            Counts(total=total, bad=bad),
+            Counts(total=others, bad=others_bad),
+            level,
+            TOLERATED,
+        )
         for total, bad, others, others_bad in zip(
             *(column.tolist() for column in columns), strict=True
         )

@@ -56,13 +56,11 @@ class Track:
             return "an answer holds series without a name: something was calculated"
         problem = ""
         for at, value in series.samples:
-            counts = math.isfinite(value) and value >= 0
-            if counts:
-                self._newest = max(self._newest, at)
+            self._newest = max(self._newest, at)
             if at <= self._seen.get(series.key, 0.0):
                 continue
             self._seen[series.key] = at
-            if counts:
+            if math.isfinite(value) and value >= 0:
                 (self.total,) = self._followed.add({series.key: (value,)})
             else:
                 problem = f"a counter says {value:g}, which is no count"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.clients.prometheus import PrometheusMetric
-from slipway.clients.prometheus_api import prometheus_http
+from slipway.clients.prometheus_api import PrometheusApi, prometheus_http
 from slipway.clients.promql import any_value, filled, name_in
 from slipway.errors import OutsideError, Refused, Unauthorized, Unreachable, UsageError
 from slipway.ports import Counts, Measured, Meter, Side, Sides
@@ -136,6 +136,14 @@ def test_no_sample_is_counted_twice_where_readings_overlap(model: Model) -> None
     assert (found.control, found.candidate) == (counts(35, 0), counts(5, 0))
 
 
+def test_a_sample_that_comes_late_is_counted_by_the_next_reading(model: Model) -> None:
+    old, new = Bot(model, OLD), Bot(model, NEW)
+    meter = begun(model, old, new)
+    read(model, meter, old, new)
+    model.scrape(8, "bot_replies_total", 4, build=NEW, instance="i2", slow="false")
+    assert read(model, meter, old, new).candidate == counts(4, 0)
+
+
 def test_a_reading_is_about_a_moment_that_every_scrape_has_reached(model: Model) -> None:
     old, new = Bot(model, OLD), Bot(model, NEW)
     meter = begun(model, old, new, settle=5.0)
@@ -149,6 +157,13 @@ def test_fractions_are_rounded_down_and_never_make_more_bad_events_than_events(
     old, new = Bot(model, OLD), Bot(model, NEW).reply(0.4, 0.5)
     meter = begun(model, old, new)
     assert read(model, meter, old, new.reply(0, 2.6)).candidate == counts(2, 2)
+
+
+def test_fractions_never_make_the_difference_go_back(model: Model) -> None:
+    old, new = Bot(model, OLD), Bot(model, NEW)
+    meter = begun(model, old, new, other_query=GOOD, which="good")
+    assert read(model, meter, old, new.reply(0.9, 1.1)).candidate == counts(2, 2)
+    assert read(model, meter, old, new.reply(0.1, 0.8)).candidate == counts(2, 2)
 
 
 def test_the_two_numbers_never_go_back(model: Model) -> None:
@@ -280,14 +295,15 @@ def test_a_build_that_is_not_there_is_told_which_builds_are(model: Model) -> Non
         Refused, match=r"none with build aaaaaaaaaaaa: build is v1\.2, v1\.3"
     ) as error:
         metric().check(CONTROL)
-    assert "label build" in error.value.remedy
+    assert error.value.remedy.endswith("label build as the commit it was built from?")
 
 
 def test_a_service_that_is_not_there_is_told_which_services_are(model: Model) -> None:
     model.scrape(0, "bot_replies_total", 1, build=OLD, srv="bot")
     query = 'bot_replies_total{build="{build}",srv="{service}"}'
-    with pytest.raises(Refused, match="none with srv srv-stable: srv is bot"):
+    with pytest.raises(Refused, match="none with srv srv-stable: srv is bot") as error:
         metric(all_query=query, other_query=query).check(CONTROL)
+    assert error.value.remedy.endswith("label srv as Render's id?")
 
 
 def test_a_name_that_is_not_there_is_told_the_nearest_names(model: Model) -> None:
@@ -309,6 +325,26 @@ def test_bad_events_that_have_never_happened_are_no_mistake_where_the_name_is_kn
 ) -> None:
     model.scrape(0, "bot_replies_total", 5, build=OLD, slow="false")
     assert "none yet of `bad`" in metric().check(CONTROL).sentence
+
+
+def test_bad_events_under_a_name_that_is_not_there_are_a_mistake(model: Model) -> None:
+    Bot(model, OLD).scrape()
+    with pytest.raises(Refused, match="no metric bot_errors_total"):
+        metric(other_query='bot_errors_total{build="{build}"}').check(CONTROL)
+
+
+def test_a_value_that_is_no_count_is_told_before_the_release(model: Model) -> None:
+    model.scrape(0, "bot_replies_total", "NaN", build=OLD)
+    with pytest.raises(Refused, match="no count"):
+        metric().check(CONTROL)
+
+
+def test_an_hour_is_not_asked_for_at_once(model: Model) -> None:
+    Bot(model, OLD).scrape()
+    metric().check(CONTROL)
+    raw = [query for query in model.asked if query.startswith("bot_replies_total")]
+    assert len(raw) == 8
+    assert all(int(query.rpartition("[")[2].rstrip("s]")) <= 1000 for query in raw)
 
 
 def test_good_events_that_are_not_there_are_a_mistake(model: Model) -> None:
@@ -367,20 +403,30 @@ def test_a_prometheus_that_cannot_be_reached_is_unreachable() -> None:
         metric().check(CONTROL)
 
 
+SCALAR = {"resultType": "scalar", "result": [NOW, str(NOW)]}
+
+
 @pytest.mark.parametrize(
-    "data",
+    "body",
     [
-        None,
-        {"resultType": "scalar", "result": [NOW]},
-        {"resultType": "scalar", "result": [NOW, 5]},
-        {"resultType": "scalar", "result": [True, "5"]},
-        {"resultType": "vector", "result": []},
+        {},
+        {"status": "error", "data": SCALAR},
+        {"status": "success"},
+        {"status": "success", "data": {**SCALAR, "resultType": "string"}},
+        {"status": "success", "data": {**SCALAR, "result": [NOW]}},
+        {"status": "success", "data": {**SCALAR, "result": [NOW, 5]}},
+        {"status": "success", "data": {**SCALAR, "result": [True, "5"]}},
+        {"status": "success", "data": {**SCALAR, "result": [NOW, "soon"]}},
     ],
 )
-def test_an_answer_of_another_shape_is_an_outside_error(data: object) -> None:
-    body = {"status": "success", "data": data}
+def test_an_answer_of_another_shape_is_an_outside_error(body: object) -> None:
     with said(200, body), pytest.raises(OutsideError):
-        metric().check(CONTROL)
+        PrometheusApi(http()).now()
+
+
+def test_a_right_answer_is_prometheus_own_time() -> None:
+    with said(200, {"status": "success", "data": SCALAR}):
+        assert PrometheusApi(http()).now() == NOW
 
 
 # The time before
@@ -405,8 +451,11 @@ def test_a_time_before_without_anything_is_none(model: Model) -> None:
 
 def test_a_time_before_that_makes_no_sense_is_an_outside_error(model: Model) -> None:
     model.scrape(0, "bot_replies_total", "NaN", build=OLD)
+    for _ in range(3):
+        model.now += 1000
+        Bot(model, OLD).scrape()
     with pytest.raises(OutsideError, match="no count"):
-        metric().before(CONTROL, 600)
+        metric().before(CONTROL, 3300)
 
 
 # Queries and keys

@@ -203,6 +203,33 @@ def test_a_value_that_is_no_count_holds(model: Model, value: str) -> None:
     assert (found.hold, found.candidate) == ("", counts(12, 0))
 
 
+def test_several_instances_at_one_address_hold_and_are_told_before_the_release(
+    model: Model,
+) -> None:
+    old, new = Bot(model, OLD), Bot(model, NEW)
+    mates = [Bot(model, OLD).reply(900), Bot(model, OLD).reply(100)]
+    meter = begun(model, old, new)
+    for step in range(10):
+        found = read(model, meter, mates[step % 2].reply(1), new)
+    assert "several instances" in found.hold
+    with pytest.raises(Refused, match="HOST-discovery"):
+        metric().check(CONTROL)
+
+
+@pytest.mark.parametrize("life", [[5, 5], [40, 40, 40], [30, 200, 3]])
+def test_a_process_that_crashes_again_and_again_is_counted_and_does_not_hold(
+    model: Model, life: list[int]
+) -> None:
+    old, new = Bot(model, OLD), Bot(model, NEW).reply(900)
+    meter = begun(model, old, new)
+    for number in range(12):
+        new.restart()
+        for replies in life:
+            found = read(model, meter, old, new.reply(replies + number % 3))
+    assert found.hold == ""
+    assert found.candidate.total >= 11 * sum(life)
+
+
 def test_old_numbers_hold_with_their_age(model: Model) -> None:
     old, new = Bot(model, OLD), Bot(model, NEW)
     meter = begun(model, old, new, max_age=90.0)

@@ -216,18 +216,27 @@ def test_several_instances_at_one_address_hold_and_are_told_before_the_release(
         metric().check(CONTROL)
 
 
-@pytest.mark.parametrize("life", [[5, 5], [40, 40, 40], [30, 200, 3]])
+@pytest.mark.parametrize(
+    ("lives", "pause"),
+    [
+        pytest.param([[5, 5]], 0, id="soon, and counts little"),
+        pytest.param([[40, 40, 40]], 0, id="comes back in steps"),
+        pytest.param([[10, 200], [10, 300], [10, 100]], 0, id="comes back to other heights"),
+        pytest.param([[30, 30]], 150, id="seldom scraped"),
+    ],
+)
 def test_a_process_that_crashes_again_and_again_is_counted_and_does_not_hold(
-    model: Model, life: list[int]
+    model: Model, lives: list[list[int]], pause: float
 ) -> None:
     old, new = Bot(model, OLD), Bot(model, NEW).reply(900)
-    meter = begun(model, old, new)
-    for number in range(12):
+    meter = begun(model, old, new, max_age=300.0)
+    for number in range(15):
         new.restart()
-        for replies in life:
-            found = read(model, meter, old, new.reply(replies + number % 3))
+        for replies in lives[number % len(lives)]:
+            found = read(model, meter, old, new.reply(replies))
+            model.now += pause
     assert found.hold == ""
-    assert found.candidate.total >= 11 * sum(life)
+    assert found.candidate == counts(15 * sum(map(sum, lives)) // len(lives), 0)
 
 
 def test_old_numbers_hold_with_their_age(model: Model) -> None:

@@ -177,6 +177,16 @@ def test_more_bad_events_than_events_hold(posthog: PostHog, clock: Ticks) -> Non
         meter.read()
 
 
+def test_queries_that_do_not_tell_builds_apart_on_one_service_count_for_the_candidate(
+    posthog: PostHog, clock: Ticks
+) -> None:
+    posthog.says = [[10, 1]]
+    query = ALL.replace("properties.build = {build}", "properties.srv = {service}") + SINCE
+    same = Sides(candidate=Side(build=CANDIDATE.build, service="srv-stable"), control=CONTROL)
+    found = metric(clock, all_query=query, other_query=query + SLOW).since_now(same).read()
+    assert (found.candidate, found.control) == (counts(10, 1), counts(0, 0))
+
+
 def test_the_time_before_is_counted_for_the_live_build(posthog: PostHog, clock: Ticks) -> None:
     posthog.says = [[500, 7]]
     assert metric(clock).before(CONTROL, 3600) == counts(500, 7)

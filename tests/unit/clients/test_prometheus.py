@@ -267,6 +267,19 @@ def test_the_end_of_the_old_build_on_the_same_service_does_not_hold(model: Model
     assert (found.hold, found.candidate) == ("", counts(33, 3))
 
 
+def test_queries_that_do_not_tell_builds_apart_on_one_service_count_for_the_candidate(
+    model: Model,
+) -> None:
+    query = 'served_total{srv="{service}"}'
+    same = Sides(candidate=Side(build=NEW, service=CONTROL.service), control=CONTROL)
+    model.scrape(0, "served_total", 5, srv=CONTROL.service)
+    meter = metric(all_query=query, other_query=query).since_now(same)
+    model.now += 10
+    model.scrape(10, "served_total", 12, srv=CONTROL.service)
+    found = meter.read()
+    assert (found.candidate, found.control, found.hold) == (counts(7, 7), counts(0, 0), "")
+
+
 def test_a_candidate_that_exports_nothing_holds_once_the_control_has_traffic(
     model: Model,
 ) -> None:

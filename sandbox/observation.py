@@ -12,7 +12,7 @@ UNKNOWN = "unknown"
 SERVING_STATES = frozenset({"serving", "unhealthy"})
 """Instances that belong to a service now: not those that start, drain or end."""
 _UNCHANGED = frozenset(
-    {"rolled-back", "taken-back", "refused", "unchanged", "aborted", "superseded"}
+    {"rolled-back", "taken-back", "refused", "unchanged", "aborted", "held", "superseded"}
 )
 """``taken-back``: promoted, and brought back because another service of the release failed."""
 _CHANGED = frozenset({"promoted", "promoted-previous"})

@@ -22,8 +22,9 @@ from starlette.types import ASGIApp
 
 from .agent import Agent, new_instance
 from .api import create_app
+from .diary import Diary
 from .haproxy import HAProxyError, Runtime
-from .loops import gossip_forever, hours_forever, poll_forever, tick_forever
+from .loops import diary_forever, gossip_forever, poll_forever, tick_forever
 from .peers import Addresses, Peers
 from .posthog import Definitions, Polls
 from .process import start, stop
@@ -76,6 +77,7 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
         peers=peers,
         instance=instance,
         latch_path=settings.state_dir / "killed.json",
+        diary=Diary(runtime, settings.state_dir / "habits.json", settings.release_flag),
         fast_poll=settings.fast_poll,
         slow_poll=settings.slow_poll,
     )
@@ -91,14 +93,17 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
         asyncio.create_task(tick_forever(agent), name="the tick"),
         asyncio.create_task(poll_forever(agent), name="the poll"),
         asyncio.create_task(gossip_forever(agent), name="the exchange with peers"),
-        asyncio.create_task(hours_forever(agent), name="the calibration"),
+        asyncio.create_task(diary_forever(agent), name="the diary"),
     }
     done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     for part in done:
         if part.get_name() != "signal":
             log.error("%s ended; the edge ends too", part.get_name(), exc_info=_problem(part))
+    with contextlib.suppress(HAProxyError):
+        await agent.diary.read()
     # While HAProxy drains, tick and API go on: a lease may lapse and a kill may come meanwhile.
     await stop(haproxy)
+    await agent.diary.save()
     for part in parts:
         part.cancel()
     await asyncio.gather(*parts, return_exceptions=True)

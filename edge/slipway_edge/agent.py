@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from . import latch as latch_file
+from .diary import Diary
 from .flag import Refused, read
 from .fleet import Member, chosen, document, latest, must_poll
 from .haproxy import Runtime
-from .hours import Hours
 from .memory import Memory
 from .peers import SELLERS_TIMEOUT, TIMEOUT, Peers
 from .posthog import Polls
@@ -76,6 +76,7 @@ class Agent:
         peers: Peers,
         instance: str,
         latch_path: Path,
+        diary: Diary,
         fast_poll: float,
         slow_poll: float,
         clock: Callable[[], float] = time.monotonic,
@@ -87,7 +88,7 @@ class Agent:
         self.clock = clock
         self.poll_now = asyncio.Event()
         self.members: dict[str, Member] = {}
-        self.hours = Hours()
+        self.diary = diary
         self._runtime = runtime
         self._polls = polls
         self._latch_path = latch_path
@@ -216,7 +217,7 @@ class Agent:
     async def exchange(self, *want: str) -> Heard:
         """Tell all peers what this edge knows, and hear what they know.
 
-        ``want``: ``counts`` or ``sellers`` besides. Raises nothing.
+        ``want``: ``counts``, ``sellers`` or ``habits`` besides. Raises nothing.
         """
         words: dict[str, Word] = {}
 
@@ -255,14 +256,16 @@ class Agent:
         if "sellers" in want:
             sellers = await self.sellers()
             told = replace(told, buckets=tuple(sellers.buckets), seconds=sellers.seconds)
+        if "habits" in want:
+            told = replace(told, habits=await self.diary.read())
         return encode(told, self.clock())
 
     async def counts(self) -> dict[str, Any]:
-        """Return this instance's counters, and what would-be cohorts met by the hour."""
+        """Return this instance's counters."""
         told = document(await self._runtime.counts())
         # In containers that start together HAProxy has the same process id and second everywhere.
         told["epoch"] = f"{self.instance}-{told['epoch']}"
-        return {**told, "hours": self.hours.hours(self.clock())} if "would_be" in told else told
+        return told
 
     async def sellers(self) -> Seen:
         """Return the sellers that this instance has seen lately."""

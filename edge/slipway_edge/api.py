@@ -6,6 +6,7 @@ import hmac
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final, TypeGuard
 
 from starlette.applications import Starlette
@@ -16,11 +17,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .agent import Agent, Done, NotSaved, NotYet
+from .cohort import BIN_PERCENT
 from .haproxy import HAProxyError
 from .metrics import CONTENT_TYPE, render
 from .peers import PATH as PEER
 from .state import Decision, Holder, LeaseHeld, NotFollowed, NotUnderWay, Promotion
-from .totals import fleet_counts, fleet_sellers
+from .totals import fleet_counts, fleet_habits, fleet_sellers
 from .view import describe
 from .word import MAX_TEXT, MAX_TTL, MAX_WHOLE, BadWord, shown, wants
 
@@ -74,6 +76,20 @@ def create_app(agent: Agent, token: str, peer_token: str) -> ASGIApp:
                 "sellers": len(seen.buckets),
                 "cohort": seen.cohort(share),
                 "seconds": round(seen.seconds, 1),
+                "missing": list(missing),
+            }
+        )
+
+    async def habits(request: Request) -> Json:
+        share = _share_of_bins(request.query_params.get("share", ""))
+        known, missing = await fleet_habits(agent)
+        inside, outside = known.split(share)
+        return Json(
+            {
+                "share": share,
+                "inside": asdict(inside),
+                "outside": asdict(outside),
+                "seconds": round(known.seconds, 1),
                 "missing": list(missing),
             }
         )
@@ -132,6 +148,7 @@ def create_app(agent: Agent, token: str, peer_token: str) -> ASGIApp:
             Route(f"{PREFIX}/state", state),
             Route(f"{PREFIX}/counts", counts),
             Route(f"{PREFIX}/sellers", sellers),
+            Route(f"{PREFIX}/habits", habits),
             Route(f"{PREFIX}/metrics", metrics),
             Route(PEER, peer, methods=["POST"]),
             Route(f"{PREFIX}/lease", lease, methods=["POST"]),
@@ -238,6 +255,19 @@ def _share(text: str) -> float:
     if not 0 <= share <= 100:
         raise Malformed("'share' must be a percentage from 0 to 100")
     return share
+
+
+def _share_of_bins(text: str) -> int:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if share not in range(BIN_PERCENT, 100, BIN_PERCENT):
+        raise Malformed(
+            f"'share' must be a multiple of {BIN_PERCENT} from {BIN_PERCENT} to "
+            f"{100 - BIN_PERCENT}: sellers are counted in steps of {BIN_PERCENT} %"
+        )
+    return int(share)
 
 
 def _is_int(value: Any) -> TypeGuard[int]:

@@ -21,6 +21,10 @@ NOBODY_THRESHOLD: Final = -1
 EVERYBODY_ELSE: Final = "*"
 """The map key for sellers who are not named. It is outside the alphabet of seller ids."""
 
+BINS: Final = 20
+BIN_PERCENT: Final = 100 // BINS
+"""Percent of the buckets that one bin holds."""
+
 _SELLER: Final = re.compile(r"[a-z0-9_.@:-]{1,128}")
 """The same alphabet as ``has_id`` in haproxy.cfg, after lower-casing."""
 
@@ -54,6 +58,22 @@ def threshold(percent: float) -> int:
         else:
             high = middle - 1
     return low
+
+
+def bin_name(number: int) -> str:
+    """Return the name of a bin (0 to ``BINS - 1``), which is its row in HAProxy's table."""
+    return f"b{number:02d}"
+
+
+def bins_map() -> str:
+    """Return HAProxy's map from buckets to bins, ``<first>:<last> <bin>``.
+
+    The first ``n`` bins hold exactly the buckets that a share of ``n * BIN_PERCENT`` lets in. Not
+    a division: PostHog's doubles put each border some dozen buckets beside where that would.
+    """
+    last = [threshold(BIN_PERCENT * (number + 1)) for number in range(BINS)]
+    first = [0, *(limit + 1 for limit in last)]
+    return "".join(f"{first[n]}:{last[n]} {bin_name(n)}\n" for n in range(BINS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

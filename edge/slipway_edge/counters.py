@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from .cohort import BINS, bin_name
+
 LATENCY_EDGES: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds to the response's headers. A latency is in the first bucket whose edge it does not
 exceed; beyond the last edge is one bucket more. haproxy.cfg has the same edges, in milliseconds."""
 COMMAND: Final = "show info;show stat;show table cohorts"
-_COHORTS: Final = ("stable", "canary", "inside", "outside")
+_BINS: Final = tuple(bin_name(number) for number in range(BINS))
 _ROW: Final = re.compile(r"^0x\S+: key=(\S+) .*?(gpc0=.*)$", re.M)
 
 
@@ -31,13 +33,16 @@ class TrackCounts:
     """Those among the errors that the stable track answered well, for a canary that was down."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WouldBe:
-    """Answers of the stable track while the share was 0 to sellers who are known by an id."""
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Answers to some sellers, and the root errors among them."""
 
-    inside: TrackCounts
-    """Sellers whom CALIBRATE_SHARE percent would put on the canary."""
-    outside: TrackCounts
+    requests: int = 0
+    root_errors: int = 0
+
+    def __add__(self, other: Met) -> Met:
+        """Return what both met together."""
+        return Met(self.requests + other.requests, self.root_errors + other.root_errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,9 @@ class Counts:
     epoch: str
     stable: TrackCounts
     canary: TrackCounts
-    would_be: WouldBe
+    bins: tuple[Met, ...]
+    """Answers of the stable track while the share was 0, to sellers who are known by an id, for
+    each bin of :func:`~.cohort.bins_map`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +91,19 @@ def parse(text: str) -> Counts:
     rows = {(row["pxname"], row["svname"]): row for row in stats}
     if "table: cohorts" not in table:
         raise ValueError("no table of cohorts")
-    cohorts = {name: _Answers() for name in _COHORTS}
+    cohorts = dict.fromkeys(("stable", "canary", *_BINS), _Answers())
     cohorts |= {key: _answers(values) for key, values in _ROW.findall(table)}
+    bins = [cohorts[name] for name in _BINS]
     stable, stable_errors = _backend(rows["stable", "BACKEND"])
     canary, canary_errors = _backend(rows["canary", "BACKEND"])
     relayed = _sum(rows["canary", "relay"], "hrsp_2xx", "hrsp_3xx", "hrsp_4xx")
-    inside, outside = cohorts["inside"], cohorts["outside"]
     # HAProxy counts for the server a moment before it counts for the backend: hence min().
     errors = min(canary_errors + relayed, canary)
     return Counts(
         epoch=f"{told['Pid']}-{told['Start_time_sec']}",
-        stable=(cohorts["stable"] + inside + outside).counts(stable, stable_errors),
+        stable=sum(bins, start=cohorts["stable"]).counts(stable, stable_errors),
         canary=cohorts["canary"].counts(canary, errors, min(relayed, errors)),
-        would_be=WouldBe(
-            inside=inside.counts(inside.answered, inside.errors),
-            outside=outside.counts(outside.answered, outside.errors),
-        ),
+        bins=tuple(Met(one.answered, one.roots) for one in bins),
     )
 
 

@@ -57,14 +57,14 @@ def latest(own: Poll, members: Iterable[Member], now: float) -> Poll:
 
 
 Counters = Mapping[str, Any]
-"""``{"epoch": …, "tracks": …}``, and whatever else is counted: numbers in objects and lists."""
+"""``{"epoch": …, "tracks": …}``, and whatever else an edge of another version counts: numbers in
+objects and lists."""
 
 
 def document(counts: Counts) -> dict[str, Any]:
-    """Return counters as they are told: ``epoch``, ``tracks``, and whatever else is counted."""
-    fields = asdict(counts)
-    tracks = {name: fields.pop(name) for name in ("stable", "canary")}
-    return {"epoch": fields.pop("epoch"), "tracks": tracks, **fields}
+    """Return counters as they are told: ``epoch`` and ``tracks``."""
+    tracks = {"stable": asdict(counts.stable), "canary": asdict(counts.canary)}
+    return {"epoch": counts.epoch, "tracks": tracks}
 
 
 def add_counts(parts: Sequence[Counters]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from .cohort import Assignment
-from .counters import COMMAND, Counts, TrackCounts, WouldBe, parse
+from .counters import COMMAND, Counts, TrackCounts, parse
 
-__all__ = ["Counts", "HAProxyError", "Runtime", "TrackCounts", "WouldBe"]
+__all__ = ["Counts", "HAProxyError", "Runtime", "TrackCounts"]
 
 TIMEOUT: Final = 2.0
 """Seconds for one command. HAProxy answers in about a millisecond."""

@@ -6,12 +6,13 @@ Each runs for ever. An error that is not named here ends its loop, and with it t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
 from .agent import Agent, NotSaved
+from .diary import READ
 from .haproxy import HAProxyError
-from .hours import flatten
 from .tripwire import Tripwire
 from .word import tag
 
@@ -21,9 +22,6 @@ TICK: Final = 0.25
 """Seconds between two comparisons of HAProxy with what is allowed; so late may a lapse be seen."""
 GOSSIP: Final = 1.0
 """Seconds between two exchanges with all peers: a peer that was away hears as late of a kill."""
-
-CALIBRATE: Final = 30.0
-"""Seconds between two readings of what would-be cohorts meet."""
 
 
 async def tick_forever(agent: Agent) -> None:
@@ -70,16 +68,14 @@ async def gossip_forever(agent: Agent) -> None:
         await asyncio.sleep(GOSSIP)
 
 
-async def hours_forever(agent: Agent) -> None:
-    """Note by the hour what each would-be cohort meets, while nobody is moved."""
+async def diary_forever(agent: Agent) -> None:
+    """Note what the sellers of each bin meet while nobody is on the canary."""
     while True:
-        try:
-            counts = await agent.counts()
-            would_be = flatten(counts.get("would_be", {}))
-            agent.hours.read(counts["epoch"], would_be, agent.clock())
-        except HAProxyError:
-            pass  # the tick says so
-        await asyncio.sleep(CALIBRATE)
+        with contextlib.suppress(HAProxyError):  # the tick says so
+            await agent.diary.read()
+        if agent.diary.due():
+            await agent.diary.save()
+        await asyncio.sleep(READ)
 
 
 async def _gossip(agent: Agent, tripwire: Tripwire) -> None:

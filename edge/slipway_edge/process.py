@@ -10,7 +10,7 @@ from asyncio.subprocess import Process
 from collections.abc import Callable
 from typing import Final
 
-from .cohort import NOBODY, Assignment, threshold
+from .cohort import NOBODY, Assignment, bins_map
 from .haproxy import HAProxyError, Runtime
 from .latch import replace_file
 from .settings import Settings
@@ -34,6 +34,7 @@ async def start(settings: Settings, runtime: Runtime, assignment: Assignment = N
     entries = assignment.entries().items()
     cohort_map = "".join(f"{seller} {limit}\n" for seller, limit in entries)
     replace_file(settings.state_dir / "cohort.map", cohort_map)
+    replace_file(settings.state_dir / "bins.map", bins_map())
     replace_file(settings.state_dir / "pages.map", page_map(settings.page_sellers))
     dns = settings.state_dir / "dns.cfg"
     replace_file(dns, dns_section(settings.nameservers or nameservers()))
@@ -91,7 +92,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         # Every path begins with "/".
         "SELLER_PATH": path or "none",
         "SELLER_PATH_FIELD": str(path.count("/") + 1),
-        "CALIBRATE_LIMIT": str(threshold(settings.calibrate_share)),
         "RELEASE_FLAG": settings.release_flag,
         "STATE_DIR": str(settings.state_dir),
     }

@@ -53,8 +53,6 @@ class Settings:
     edge_servers: int
     nameservers: tuple[str, ...] | None
     """``None``: those of /etc/resolv.conf."""
-    calibrate_share: float
-    """Percent."""
     posthog_host: str
     release_flag: str
     state_dir: Path
@@ -101,7 +99,6 @@ def parse(environment: Mapping[str, str]) -> Settings:
         page_sellers=Path(get("PAGE_SELLERS")) if given("PAGE_SELLERS") else None,
         edge_servers=int(_number("EDGE_SERVERS", get("EDGE_SERVERS", "10"), 1, 100)),
         nameservers=_nameservers(get("NAMESERVERS")) if given("NAMESERVERS") else None,
-        calibrate_share=_number("CALIBRATE_SHARE", get("CALIBRATE_SHARE", "5"), 0, 100),
         posthog_host=_host("POSTHOG_HOST", get("POSTHOG_HOST")),
         release_flag=matching("RELEASE_FLAG", _KEY, "release-canary"),
         state_dir=_state_dir(get("STATE_DIR")),

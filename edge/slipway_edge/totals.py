@@ -7,6 +7,7 @@ from typing import Any
 
 from .agent import Agent
 from .fleet import add_counts
+from .hours import Habits
 from .sellers import Seen
 
 
@@ -34,3 +35,15 @@ async def fleet_sellers(agent: Agent) -> tuple[Seen, tuple[str, ...]]:
         told = Seen(buckets=frozenset(word.buckets or ()), seconds=word.seconds)
         total = total.joined(told)
     return total, heard.missing
+
+
+async def fleet_habits(agent: Agent) -> tuple[Habits, tuple[str, ...]]:
+    """Return what sellers met in the last day, wherever, and who is missing from that."""
+    heard = await agent.exchange("habits")
+    total, strange = await agent.diary.read(), []
+    for address, word in heard.each():
+        if word.habits is None:
+            strange.append(address)  # an edge of another version
+        else:
+            total = total.joined(word.habits)
+    return total, (*heard.missing, *strange)

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from . import hours
 from . import latch as latch_file
 from .cohort import TOP
 from .flag import Absent, Definition, Flag, Refused, read
+from .hours import Habits
 from .merge import Latches
 from .state import Holder, Latch, Lease, Promotion, Renewal
 
@@ -60,6 +62,8 @@ class Word:
     """The sellers it has seen, as buckets of the flag: a bucket says less than an id."""
     seconds: float = 0.0
     """For how long it has counted sellers."""
+    habits: Habits | None = None
+    """What its sellers have met in the last day."""
 
 
 def tag(definition: Definition | None) -> str:
@@ -72,7 +76,7 @@ def tag(definition: Definition | None) -> str:
 
 
 def encode(word: Word, now: float, *, want: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the JSON object of ``word``. ``want`` asks for ``counts`` or ``sellers`` in return."""
+    """Return the JSON object of ``word``. ``want``: see :meth:`~.agent.Agent.exchange`."""
     lease = word.lease
     return {
         "instance": word.instance,
@@ -93,6 +97,7 @@ def encode(word: Word, now: float, *, want: Sequence[str] = ()) -> dict[str, Any
         "counts": word.counts,
         "buckets": word.buckets,
         "seconds": word.seconds,
+        "habits": None if word.habits is None else hours.encode(word.habits),
         "want": list(want),
     }
 
@@ -103,6 +108,7 @@ def decode(raw: Any, flag_key: str, now: float) -> Word:
         counts = raw["counts"]
         buckets = raw["buckets"]
         promotion = raw["promotion"]
+        habits = raw.get("habits")  # an edge of an older version says nothing of them
         latches = [_latch(one) for one in raw["kills"]]
         return Word(
             instance=_text(raw["instance"]),
@@ -124,6 +130,7 @@ def decode(raw: Any, flag_key: str, now: float) -> Word:
             counts=None if counts is None else _counts(counts),
             buckets=None if buckets is None else tuple(_whole(one, TOP) for one in buckets),
             seconds=_number(raw["seconds"]),
+            habits=None if habits is None else hours.decode(habits),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as problem:
         raise BadWord(f"not what an edge says: {type(problem).__name__}") from None

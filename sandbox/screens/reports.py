@@ -64,10 +64,10 @@ class _Telling:
         for n in range(1, number + 1):
             self.clock.sleep(10)
             requests = round(n * 40 * share)
-            canary = Counts(requests=requests, errors=round(requests * errors / 100))
+            canary = Counts(total=requests, bad=round(requests * errors / 100))
             others = round(n * 40 * (100 - share))
-            stable = Counts(requests=others, errors=round(others * 0.004))
-            found = 100 * canary.errors / canary.requests
+            stable = Counts(total=others, bad=round(others * 0.004))
+            found = 100 * canary.bad / canary.total
             text = f"{word}: {found:.1f} % of {requests} answers were errors"
             self.journal.tick(text, share=share, stable=stable, canary=canary)
 

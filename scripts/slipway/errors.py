@@ -13,6 +13,7 @@
     │   ├── NotOnThisPlan   3  the workspace's plan does not include it
     │   └── FlagConflict    3  somebody else changed the flag since it was read
     └── Aborted             4  a person, the runner or a lost lease stopped the release
+        ├── Held            4  it could not be judged, or the fault is nobody's here
         ├── Cancelled       4  the job is being cancelled: seconds are left to go back
         └── LeaseTaken      4  another release holds the edge: nothing is ours to put back
 
@@ -130,6 +131,19 @@ class Aborted(SlipwayError):
 
     exit_code = 4
     title = "Release aborted"
+
+
+class Held(Aborted):
+    """It could not be said whether the candidate is good, and nobody may be blamed for it."""
+
+    title = "Release held"
+
+    def __init__(self, found: str, remedy: str | None = None) -> None:
+        usual = (
+            "Release again when it can be judged: when there is traffic, when the source of the "
+            "metric answers, or when the provider that both builds wait for has recovered."
+        )
+        super().__init__(found, remedy=remedy or usual)
 
 
 class Cancelled(Aborted):

@@ -32,17 +32,21 @@ Verb = Literal[
     "reconcile",
     "runbook",
     "rotate-cohort",
+    "check-metrics",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
 """These take any number of services."""
-ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort")
-"""These release nothing, and can do without Render's key."""
+ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", "check-metrics")
+"""These release nothing."""
+WITHOUT_RENDER: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort")
+"""These can do without Render's key."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
+_DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
@@ -56,6 +60,7 @@ class Keys:
     posthog: str | None = field(repr=False)
     edge: str | None = field(repr=False)
     github: str | None = field(repr=False)
+    prometheus: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,8 @@ class Inputs:
     """Keys of flags of PostHog."""
     comment: bool
     summary: bool
+    seconds: float
+    """For how long is looked; 0: once."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
     keys: Keys
@@ -157,14 +164,16 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         flags=reader.names("flags"),
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
+        seconds=reader.seconds("for"),
         finalize=reader.boolean("finalize", default=False),
         keys=Keys(
             render=reader.text("render-api-key")
-            if verb in ASIDE
+            if verb in WITHOUT_RENDER
             else reader.required("render-api-key", "Make one in Render's Account Settings."),
             posthog=reader.text("posthog-api-key") or None,
             edge=reader.text("edge-token") or None,
             github=reader.text("github-token") or None,
+            prometheus=reader.text("prometheus-token") or None,
         ),
         run=_run(environ, on_github=on_github),
     )
@@ -194,6 +203,16 @@ class _Reader:
         if not value:
             self._problems.append(f"`{name}` is missing or empty. {hint}")
         return value
+
+    def seconds(self, name: str) -> float:
+        value = self.text(name)
+        if not value:
+            return 0.0
+        match = _DURATION.fullmatch(value)
+        if match is None:
+            self._problems.append(f"`{name}` is {value!r}. Write 90s, 10m or 2h.")
+            return 0.0
+        return float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
 
     def matching(self, name: str, pattern: re.Pattern[str], form: str) -> str | None:
         value = self.text(name)

@@ -350,7 +350,7 @@ def test_d7_errors_that_rise_by_more_than_15_percent_roll_back_in_the_first_minu
     film = Film(busy(OLD_ERRORS), error_rate=1.3 * OLD_ERRORS)
 
     assert film.outcome.result is Result.ROLLED_BACK
-    assert "1.15 times the control's errors" in film.outcome.reason
+    assert "more than 1.15 times as often as the build before" in film.outcome.reason
     assert film.seconds_with_sellers <= MINUTE
 
 

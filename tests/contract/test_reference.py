@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel
 
 from slipway import config
-from slipway.config import models
+from slipway.config import base
 from slipway.errors import UsageError
 from tests.contract.markdown import PAGES, ROOT, anchors, links, tables
 from tools.reference.__main__ import pages
@@ -169,7 +169,7 @@ def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 def test_every_key_of_the_models_is_in_the_reference_and_no_other() -> None:
     found: set[str] = set()
-    for model in models_below(models.Model):
+    for model in models_below(base.Model):
         found |= {info.alias or name for name, info in model.model_fields.items()}
 
     last = {path.rpartition(".")[2].removesuffix("[]") for path in key_rows()}
@@ -202,7 +202,7 @@ def test_defaults_in_the_reference_are_the_ones_in_force() -> None:
             value = getattr(values, name)
             is_duration = re.fullmatch(r"[\d.]+(ms|s|m|h)", shown)
             assert (config.duration(shown) if is_duration else shown) == (
-                value if is_duration else str(value)
+                value if is_duration else f"{value:g}" if isinstance(value, float) else str(value)
             ), f"{group}.{info.alias}"
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from slipway_edge.agent import Agent
-from slipway_edge.cohort import Assignment
-from slipway_edge.counters import Counts, TrackCounts, WouldBe
+from slipway_edge.cohort import BINS, Assignment
+from slipway_edge.counters import Counts, Met, TrackCounts
+from slipway_edge.diary import Diary
 from slipway_edge.haproxy import Runtime
 from slipway_edge.peers import Addresses, Peers
 from slipway_edge.posthog import Definitions, Polls
 from slipway_edge.state import Holder
-from slipway_edge.totals import fleet_counts
+from slipway_edge.totals import fleet_counts, fleet_habits
 from slipway_edge.tripwire import Tripwire
 from slipway_edge.word import wants
 from tests.edge.harness import FLAG
@@ -28,6 +29,7 @@ class Proxy(Runtime):
     def __init__(self) -> None:
         super().__init__(Path("/nowhere"), Path("/nowhere"))
         self.requests = self.errors = 0
+        self.bins = (Met(),) * BINS
 
     async def apply(self, assignment: Assignment) -> bool:
         """Hold it."""
@@ -43,7 +45,7 @@ class Proxy(Runtime):
             epoch="7-1700000000",
             stable=none,
             canary=canary,
-            would_be=WouldBe(inside=none, outside=none),
+            bins=self.bins,
         )
 
 
@@ -71,7 +73,10 @@ class Wire(Peers):
         heard = [name for name in others if not {name, self.me} & cut]
         for name in heard:
             said = message(name)
-            hear(name, await self.fleet.agents[name].answer(said, wants(said)))
+            answer = await self.fleet.agents[name].answer(said, wants(said))
+            if name in self.fleet.old:
+                del answer["habits"]
+            hear(name, answer)
         return tuple(name for name in others if name not in heard)
 
 
@@ -81,6 +86,8 @@ class Fleet:
     def __init__(self, directory: Path, names: str = "abc") -> None:
         self.now = 0.0
         self.cut: set[str] = set()
+        self.old: set[str] = set()
+        """Those of a version that knows nothing of habits."""
         self.proxies = {name: Proxy() for name in names}
         self.agents: dict[str, Agent] = {}
         for name in names:
@@ -93,6 +100,7 @@ class Fleet:
                 peers=Wire(name, self),
                 instance=name,
                 latch_path=directory / name,
+                diary=Diary(self.proxies[name], directory / f"{name}.json", FLAG, lambda: self.now),
                 fast_poll=5,
                 slow_poll=30,
                 clock=lambda: self.now,
@@ -162,5 +170,26 @@ def test_a_lease_given_back_at_one_that_missed_renewals_is_given_back(tmp_path: 
         fleet.cut = set()
         await fleet.agents["c"].give_back("r1", MINE)
         assert fleet.remaining() == [None, None, None]
+
+    asyncio.run(play())
+
+
+def test_habits_are_those_of_the_edges_that_keep_any_and_the_others_are_missing(
+    tmp_path: Path,
+) -> None:
+    fleet = Fleet(tmp_path)
+
+    async def play() -> None:
+        for name in "abc":
+            await fleet_habits(fleet.agents[name])  # where their counting begins
+            fleet.proxies[name].bins = (Met(10, 1),) * BINS
+        fleet.old, fleet.now = {"b"}, 60.0
+        told, missing = await fleet_habits(fleet.agents["a"])
+        assert told.split(5) == (Met(20, 2), Met(380, 38))
+        assert told.seconds == 60
+        assert missing == ("b",)
+        # With an edge of an older version a release goes on as before.
+        done = await fleet.agents["a"].renew("r1", MINE, 180)
+        assert done.missing == ()
 
     asyncio.run(play())

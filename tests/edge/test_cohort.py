@@ -8,7 +8,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from slipway_edge.cohort import NOBODY, TOP, Assignment, bucket, normalise, threshold
+from slipway_edge.cohort import (
+    BINS,
+    NOBODY,
+    TOP,
+    Assignment,
+    bin_name,
+    bins_map,
+    bucket,
+    normalise,
+    threshold,
+)
 
 PERCENTS = st.floats(0, 100, allow_nan=False)
 BUCKETS = st.integers(0, TOP)
@@ -69,3 +79,23 @@ def test_a_normalised_id_cannot_break_out_of_a_map_line(text: str) -> None:
         assert seller.isascii()
         assert not set(seller) & set(" \t\r\n;#*\\\"'")
         assert normalise(seller) == seller
+
+
+BORDERS = [threshold(share) for share in range(5, 100, 5)]
+RANGES = [
+    (int(first), int(last), name)
+    for first, last, name in (line.replace(":", " ").split() for line in bins_map().splitlines())
+]
+
+
+def test_every_bucket_is_in_one_bin_and_bins_are_in_order() -> None:
+    assert [name for _, _, name in RANGES] == [bin_name(number) for number in range(BINS)]
+    assert (RANGES[0][0], RANGES[-1][1]) == (0, TOP)
+    assert [first for first, _, _ in RANGES[1:]] == [last + 1 for _, last, _ in RANGES[:-1]]
+
+
+@given(at=BUCKETS | st.sampled_from([b + beside for b in BORDERS for beside in (-1, 0, 1)]))
+def test_the_first_bins_are_exactly_those_whom_a_share_lets_in(at: int) -> None:
+    (bin_,) = [n for n, (first, last, _) in enumerate(RANGES) if first <= at <= last]
+    for share in range(5, 101, 5):
+        assert (bin_ < share // 5) == (at / float(TOP) <= share / 100)

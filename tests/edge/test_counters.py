@@ -1,4 +1,4 @@
-"""What HAProxy counts: root errors, would-be cohorts, latencies, sellers."""
+"""What HAProxy counts: root errors, latencies, sellers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from slipway_edge.cohort import bucket, threshold
 from slipway_edge.counters import LATENCY_EDGES, Counts, TrackCounts, parse
 from slipway_edge.haproxy import HAProxyError, Runtime
-from tests.edge.harness import EVERYBODY, FLAG, ROOT, Surroundings, World
+from tests.edge.harness import EVERYBODY, ROOT, Surroundings, World
 
 
 @pytest.fixture(scope="module")
 def counting(around: Surroundings) -> Iterator[World]:
     """A running edge of this file."""
     with around.world() as running:
-        running.edge.environment["CALIBRATE_SHARE"] = "40"
         running.edge.start()
         yield running
 
@@ -86,40 +84,6 @@ def test_a_seller_who_fails_on_both_tracks_is_a_root_error_of_each(counting: Wor
     after = counts(counting)
     assert grown(before.canary, after.canary) == (2, 2, 1)
     assert grown(before.stable, after.stable) == (2, 2, 1)
-
-
-def test_while_the_share_is_0_would_be_cohorts_are_counted_apart(counting: World) -> None:
-    counting.edge.post("kill", {"release": None, "reason": ""})
-    sellers = [f"would-{i}" for i in range(30)]
-    inside = [s for s in sellers if bucket(FLAG, s) <= threshold(40)]
-    assert 0 < len(inside) < 30
-    before = counts(counting)
-    for seller in sellers:
-        ask(counting, seller)
-        ask(counting, seller, "/fail", 2)
-    ask(counting, None, "/fail")  # in no cohort at any share
-    after = counts(counting)
-    n = len(inside)
-    was, now = before.would_be, after.would_be
-    assert grown(was.inside, now.inside) == (3 * n, 2 * n, n)
-    assert grown(was.outside, now.outside) == (3 * (30 - n), 2 * (30 - n), 30 - n)
-    assert grown(before.stable, after.stable) == (91, 61, 31)
-    counting.raised("after the calibration", 5)
-    for seller in sellers:
-        ask(counting, seller)
-    assert counts(counting).would_be == after.would_be
-
-
-def test_an_excluded_seller_is_in_no_would_be_cohort_while_others_are_on_the_canary(
-    counting: World,
-) -> None:
-    prop = {"key": "distinct_id", "type": "person", "operator": "is_not", "value": ["left-out"]}
-    groups = [{"properties": [prop], "rollout_percentage": 50}]
-    counting.raised("excluded", 50, groups=groups)
-    before = counting.edge.counts()["would_be"]
-    assert counting.edge.served_by("left-out") == "stable"
-    time.sleep(0.05)
-    assert counting.edge.counts()["would_be"] == before
 
 
 def test_latencies_are_counted_to_the_headers_per_track(counting: World) -> None:

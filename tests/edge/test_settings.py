@@ -32,7 +32,6 @@ def test_defaults_are_the_documented_ones() -> None:
         None,
     )
     assert (settings.edge_servers, settings.nameservers, settings.edge_threads) == (10, None, None)
-    assert settings.calibrate_share == 5
 
 
 def test_nameservers_have_a_port() -> None:
@@ -64,7 +63,6 @@ def test_a_missing_setting_is_named(name: str) -> None:
         ("FAST_POLL", "nan"),
         ("EDGE_THREADS", "0"),
         ("EDGE_SERVERS", "0"),
-        ("CALIBRATE_SHARE", "101"),
         ("JWT_CLAIM", "a')"),
         ("SELLER_PATH", "/s"),
         ("SELLER_PATH", "s/"),

@@ -10,7 +10,7 @@ FAST: dict[str, Any] = {
     "services.bot.strategy": {
         "steps": [{"share": 5, "for": "5s"}],
         "bake": {"share": 95, "for": "3s"},
-        "judge": {"every": "500ms", "min-requests": 10},
+        "judge": {"every": "500ms"},
         "deploy-deadline": "30s",
     }
 }

@@ -165,6 +165,8 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "render-api-key": ("key-1", lambda i: i.keys.render, "key-1"),
     "posthog-api-key": ("key-2", lambda i: i.keys.posthog, "key-2"),
     "edge-token": ("key-3", lambda i: i.keys.edge, "key-3"),
+    "prometheus-token": ("key-5", lambda i: i.keys.prometheus, "key-5"),
+    "for": ("90s", lambda i: i.seconds, 90.0),
     "github-token": ("key-4", lambda i: i.keys.github, "key-4"),
     "output": ("page.md", lambda i: i.output, Path("page.md")),
     "flags": ("pay-x pay-y", lambda i: i.flags, ("pay-x", "pay-y")),
@@ -230,7 +232,17 @@ def test_an_input_is_required_where_the_code_needs_it_and_is_named_where_it_is_m
 
 @each_action
 def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
-    checked = {"image", "commit", "live-commit", "target", "comment", "summary", "mode", "strategy"}
+    checked = {
+        "image",
+        "commit",
+        "live-commit",
+        "target",
+        "comment",
+        "summary",
+        "mode",
+        "strategy",
+        "for",
+    }
     for name in checked & set(read(ACTIONS[verb])["inputs"]):
         with pytest.raises(UsageError, match=f"`{name}` is '!'"):
             read_inputs(verb, given(verb) | {variable(name): "!"})

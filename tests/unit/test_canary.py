@@ -107,7 +107,7 @@ def test_a_build_with_errors_is_rolled_back_and_only_five_percent_ever_saw_it() 
     outcome = release(world, world.build("v2", error_rate=0.3))
     assert outcome.result is Result.ROLLED_BACK
     assert outcome.exit_code == 1
-    assert "times the control's errors" in outcome.reason
+    assert "times as often as the build before" in outcome.reason
     assert_everybody_is_on(world, "v1")
     assert world.max_share_seen == pytest.approx(0.05)
     assert world.clock.t < 5 * MINUTE, "it does not wait for the end of the step"
@@ -282,8 +282,8 @@ def test_no_traffic_is_never_a_success() -> None:
     world = World()
     world.requests_per_second = 0
     outcome = release(world, world.build("v2"))
-    assert outcome.result is Result.ABORTED
-    assert "too little to judge" in outcome.reason
+    assert outcome.result is Result.HELD
+    assert "no request reached the candidate" in outcome.reason
     assert_everybody_is_on(world, "v1")
 
 

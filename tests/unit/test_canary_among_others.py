@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
 import pytest
 
 from slipway.errors import Refused, Unreachable
-from slipway.judge.split import Decision, Rule, judge, tail
-from slipway.ports import Counts, Phase
+from slipway.ports import Phase
 from slipway.release.outcome import Result
 from slipway.release.stop import Stop
 from tests.unit.builds import CANARY, OTHER, STABLE, digest
@@ -195,45 +193,6 @@ def test_a_build_that_was_gone_back_from_may_be_released_again() -> None:
     world = World()
     world.seed(STABLE, "v2", "v1")
     assert release(world, world.build("v2")).result is Result.PROMOTED
-
-
-def test_the_binomial_tail_is_exact() -> None:
-    assert tail(0, 10, 0.3) == 1
-    assert tail(1, 1, 0.25) == pytest.approx(0.25)
-    assert tail(2, 3, 0.5) == pytest.approx(0.5)
-    assert tail(3, 3, 0.0575) == pytest.approx(0.0575**3)
-    assert tail(5, 5, 1.0) == 1
-    assert tail(1, 5, 0.0) == 0
-
-
-@pytest.mark.parametrize(("share", "rate"), [(0.05, 0.001), (0.05, 0.01), (0.95, 0.001)])
-def test_identical_code_is_rarely_rolled_back_however_often_it_is_looked_at(
-    share: float, rate: float
-) -> None:
-    draw = random.Random(7)
-    rule = Rule(ratio=1.15, alpha=0.05, looks=60, min_errors=3, min_requests=20)
-    bad = 0
-    runs = 200
-    for _ in range(runs):
-        totals = {"candidate": [0, 0], "control": [0, 0]}
-        for _look in range(rule.looks):
-            for track, part in (("candidate", share), ("control", 1 - share)):
-                requests = round(1000 * part)
-                totals[track][0] += requests
-                totals[track][1] += _poisson(draw, requests * rate)
-            candidate, control = (Counts(requests=n, errors=e) for n, e in totals.values())
-            if judge(candidate, control, rule).decision is Decision.ROLLBACK:
-                bad += 1
-                break
-    assert bad / runs <= 0.05
-
-
-def _poisson(draw: random.Random, mean: float) -> int:
-    limit, count, product = 2.718281828459045**-mean, 0, draw.random()
-    while product > limit:
-        count += 1
-        product *= draw.random()
-    return count
 
 
 def test_a_release_begins_in_the_phase_deploying() -> None:

@@ -184,7 +184,7 @@ def test_a_button_takes_back_the_canary_alone_though_a_peer_is_silent_and_postho
     pressed: list[Outcome] = []
 
     def meanwhile(call: str) -> None:
-        if call == "edge.counts" and not pressed:
+        if call == "edge.counts" and world.effective_share() and not pressed:
             world.silent_peers = ("10.0.0.2",)
             world.before = lambda call: down(call) if call.startswith("flags") else None
             pressed.append(press(world))
@@ -223,7 +223,7 @@ def test_two_people_who_press_the_button_at_once_take_back_the_canary_alone() ->
     pressed: list[Outcome] = []
 
     def meanwhile(call: str) -> None:
-        if call == "edge.counts" and not pressed:
+        if call == "edge.counts" and world.effective_share() and not pressed:
             world.before = lambda call: None
             pressed.append(press(world))
             pressed.append(press(world, Holder(run_id="90", attempt=1)))

@@ -54,7 +54,7 @@ def test_observing_says_once_what_would_have_been_done_and_goes_on() -> None:
     assert outcome.result is Result.PROMOTED
     assert world.running(STABLE) == "v2"
     assert noted.count("only observed, or it would have been stopped") == 1
-    assert "times the control's errors" in noted
+    assert "times as often as the build before" in noted
 
 
 def test_observing_a_sick_build_says_so_too() -> None:

@@ -88,8 +88,8 @@ def test_every_result_has_a_headline_and_a_state() -> None:
 def test_the_judges_looks_are_in_the_report_with_their_counts() -> None:
     running = report()
     journal = Journal(VirtualClock(), running.entries.append)
-    counts = Counts(requests=100, errors=7)
-    journal.tick("hold", share=5, stable=Counts(requests=2000, errors=3), canary=counts)
+    counts = Counts(total=100, bad=7)
+    journal.tick("hold", share=5, stable=Counts(total=2000, bad=3), canary=counts)
     assert "| 7 / 100 | 3 / 2000 |" in markdown(running)
 
 

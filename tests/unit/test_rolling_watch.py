@@ -165,7 +165,7 @@ def test_a_build_whose_5xx_rise_goes_back_though_its_health_is_good() -> None:
     outcome = film.run()
     assert outcome.result is Result.ROLLED_BACK
     assert film.world.running(STABLE) == "v1"
-    assert "1 % (0.1 % in the hour before)" in outcome.reason
+    assert "more than the 0.13 % that are tolerated" in outcome.reason
 
 
 def test_it_asks_seldom_and_once_more_at_the_end_of_the_watch() -> None:

@@ -150,7 +150,7 @@ def test_nothing_from_outside_can_forge_a_hidden_line(
         add(text)
     journal.phase(Phase.CANARY, reason, 5)
     for number in range(3):
-        counts = Counts(requests=100, errors=number)
+        counts = Counts(total=100, bad=number)
         journal.tick(text, share=5, stable=counts, canary=counts)
     own = section(report, f"production/{service}", NOON)
     body = merge([comment(told("staging/bot", Result.DEPLOYED))], own)
@@ -227,8 +227,8 @@ def ticks(number: int, errors: int = 1) -> list[Entry]:
     entries: list[Entry] = []
     journal = Journal(VirtualClock(), entries.append)
     for n in range(number):
-        counts = Counts(requests=100, errors=errors if n else 0)
-        journal.tick("look", share=5, stable=Counts(requests=100, errors=0), canary=counts)
+        counts = Counts(total=100, bad=errors if n else 0)
+        journal.tick("look", share=5, stable=Counts(total=100, bad=0), canary=counts)
     return entries
 
 
@@ -249,7 +249,7 @@ def test_the_chart_ends_at_everybody_where_the_candidate_became_the_stable_build
     entries: list[Entry] = []
     clock = VirtualClock()
     journal = Journal(clock, entries.append)
-    nothing = Counts(requests=0, errors=0)
+    nothing = Counts(total=0, bad=0)
     journal.phase(Phase.DEPLOYING, "for nobody yet", 0)
     for _ in range(2):
         clock.sleep(10)

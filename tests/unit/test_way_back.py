@@ -7,22 +7,13 @@ from typing import Any
 import pytest
 
 from slipway.errors import Cancelled, Refused, Unreachable
-from slipway.judge.split import Decision, Rule, judge
-from slipway.ports import Counts, DeployStatus, Phase
+from slipway.ports import DeployStatus, Phase
 from slipway.release.outcome import Result
 from slipway.release.traffic import Traffic
 from tests.unit.builds import CANARY, OTHER, STABLE, digest
 from tests.unit.test_canary import SHORT, release
 from tests.unit.test_rollback import press
 from tests.unit.world import World
-
-RULE = Rule(ratio=1.15, alpha=0.05, looks=60, min_errors=3, min_requests=20)
-
-
-@pytest.mark.parametrize("control", [0, 1, 5])
-def test_an_outage_needs_no_comparison(control: int) -> None:
-    v = judge(Counts(requests=1000, errors=1000), Counts(requests=control, errors=0), RULE)
-    assert v.decision is Decision.ROLLBACK, v
 
 
 def under_way(world: World, candidate: str = "v2", phase: Phase = Phase.CANARY) -> Traffic:

@@ -20,6 +20,7 @@ from slipway.ports import (
     Autoscaling,
     Event,
     Flag,
+    Habits,
     Holder,
     Phase,
     Promotion,
@@ -142,6 +143,8 @@ class World:
         }
         self.seconds_of: dict[str, float] = {}
         """How long calls take, by the beginning of their name."""
+        self.habits: Habits | None = None
+        """What the edge knows of how sellers differ."""
         self.queue_deploys = False
         self.overlap: str | None = None
         """Render's policy where a deploy is running: ``wait`` or ``override``. ``None``: none, and

@@ -12,13 +12,13 @@ from slipway.errors import BuildGone, FlagConflict, NotEverywhere, NotFound, Not
 from slipway.ports import (
     Answer,
     Artifact,
-    Counts,
     Deploy,
     DeployStatus,
     EdgeCounts,
     EdgeState,
     Event,
     Flag,
+    Habits,
     Holder,
     Instance,
     Promotion,
@@ -26,6 +26,7 @@ from slipway.ports import (
     Requests,
     Sellers,
     Service,
+    TrackCounts,
 )
 from tests.unit.builds import IMAGE, START, Build, commit_of, digest, image
 
@@ -245,7 +246,9 @@ class MemoryEdge:
     def counts(self) -> EdgeCounts:
         with self.w.call("edge.counts"):
             tracks = {
-                track: Counts(requests=int(requests), errors=int(errors))
+                track: TrackCounts(
+                    requests=int(requests), errors=int(errors), root_errors=int(errors)
+                )
                 for track, (requests, errors) in self.w.counts.items()
             }
             epoch = str(self.w.epoch)
@@ -255,6 +258,10 @@ class MemoryEdge:
                 canary=tracks["canary"],
                 missing=self.w.silent_edges,
             )
+
+    def habits(self, share: float) -> Habits | None:
+        with self.w.call("edge.habits"):
+            return self.w.habits
 
     def sellers(self, share: float) -> Sellers:
         with self.w.call("edge.sellers"):

@@ -71,8 +71,12 @@ def keys(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
             yield from keys(child, here)
         if isinstance(branch.get("items"), dict):
             yield from keys(branch["items"], f"{path}[]")
-        if isinstance(branch.get("additionalProperties"), dict):
-            yield from keys(branch["additionalProperties"], f"{path}.<name>")
+        for named in (
+            branch.get("additionalProperties"),
+            *branch.get("patternProperties", {}).values(),
+        ):
+            if isinstance(named, dict):
+                yield from keys(named, f"{path}.<name>")
 
 
 def rows(meanings: Mapping[str, str]) -> list[list[str]]:

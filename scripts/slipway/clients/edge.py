@@ -237,16 +237,22 @@ def _tracks(fields: Fields) -> EdgeCounts:
 
 
 def _counts(fields: Fields) -> TrackCounts:
-    told = {name: fields.integer(name) for name in ("requests", "errors", "root_errors")}
-    for name, number in told.items():
-        if number < 0:
-            raise fields.bad(name, "0 or more")
-    latency = fields.raw.get("latency") or ()
-    return TrackCounts(**told, latency=tuple(int(each) for each in latency))
+    told = {name: _count(fields, name) for name in ("requests", "errors", "root_errors")}
+    latency = fields.raw.get("latency", [])
+    if not isinstance(latency, list) or not all(type(n) is int and n >= 0 for n in latency):
+        raise fields.bad("latency", "a list of whole numbers")
+    return TrackCounts(**told, latency=tuple(latency))
 
 
 def _habits(fields: Fields) -> Counts:
-    return Counts(total=fields.integer("requests"), bad=fields.integer("root_errors"))
+    return Counts(total=_count(fields, "requests"), bad=_count(fields, "root_errors"))
+
+
+def _count(fields: Fields, name: str) -> int:
+    number = fields.integer(name)
+    if number < 0:
+        raise fields.bad(name, "0 or more")
+    return number
 
 
 def _holder(holder: Holder) -> dict[str, Any]:

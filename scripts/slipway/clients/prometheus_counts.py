@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final, Literal
 
-from slipway.clients.followed import Followed
 from slipway.clients.prometheus_api import PrometheusApi, Series
 from slipway.clients.promql import over
+from slipway.judge.followed import Followed
 from slipway.ports import NOTHING, Counts
 
 Which = Literal["bad", "good"]

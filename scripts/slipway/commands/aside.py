@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from slipway.clients.clock import SystemClock
+from slipway.commands.check_metrics import check_metrics
 from slipway.commands.doctor import diagnose
 from slipway.commands.rotate import rotate_cohort
 from slipway.commands.runbook import write
@@ -16,4 +17,5 @@ ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "doctor": diagnose,
     "runbook": write,
     "rotate-cohort": rotate_cohort,
+    "check-metrics": check_metrics,
 }

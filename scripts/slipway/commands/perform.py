@@ -25,7 +25,10 @@ from slipway.report.carried import Commits
 from slipway.report.markdown import Report
 from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.setup import Desk, brisk_render, render
+from slipway.sources import sources_of
 from slipway.text import is_build, short
+
+Stage = Literal["staging", "production"]
 
 
 def _nothing(ports: Ports, release: str) -> None:
@@ -37,7 +40,7 @@ class Task:
     """One strategy, ready to be run on one service."""
 
     verb: str
-    environment: Literal["staging", "production"]
+    environment: Stage
     artifact: Artifact | None
     """``None``: what is brought back is known only later."""
     act: Callable[[Ports, str], Outcome]
@@ -65,7 +68,10 @@ class Done:
 def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
     journal = Journal(desk.clock, _printer(desk.runner))
-    task.check(_ports(desk, task, journal), _release_id(desk, task))
+    task.check(
+        ports_of(desk, task.environment, journal, judged=task.verb in _JUDGED),
+        _release_id(desk, task),
+    )
 
 
 def perform(desk: Desk, task: Task) -> Done:
@@ -88,7 +94,7 @@ def perform(desk: Desk, task: Task) -> Done:
     told = carried if task.environment == "production" else None
     publisher = None if task.verb in _SILENT else _publisher_or_none(desk, report, task, told)
     journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
-    ports = _ports(desk, task, journal)
+    ports = ports_of(desk, task.environment, journal, judged=task.verb in _JUDGED)
     release = _release_id(desk, task)
     started = clock.now()
     try:
@@ -120,6 +126,8 @@ def perform(desk: Desk, task: Task) -> Done:
 _SILENT = frozenset({"adopt", "reconcile"})
 """Not told beside the main path: the record of an adoption is its point, and what is put in order
 belongs to the release that died."""
+_JUDGED = frozenset({"canary-prod", "rolling-ui"})
+"""Verbs that look at metrics."""
 _TASKS = {"rollback": "rollback", "abort": "rollback"}
 """GitHub's name for what a deployment does."""
 
@@ -130,7 +138,11 @@ def _release_id(desk: Desk, task: Task) -> str:
     return f"{holder.run_id}.{holder.attempt}-{build.removeprefix('sha256:')}"
 
 
-def _ports(desk: Desk, task: Task, journal: Journal) -> Ports:
+def ports_of(desk: Desk, environment: Stage, journal: Journal, *, judged: bool) -> Ports:
+    """Return what a strategy calls, for one service; ``judged``: with the sources of its metrics.
+
+    Raises :class:`UsageError` where one of those lacks a key. The way back never asks for them.
+    """
     return Ports(
         platform=render(desk, journal),
         prober=HttpProber(
@@ -142,10 +154,11 @@ def _ports(desk: Desk, task: Task, journal: Journal) -> Ports:
         browser=HttpBrowser(),
         clock=desk.clock,
         journal=journal,
-        ledger=Ledger(lambda: forge_of(desk), environment_of(task.environment, desk.name)),
+        ledger=Ledger(lambda: forge_of(desk), environment_of(environment, desk.name)),
         poll=desk.settings.render.poll,
         confirm=desk.settings.render.confirm,
         observe=desk.inputs.mode == "observe",
+        sources=sources_of(desk) if judged else {},
     )
 
 

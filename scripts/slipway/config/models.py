@@ -22,6 +22,7 @@ from slipway.config.base import (
 from slipway.config.judging import Judge, Metric, MetricName, Prometheus
 from slipway.errors import UsageError
 
+
 class Render(Model):
     """Where Render's API is, and how it is asked."""
 

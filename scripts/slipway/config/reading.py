@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from slipway.config.models import Config, Model
+from slipway.config.base import Model
+from slipway.config.models import Config
 from slipway.errors import UsageError
 
 

@@ -18,19 +18,32 @@ evidence of 1. For each ``θ`` one number is kept: the products of all starts, w
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.ports import NOTHING, Counts
 
-RATIOS: Final = tuple(1.5 * 40 ** (step / 11) for step in range(12))
-"""Alternatives, as multiples of the tolerated ratio: 1.5 to 60, evenly spread by their logarithm.
-Beyond them nothing is lost: a ratio of 500 is found by what speaks for 60."""
-_TOWARDS_SMALL: Final = 0.7
-"""Small ratios get more weight, as each look tells less about them: ``θ ** -0.7``."""
-_WEIGHTS: Final = tuple(
-    ratio**-_TOWARDS_SMALL / sum(other**-_TOWARDS_SMALL for other in RATIOS) for ratio in RATIOS
+_NEAR: Final = (1.1, 1.25)
+_FAR: Final = tuple(float(1.6 * 25 ** (step / 8)) for step in range(9))
+RATIOS: Final = _NEAR + _FAR
+"""Alternatives, as multiples of the tolerated ratio. 1.6 to 40 are evenly spread by their
+logarithm; beyond them nothing is lost, as a ratio of 500 is found by what speaks for 60. Below them
+only very much traffic can tell anything apart."""
+_NEARS_WEIGHT: Final = 0.01
+_TOWARDS_SMALL: Final = 0.5
+"""Among the others small ratios get more weight, as each look tells less about them:
+``θ ** -0.5``."""
+_WEIGHTS: Final[tuple[float, ...]] = (
+    *(_NEARS_WEIGHT for _ in _NEAR),
+    *(
+        (1 - _NEARS_WEIGHT * len(_NEAR))
+        * ratio**-_TOWARDS_SMALL
+        / sum(other**-_TOWARDS_SMALL for other in _FAR)
+        for ratio in _FAR
+    ),
 )
+_LOGS: Final = tuple(math.log(ratio) for ratio in RATIOS)
 _MOST: Final = 1e100
 """A sum is cut there: it has long decided, and must stay a finite number."""
 _MOST_LOG: Final = math.log(_MOST)
@@ -61,6 +74,14 @@ class Evidence:
             self, sums=tuple(s + weight for s in self.sums), unspent=self.unspent - weight
         )
 
+    def grown(self, logs: Sequence[float]) -> Evidence:
+        """Multiply every start's product by what was seen: for each ratio, by ``exp(log)``."""
+        sums = (
+            min(_MOST, total * math.exp(min(log, _MOST_LOG)))
+            for log, total in zip(logs, self.sums, strict=True)
+        )
+        return replace(self, sums=tuple(sums))
+
     def see(
         self, candidate: Counts, control: Counts, *, tolerated: float, shift: float = 1.0
     ) -> Evidence:
@@ -69,40 +90,51 @@ class Evidence:
         ``tolerated`` is the largest ratio of the error rates that is no reason to go back;
         ``shift`` how much more often the candidate's users fail anyway (see ``calibration``).
         """
-        candidate, control = _add(self.waiting[0], candidate), _add(self.waiting[1], control)
+        candidate = _add(self.waiting[0], candidate)
+        control = _add(self.waiting[1], control)
         if not (candidate.total and control.total):
             return replace(self, waiting=(candidate, control))
-        seen = replace(self, waiting=(NOTHING, NOTHING))
+        seen = replace(self, waiting=(NOTHING, NOTHING), bad=self.bad + candidate.bad)
         if not (candidate.bad or control.bad):
             return seen
         odds = tolerated * shift * candidate.total / control.total
-        return replace(
-            seen,
-            sums=tuple(
-                min(_MOST, total * _factor(ratio, odds, candidate.bad, control.bad))
-                for ratio, total in zip(RATIOS, self.sums, strict=True)
-            ),
-            bad=self.bad + candidate.bad,
+        # For an error of the candidate q1/q0 = r·(1+odds)/(1+r·odds), of the control
+        # (1-q1)/(1-q0) = (1+odds)/(1+r·odds).
+        both, common = candidate.bad + control.bad, math.log1p(odds)
+        return seen.grown(
+            [
+                candidate.bad * log + both * (common - math.log1p(ratio * odds))
+                for ratio, log in zip(RATIOS, _LOGS, strict=True)
+            ]
         )
 
+    def see_alone(self, counts: Counts, *, tolerated: float) -> Evidence:
+        """Take in what has come, where there is no control: against a ``tolerated`` rate (0 to 1).
 
-def _factor(ratio: float, odds: float, candidate: int, control: int) -> float:
-    """Return the likelihood ratio of where the errors fell, ``ratio`` against 1.
-
-    ``q1/q0 = ratio·(1+odds)/(1+ratio·odds)`` for an error of the candidate, and
-    ``(1-q1)/(1-q0) = (1+odds)/(1+ratio·odds)`` for one of the control.
-    """
-    log = candidate * math.log(ratio) + (candidate + control) * (
-        math.log1p(odds) - math.log1p(ratio * odds)
-    )
-    return math.exp(min(log, _MOST_LOG))
+        The likelihood of the rate being a ratio times what is tolerated (a test by betting:
+        Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS B
+        2024). It stands or falls with the tolerated rate being one of the same circumstances.
+        """
+        seen = replace(self, bad=self.bad + counts.bad)
+        if tolerated >= 1 or not counts.total:
+            return seen
+        good = counts.total - counts.bad
+        # Without a single error in the past the tolerated rate is still above 0: it is a bound.
+        rates = [min(ratio * tolerated, (1 + tolerated) / 2) for ratio in RATIOS]
+        return seen.grown(
+            [
+                counts.bad * math.log(rate / tolerated)
+                + good * (math.log1p(-rate) - math.log1p(-tolerated))
+                for rate in rates
+            ]
+        )
 
 
 def _add(one: Counts, other: Counts) -> Counts:
     return Counts(total=one.total + other.total, bad=one.bad + other.bad)
 
 
-START: Final = 0.35
+START: Final = 0.4
 """Of a phase's weight, for a regression that is there from its beginning; the rest is spread over
 its other minutes."""
 MINUTE: Final = 60.0

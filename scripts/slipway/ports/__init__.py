@@ -44,6 +44,7 @@ from slipway.ports.platform import (
 )
 
 __all__ = [
+    "NOTHING",
     "Answer",
     "Artifact",
     "Autoscaling",
@@ -69,7 +70,6 @@ __all__ = [
     "Measured",
     "Meter",
     "MetricSource",
-    "NOTHING",
     "Page",
     "Phase",
     "Platform",

@@ -14,22 +14,23 @@ from slipway.errors import (
     Aborted,
     Cancelled,
     DeployFailed,
+    Held,
     LeaseTaken,
     OutsideError,
     SlipwayError,
     Tripped,
 )
-from slipway.judge.split import Decision
 from slipway.ports import Phase, Service
 from slipway.release import bug, deploys
 from slipway.release.deploys import Ports
 from slipway.release.happenings import Happenings
 from slipway.release.health import HealthGuard, await_build, url_of
+from slipway.release.judging import judged
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan, preflight
 from slipway.release.recovery import Place, clear
 from slipway.release.traffic import Traffic
-from slipway.release.watch import Look, every
+from slipway.release.watch import Watch, every
 from slipway.release.wayback import WayBack
 
 
@@ -72,9 +73,8 @@ def _there_or_back(release: _Release) -> Outcome:
         # Whatever runs now is another release's: nothing is ours to put back.
         return release.left_to_another(error)
     except SlipwayError as error:
-        blamed = isinstance(error, Tripped | DeployFailed)
         return release.back.go(
-            Result.ROLLED_BACK if blamed else Result.ABORTED,
+            _result_of(error),
             error.found,
             error.remedy,
             hurry=isinstance(error, Cancelled),
@@ -82,6 +82,12 @@ def _there_or_back(release: _Release) -> Outcome:
     except Exception as error:
         found = bug.aborted(error, release.journal)
         return release.back.go(Result.ABORTED, found.found, found.remedy)
+
+
+def _result_of(error: SlipwayError) -> Result:
+    if isinstance(error, Tripped | DeployFailed):
+        return Result.ROLLED_BACK
+    return Result.HELD if isinstance(error, Held) else Result.ABORTED
 
 
 class _Release:
@@ -107,17 +113,32 @@ class _Release:
             self._plan.settings.health,
             self._plan.artifact.commit,
         )
-        for step in self._strategy.steps:
+        steps = (*self._strategy.steps, self._strategy.bake)
+        watch = Watch(
+            judged(self._plan, self._ports, self._traffic.edge, self._before, steps),
+            self._strategy.judge,
+            traffic=self._traffic,
+            guard=guard,
+            journal=self.journal,
+            clock=self._ports.clock,
+            trip=self._ports.trip,
+            log=self._ports.log,
+            hindrance=self._hindrance,
+        )
+        for number, step in enumerate(self._strategy.steps):
             text = f"{step.share:g} % of the sellers are on the candidate"
-            look = self._judge(Phase.CANARY, step, text, guard)
-        self._fit_canary(self._watching(look))
+            self._judge(Phase.CANARY, number, step, text, watch)
+        self._fit_canary(self._watching(watch))
         bake = self._strategy.bake
         text = (
             f"promoted at the edge: {bake.share:g} % are on the candidate, "
             "and the old build stays warm"
         )
-        look = self._judge(Phase.BAKING, bake, text, guard)
-        return self._settle(look)
+        self._judge(Phase.BAKING, len(steps) - 1, bake, text, watch)
+        return self._settle(watch)
+
+    def _hindrance(self) -> str | None:
+        return next((h.hindrance for h in self._happenings if h.hindrance), None)
 
     def left_to_another(self, error: SlipwayError) -> Outcome:
         """Another release holds the edge: say so, and touch nothing."""
@@ -129,9 +150,9 @@ class _Release:
             previous_build=self._before.live.identity or "",
         )
 
-    def _watching(self, look: Look) -> Callable[[], None]:
+    def _watching(self, watch: Watch) -> Callable[[], None]:
         clock = self._ports.clock
-        return every(self._strategy.judge.every, clock, look, self._traffic.lease.keep_alive)
+        return every(self._strategy.judge.every, clock, watch, self._traffic.lease.keep_alive)
 
     def _deploy(self, service: Service, *, pulse: Callable[[], None], shared: bool = False) -> str:
         """Bring the candidate live on a service and see it answer as itself; return the deploy."""
@@ -159,18 +180,11 @@ class _Release:
             pulse=pulse,
         )
 
-    def _judge(self, phase: Phase, step: Step, text: str, guard: HealthGuard) -> Look:
-        """Set the share and watch it for the step's time; return the look for later phases."""
+    def _judge(self, phase: Phase, number: int, step: Step, text: str, watch: Watch) -> None:
+        """Set the share and watch it for the step's time, or twice that where it must be."""
         self._see_stable_is_as_it_was()
         self._traffic.set(phase, step.share, text)
-        look = Look(
-            step,
-            self._strategy.judge,
-            traffic=self._traffic,
-            guard=guard,
-            journal=self.journal,
-            trip=self._ports.trip,
-        )
+        watch.begin(number, phase.value)
         clock = self._ports.clock
         until = clock.monotonic() + step.for_
         extended = False
@@ -178,22 +192,34 @@ class _Release:
             clock.sleep(min(self._strategy.judge.every, step.for_))
             for happenings in self._happenings:
                 happenings.look()
-            verdict = look()
+            verdict = watch()
             if self._promoted_by_a_person():
-                return look
+                return
             if clock.monotonic() < until:
                 continue
-            if verdict.decision is Decision.PROMOTE and not self._traffic.lowered:
-                return look
+            why = self._traffic.lowered or watch.objection(verdict)
+            if why is None and self._saw_enough(watch, extended):
+                return
             if self._ports.observe:
-                self.journal.would(str(look.undecided(verdict)))
-                return look
+                self.journal.would(str(watch.undecided(why or watch.could_not_see())))
+                return
             if extended:
-                raise self._held_down() or look.undecided(verdict)
+                raise self._held_down() or watch.undecided(why or watch.could_not_see())
             extended = True
             until = clock.monotonic() + step.for_
-            why = self._traffic.lowered or verdict.sentence
-            self.journal.note(f"the step is extended once: {why}")
+            self.journal.note(f"the step is extended once: {why or watch.too_little()}")
+
+    def _saw_enough(self, watch: Watch, extended: bool) -> bool:
+        """Whether a step in which nothing spoke against the candidate may end now."""
+        too_little = watch.too_little()
+        if too_little is None:
+            self.journal.note(watch.could_not_see())
+            return True
+        policy = self._strategy.judge.on_low_power
+        if policy == "promote" or (policy == "extend" and extended):
+            self.journal.trouble(f"it goes on although {too_little}")
+            return True
+        return False
 
     def _held_down(self) -> Aborted | None:
         if self._traffic.lowered is None:
@@ -252,15 +278,15 @@ class _Release:
             )
         return max(listed, stable.instances, scaling.minimum)
 
-    def _settle(self, look: Look) -> Outcome:
+    def _settle(self, watch: Watch) -> Outcome:
         """Put the build on the stable service; only then is 100 % everywhere."""
         self._see_stable_is_as_it_was()
         text = "the same build goes to the stable service"
         self._traffic.set(Phase.SETTLING, self._strategy.bake.share, text)
         self.back.stable_touched = True
-        watch = self._watching(look)
-        deploy_id = self._deploy(self._before.stable, pulse=watch, shared=True)
-        look()
+        pulse = self._watching(watch)
+        deploy_id = self._deploy(self._before.stable, pulse=pulse, shared=True)
+        watch()
         self._see_it_stayed()
         return self._conclude(deploy_id)
 

@@ -6,9 +6,9 @@ already live or running is adopted, and what Render says went live is compared w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from slipway.errors import (
     Aborted,
@@ -26,6 +26,7 @@ from slipway.ports import (
     Deploy,
     DeployStatus,
     Kept,
+    MetricSource,
     Platform,
     Prober,
     Service,
@@ -43,6 +44,10 @@ PROGRESS_EVERY = 30.0
 
 
 T = TypeVar("T")
+
+
+def no_log(line: Mapping[str, Any]) -> None:
+    """Keep no account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +69,10 @@ class Ports:
     """Seconds between the two readings that confirm a way back."""
     observe: bool = False
     """Whether judge and guards only say what they would have done."""
+    sources: Mapping[str, MetricSource] = field(default_factory=dict)
+    """Of the metrics of slipway.yml, by name, where they are not the edge's."""
+    log: Callable[[Mapping[str, Any]], None] = no_log
+    """Takes the judge's own account, a line at a time."""
 
     def persist(self, what: str, act: Callable[[], T]) -> T:
         """Do what is worth more than one try, and idempotent: raises as the last try did."""

@@ -218,7 +218,9 @@ class _Change:
         health, ports = self._plan.settings.health, self._ports
         urls = [self._url, *(member.url for member in self._members)]
         # Render keeps an old instance for 60 s, which may answer once more: none names the build.
-        self._seen.watch([HealthGuard(ports.prober, url, health, None) for url in urls])
+        build = self._plan.artifact.commit or self._plan.artifact.identity
+        guards = [HealthGuard(ports.prober, url, health, None) for url in urls]
+        self._seen.watch(guards, build)
         for member in self._members:
             latest = ports.platform.deploys(member.service.id)
             identity = self._plan.artifact.identity

@@ -1,4 +1,9 @@
-"""What Render itself does to a service during a release, said in the journal, once each."""
+"""What Render itself does to a service during a release, said in the journal, once each.
+
+Instances that Render replaces by itself are told and nothing more: what errors that makes are
+counted as they come. While a service is in maintenance mode Render answers 503 for it, which says
+nothing about any build: nothing is decided by counts then.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from slipway.release.deploys import Ports
 from slipway.text import one_line
 
 EVERY = 30.0
-"""Seconds between two questions: what is told here decides nothing."""
+"""Seconds between two questions."""
 _BY_ITSELF: Final = frozenset(
     {"maintenance_started", "zero_downtime_redeploy_started", "server_hardware_failure"}
 )
@@ -28,6 +33,14 @@ class Happenings:
         self._due = ports.clock.monotonic()
         self._told: set[str] = set()
         self._troubled = False
+        self._doubtful = False
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why nothing can be decided by counts now; ``None``: nothing known of that kind."""
+        if not self._doubtful:
+            return None
+        return f"{self._service.name} is in maintenance mode at Render, which answers 503 for it"
 
     def look(self) -> None:
         """Ask if it is time to. An answer that does not come is told once, and stops nothing."""
@@ -37,6 +50,8 @@ class Happenings:
         self._due = now + EVERY
         try:
             events = self._ports.platform.events(self._service.id, since=self._since)
+            if self._doubtful or any(self._is_new(event) for event in events):
+                self._doubtful = self._ports.platform.service(self._service.id).maintenance
         except OutsideError as error:
             if not self._troubled:
                 self._ports.journal.trouble(f"Render's events: {error.found}")
@@ -47,6 +62,10 @@ class Happenings:
             self._told.add(event.id)
             if text:
                 self._ports.journal.trouble(f"{text} ({event.type} at {event.at:%H:%M:%S})")
+
+    def _is_new(self, event: Event) -> bool:
+        """Whether it says that maintenance mode was changed, and was not told yet."""
+        return event.type == "maintenance_mode_enabled" and event.id not in self._told
 
     def _sentence(self, event: Event) -> str | None:
         name = self._service.name

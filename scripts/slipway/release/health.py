@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slipway.config import Health
 from slipway.errors import Aborted, DeployFailed, Refused
+from slipway.judge.streak import Streak
 from slipway.ports import Answer, Prober, Service
 from slipway.release.deploys import Ports, Pulse, no_pulse
 
@@ -87,8 +88,7 @@ class HealthGuard:
         self._url = url
         self._health = health
         self._build = build
-        self._failed = 0
-        self._unreachable = 0
+        self._streak = Streak()
         self._other = 0
 
     def look(self) -> str | None:
@@ -96,15 +96,14 @@ class HealthGuard:
         answer = self._prober.probe(self._url, timeout=self._health.timeout)
         self._see_build(answer)
         if healthy(answer):
-            self._failed = self._unreachable = 0
-            return None
-        if answer.status is None:
-            self._unreachable, self._failed = self._unreachable + 1, 0
+            self._streak = self._streak.good()
+        elif answer.status is None:
+            self._streak = self._streak.silent()
         else:
-            self._failed, self._unreachable = self._failed + 1, 0
-        in_a_row = max(self._failed, self._unreachable)
-        if in_a_row < self._health.failures:
+            self._streak = self._streak.bad()
+        if not self._streak.reached(self._health.failures):
             return None
+        in_a_row = max(self._streak.failed, self._streak.unreachable)
         return f"{self._url} failed {in_a_row} times in a row: {describe(answer)}"
 
     def _see_build(self, answer: Answer) -> None:

@@ -33,6 +33,8 @@ class Entry:
     share: float | None = None
     stable: Counts | None = None
     canary: Counts | None = None
+    evidence: float | None = None
+    """How far the judge's strongest evidence has come (0 to 1): 1 is a rollback."""
 
 
 Listener = Callable[[Entry], None]
@@ -72,9 +74,17 @@ class Journal:
             self._add(Kind.TROUBLE, f"only observed, or it would have been stopped: {text}")
             self.would_have.append(self.entries[-1])
 
-    def tick(self, text: str, *, share: float, stable: Counts, canary: Counts) -> None:
+    def tick(
+        self,
+        text: str,
+        *,
+        share: float,
+        stable: Counts,
+        canary: Counts,
+        evidence: float | None = None,
+    ) -> None:
         """One look of the judge."""
-        self._add(Kind.TICK, text, share=share, stable=stable, canary=canary)
+        self._add(Kind.TICK, text, share=share, stable=stable, canary=canary, evidence=evidence)
 
     def _add(
         self,
@@ -84,6 +94,7 @@ class Journal:
         share: float | None = None,
         stable: Counts | None = None,
         canary: Counts | None = None,
+        evidence: float | None = None,
     ) -> None:
         entry = Entry(
             at=self._clock.now(),
@@ -93,6 +104,7 @@ class Journal:
             share=share,
             stable=stable,
             canary=canary,
+            evidence=evidence,
         )
         self.entries.append(entry)
         for listener in self._listeners:

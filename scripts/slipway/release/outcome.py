@@ -30,6 +30,8 @@ class Result(StrEnum):
     """A gate or a check of the inputs said no; nothing was changed."""
     ABORTED = "aborted"
     """A person, the runner or an outage stopped it. The build is not blamed."""
+    HELD = "held"
+    """It could not be judged, or what was bad was bad for both builds. Nobody is blamed."""
     FROZEN = "frozen"
     """What serves could not be confirmed: a human is needed."""
 
@@ -49,6 +51,7 @@ _EXIT_CODES = {
     Result.FAILED: 1,
     Result.REFUSED: 1,
     Result.ABORTED: 4,
+    Result.HELD: 4,
     Result.FROZEN: 5,
 }
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from slipway.config import Service as Settings
 from slipway.errors import OutsideError, Refused
-from slipway.ports import Artifact, Deploy, DeployStatus, Service
-from slipway.release import deploys, likeness, promises
+from slipway.ports import Artifact, Deploy, DeployStatus, Service, Side
+from slipway.release import deploys, likeness, measuring, promises
 from slipway.release.deploys import Ports
 from slipway.release.health import url_of
 from slipway.release.traffic import Traffic
@@ -36,6 +36,8 @@ class Before:
     canary: Service
     live: Deploy
     canary_live: Deploy | None
+    side: Side
+    """What the candidate is compared with, as its metrics name it."""
 
 
 def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
@@ -66,12 +68,27 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
         differs = plan.settings.canary.differs if plan.settings.canary else ()
         likeness.require(ports, stable, canary, differs=differs)
         _require_sellers(plan, ports, traffic)
+    side = _side(plan, ports, stable, live)
+    if live.identity != plan.artifact.identity:
+        sources = measuring.sources_with_edge(
+            plan.settings, ports.sources, traffic.edge, ports.clock
+        )
+        measuring.check(sources, side, ports.journal)
     return Before(
+        side=side,
         stable=stable,
         canary=canary,
         live=live,
         canary_live=deploys.live(ports.platform.deploys(canary.id)),
     )
+
+
+def _side(plan: Plan, ports: Ports, stable: Service, live: Deploy) -> Side:
+    """Return how the live build calls itself: asked of itself, as only it knows."""
+    answer = ports.prober.probe(
+        url_of(stable, plan.settings.health), timeout=plan.settings.health.timeout
+    )
+    return Side(build=answer.build or live.identity or "", service=stable.id)
 
 
 FEW_SELLERS = 10

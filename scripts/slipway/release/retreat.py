@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from slipway.config import Service as Settings
-from slipway.errors import SlipwayError
+from slipway.errors import Held, SlipwayError
 from slipway.ports import Artifact, Deploy, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
@@ -119,7 +119,7 @@ class Retreat:
             )
             remedy = f"Release again, to have it watched, or Promote Previous Build. {remedy}"
         return Outcome(
-            result=Result.ABORTED,
+            result=Result.HELD if isinstance(error, Held) else Result.ABORTED,
             reason=reason,
             remedy=remedy,
             deploy_id=live.id,

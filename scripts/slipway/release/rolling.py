@@ -90,7 +90,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         return _unchanged(plan, ports, service, url, good)
     change = _Change(plan, ports, before)
     if left is None:
-        change.seen.before()
+        change.seen.before(before.live)
     retreat = Retreat(
         ports,
         service=service,
@@ -157,7 +157,7 @@ class _Change:
 
     def __init__(self, plan: Plan, ports: Ports, before: Before) -> None:
         service, good = before.service, before.good
-        self.seen = Seen(ports, plan.settings, before.url, [service])
+        self.seen = Seen(ports, plan.settings, before.url, [service], plan.release)
         self.ours: set[str] = set()
         """Ids of the deploys that this run has begun or adopted."""
         self.verified = False
@@ -272,7 +272,8 @@ class _Change:
         guard = HealthGuard(
             self._ports.prober, self._url, self._plan.settings.health, self._plan.artifact.commit
         )
-        self.seen.watch([guard])
+        build = self._plan.artifact.commit or self._plan.artifact.identity
+        self.seen.watch([guard], build)
 
     def watched(self) -> str:
         """Say what the watch saw beside health."""

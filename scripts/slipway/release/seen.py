@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from slipway.config import Service as Settings
 from slipway.errors import Refused, Tripped
-from slipway.ports import Service
+from slipway.ports import Deploy, Service, Side, Sides
 from slipway.release.assets import OldPage, page_of
-from slipway.release.counted import Counted
+from slipway.release.counted import Counted, held
 from slipway.release.deploys import Ports
 from slipway.release.happenings import Happenings
 from slipway.release.health import GOOD_IN_A_ROW, HealthGuard, describe, healthy
@@ -23,7 +23,12 @@ class Seen:
     """Probes of one address, the files of its old page, and Render's counts of its services."""
 
     def __init__(
-        self, ports: Ports, settings: Settings, url: str, services: Sequence[Service]
+        self,
+        ports: Ports,
+        settings: Settings,
+        url: str,
+        services: Sequence[Service],
+        release: str = "",
     ) -> None:
         rolling = settings.strategy.rolling
         self.probes = Probes(
@@ -35,6 +40,7 @@ class Seen:
             max_failed=rolling.max_failed_probes,
             trip=ports.trip,
         )
+        self._control = Side(build="", service=services[0].id)
         self.named: str | None = None
         """The build that the answers before the change named, where all named the same."""
         self._ports = ports
@@ -43,9 +49,10 @@ class Seen:
         self._page_url = page_of(settings.url, services[0])
         self._page = OldPage(ports, settings.health, wanted=rolling.assets != "off")
         self._happenings = [Happenings(ports, each) for each in services]
-        self._counted = Counted(ports, [each.id for each in services], settings.strategy)
+        self._services = services
+        self._counted = Counted(ports, [each.id for each in services], settings, release)
 
-    def before(self) -> None:
+    def before(self, live: Deploy | None = None) -> None:
         """Look once before anything is changed. Raises :class:`Refused`.
 
         Where the address does not answer well now, nothing could be told from how it answers later.
@@ -66,7 +73,10 @@ class Seen:
                 named.add(answer.build)
             ports.clock.sleep(settings.strategy.rolling.probe_every)
         self.named = named.pop() if len(named) == 1 else None
-        self._counted.before()
+        self._control = Side(
+            build=self.named or (live and live.identity) or "", service=self._services[0].id
+        )
+        self._counted.before(self._control, live.finished_at if live else None)
         self._page.read(self._page_url)
 
     def probing(self) -> Ports:
@@ -77,10 +87,30 @@ class Seen:
         self.probes.also = lambda: self._page.turn(blame)
         return replace(self._ports, clock=ProbingClock(self._ports.clock, self.probes, every=every))
 
-    def watch(self, guards: Sequence[HealthGuard]) -> None:
-        """Look on for the time of the watch. Raises :class:`Tripped` where something is bad."""
+    def watch(self, guards: Sequence[HealthGuard], build: str) -> None:
+        """Look on for the time of the watch, or twice that where it cannot be said by then.
+
+        ``build``: what the new one calls itself. Raises :class:`Tripped` where something is bad,
+        :class:`Held` where it still cannot be said.
+        """
+        candidate = Side(build=build, service=self._services[0].id)
+        sides = Sides(candidate=candidate, control=self._control)
+        self._counted.begin(sides, self._settings.strategy.rolling.watch)
+        self._look_on(guards)
+        why = self._counted.undecided()
+        if why is None:
+            return
+        if self._ports.observe:
+            self._ports.journal.would(str(held(why)))
+            return
+        self._ports.journal.note(f"the watch is extended once: {why}")
+        self._look_on(guards)
+        why = self._counted.undecided()
+        if why is not None:
+            raise held(why)
+
+    def _look_on(self, guards: Sequence[HealthGuard]) -> None:
         settings, clock = self._settings, self._ports.clock
-        self._counted.begin()
         until = clock.monotonic() + settings.strategy.rolling.watch
         looks = 0
         # A short watch has at least as many looks as can trip the guard.
@@ -95,7 +125,6 @@ class Seen:
                 happenings.look()
             self._page.turn()
             self._counted.look()
-        self._counted.end()
 
     def watched(self) -> str:
         """Say what was seen beside the probes; empty where nothing was."""

@@ -63,6 +63,11 @@ class WayBack:
                 self._traffic.close(zero, serving)
             else:
                 self._traffic.close(zero, self._before.live, phase=Phase.FROZEN)
+            if result is Result.ROLLED_BACK and not self.stable_touched:
+                found = self._maintenance()
+                if found is not None:
+                    result, remedy = Result.HELD, "Turn it off at Render, then release again."
+                    reason = f"{reason}; but {found}, so the build is not blamed"
         outcome = self._outcome(result, reason, remedy, zero, serving if restored else None)
         if self.canary_touched and self._before.canary_live and zero.edge is None:
             # Nobody waits for this, so it may be cancelled.
@@ -88,6 +93,16 @@ class WayBack:
         outcome = self._outcome(Result.ABORTED, reason, remedy, zero, self._before.live)
         # There is no time to ask which build the stable service has by now.
         return replace(outcome, build="", deploy_id="") if self.stable_touched else outcome
+
+    def _maintenance(self) -> str | None:
+        """Return which service answers everybody with Render's own 503, if one does."""
+        for service in (self._before.canary, self._before.stable):
+            try:
+                if self._ports.platform.service(service.id).maintenance:
+                    return f"{service.name} is in maintenance mode at Render"
+            except SlipwayError as error:
+                self._ports.journal.trouble(f"reading {service.name}: {error.found}")
+        return None
 
     def _serving(self) -> Deploy:
         """Return what the stable service runs now: somebody may have deployed it meanwhile."""

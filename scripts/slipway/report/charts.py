@@ -93,7 +93,7 @@ def _counts(looks: Sequence[Entry]) -> tuple[list[Counts], list[Counts]]:
 
 
 def _percent(counts: Counts) -> float:
-    return 100 * counts.errors / counts.requests if counts.requests else 0.0
+    return 100 * counts.bad / counts.total if counts.total else 0.0
 
 
 def _ceiling(highest: float) -> float:

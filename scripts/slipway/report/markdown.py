@@ -53,6 +53,7 @@ _TEXTS = {
     Result.FAILED: ("❌", "staging does not run the new build as it should; users see no change"),
     Result.REFUSED: ("⛔", "not released, users keep the build they have"),
     Result.ABORTED: ("⚠️", "stopped before it was judged, users are on a build that passed"),
+    Result.HELD: ("⏸️", "it could not be judged, everybody is on the build before"),
     Result.FROZEN: ("🚨", "it is not certain what users get, a human is needed now"),
 }
 _STAGING_TEXTS = {
@@ -108,6 +109,7 @@ _STOPPED_ON = (
     "⚠️",
     "stopped before the end, everybody is on the new build, which nobody has judged to the end",
 )
+_HELD_ON = ("⏸️", "everybody is on the new build, and it could not be judged to the end")
 _STOPPED_BEFORE = ("⚠️", "stopped before it was judged, everybody is on the build before")
 _STOPPED_OTHER = ("⚠️", "stopped, because somebody else deployed another build, which users have")
 _RELEASES = ("canary-prod", "rolling-ui")
@@ -129,6 +131,8 @@ def verdict(report: Report) -> tuple[str, str]:
         result = report.outcome.result
         if result is Result.ABORTED and report.verb in _RELEASES:
             return _stopped(report, report.outcome)
+        if result is Result.HELD and report.outcome.build == report.candidate:
+            return _HELD_ON
         return _SPECIAL.get(report.verb, {}).get(result) or _TEXTS[result]
     latest = _latest_phase(report.entries)
     if latest is None:
@@ -255,8 +259,8 @@ def _looks(entries: Sequence[Entry]) -> str:
     if not ticks:
         return ""
     rows = [
-        f"| {e.at:%H:%M:%S} | {e.share:g} % | {e.canary.errors} / {e.canary.requests} "
-        f"| {e.stable.errors} / {e.stable.requests} | {escape(e.text)} |"
+        f"| {e.at:%H:%M:%S} | {e.share:g} % | {e.canary.bad} / {e.canary.total} "
+        f"| {e.stable.bad} / {e.stable.total} | {escape(e.text)} |"
         for e in ticks[-LOOKS_SHOWN:]
         if e.canary and e.stable and e.share is not None
     ]

@@ -41,6 +41,7 @@ _STATES = {
     Result.FAILED: "failure",
     Result.REFUSED: "failure",
     Result.ABORTED: "error",
+    Result.HELD: "error",
     Result.FROZEN: "error",
 }
 

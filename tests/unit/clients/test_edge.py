@@ -13,7 +13,7 @@ from responses import matchers
 from slipway.clients.edge import EdgeClient
 from slipway.clients.retries import Patience
 from slipway.errors import Aborted, OutsideError, Refused, Unauthorized, Unreachable
-from slipway.ports import Counts, Holder, Sellers
+from slipway.ports import Counts, Habits, Holder, Sellers, TrackCounts
 from tests.unit.clients.stub import Heard, Said, serve
 
 URL = "https://shop.test/.slipway"
@@ -37,6 +37,10 @@ def state(**fields: Any) -> dict[str, Any]:
         "posthog": {"ok": True, "age": 1.2, "error": None},
         **fields,
     }
+
+
+def track(**counts: Any) -> dict[str, Any]:
+    return {"requests": 0, "errors": 0, "root_errors": 0, **counts}
 
 
 @pytest.fixture
@@ -91,25 +95,82 @@ def test_a_state_of_another_shape_is_an_outside_error(
 
 
 def test_counts_are_read_per_track(mock: responses.RequestsMock, edge: EdgeClient) -> None:
-    tracks = {"stable": {"requests": 100, "errors": 1}, "canary": {"requests": 5, "errors": 0}}
+    stable, canary = track(requests=100, errors=3, latency=[90, 7, 3]), track(requests=5)
+    tracks = {"stable": stable, "canary": canary}
     mock.get(f"{URL}/counts", json={"epoch": "e1", "tracks": tracks})
     found = edge.counts()
     assert found.epoch == "e1"
-    assert (found.stable, found.canary) == (
-        Counts(requests=100, errors=1),
-        Counts(requests=5, errors=0),
+    assert found.stable == TrackCounts(requests=100, errors=3, root_errors=0, latency=(90, 7, 3))
+    assert found.canary == TrackCounts(requests=5, errors=0, root_errors=0)
+
+
+@pytest.mark.parametrize("name", ["requests", "errors", "root_errors"])
+@pytest.mark.parametrize("number", [-1, 1.5, "3", None, True])
+def test_a_count_that_is_no_count_is_an_outside_error(
+    mock: responses.RequestsMock, edge: EdgeClient, name: str, number: Any
+) -> None:
+    body = {"epoch": "e1", "tracks": {"stable": track(), "canary": track(**{name: number})}}
+    mock.get(f"{URL}/counts", json=body)
+    with pytest.raises(OutsideError, match=name):
+        edge.counts()
+
+
+@pytest.mark.parametrize("latency", [7, "12", {"a": 1}, [1, -1], [1.5], ["1"], [True], None])
+def test_latencies_that_are_no_counts_are_an_outside_error(
+    mock: responses.RequestsMock, edge: EdgeClient, latency: Any
+) -> None:
+    body = {"epoch": "e1", "tracks": {"stable": track(latency=latency), "canary": track()}}
+    mock.get(f"{URL}/counts", json=body)
+    with pytest.raises(OutsideError, match="latency"):
+        edge.counts()
+
+
+def habits(**fields: Any) -> dict[str, Any]:
+    return {
+        "share": 95,
+        "inside": {"requests": 1900, "root_errors": 7},
+        "outside": {"requests": 100, "root_errors": 1},
+        "seconds": 86400.0,
+        "missing": [],
+        **fields,
+    }
+
+
+@pytest.mark.parametrize("missing", [[], ["10.0.0.3:8080"]])
+def test_habits_are_read_for_a_share_also_where_a_part_of_the_past_is_missing(
+    mock: responses.RequestsMock, edge: EdgeClient, missing: list[str]
+) -> None:
+    asked = matchers.query_param_matcher({"share": "95"})
+    mock.get(f"{URL}/habits", json=habits(missing=missing), match=[asked])
+    assert edge.habits(95.0) == Habits(
+        inside=Counts(total=1900, bad=7), outside=Counts(total=100, bad=1), seconds=86400.0
     )
 
 
-@pytest.mark.parametrize("requests", [-1, 1.5, "3", None, True])
-def test_a_count_that_is_no_count_is_an_outside_error(
-    mock: responses.RequestsMock, edge: EdgeClient, requests: Any
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_share_or_an_edge_without_habits_is_nothing_known(
+    mock: responses.RequestsMock, edge: EdgeClient, status: int
 ) -> None:
-    track = {"requests": requests, "errors": 0}
-    body = {"epoch": "e1", "tracks": {"stable": track, "canary": track}}
-    mock.get(f"{URL}/counts", json=body)
-    with pytest.raises(OutsideError, match="requests"):
-        edge.counts()
+    mock.get(f"{URL}/habits", json={"error": "no"}, status=status)
+    assert edge.habits(7.5) is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"inside": None},
+        {"outside": {"requests": -1, "root_errors": 0}},
+        {"inside": {"requests": 3, "root_errors": 1.5}},
+        {"seconds": -1},
+        {"seconds": None},
+    ],
+)
+def test_habits_of_another_shape_are_an_outside_error(
+    mock: responses.RequestsMock, edge: EdgeClient, broken: dict[str, Any]
+) -> None:
+    mock.get(f"{URL}/habits", json=habits(**broken))
+    with pytest.raises(OutsideError, match=next(iter(broken))):
+        edge.habits(95)
 
 
 def test_a_lease_is_asked_for_with_its_holder_and_time(
@@ -218,7 +279,7 @@ def test_a_kill_that_an_instance_has_not_confirmed_is_not_confirmed(
 
 
 def test_what_the_fleet_says_is_read(mock: responses.RequestsMock, edge: EdgeClient) -> None:
-    tracks = {"stable": {"requests": 9, "errors": 1}, "canary": {"requests": 3, "errors": 0}}
+    tracks = {"stable": track(requests=9), "canary": track(requests=3)}
     counts = {
         "epoch": "1+2",
         "tracks": tracks,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.clients.followed import Followed
+from slipway.judge.followed import Followed
 
 Steps = list[tuple[str, str, int, int]]
 

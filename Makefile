@@ -1,7 +1,9 @@
 # make demo [SCENARIO=name]   three releases on this machine, through the real actions
 # make test                   all tests
 # make crash [CASE=…]         every crash point of a release, on the virtual clock; or one of them
-# make bench                  what the edge costs and how fast it switches, in out/bench/edge.json
+# make bench                  what the edge costs and how fast it switches, in out/bench/edge.json;
+#                             the judge beside other rules, in out/bench/judge.json
+# make bench-edge, bench-judge    one of the two
 # make cohort [IDS=100000]    who the edge lets in, against PostHog's own SDK, seller by seller
 # make screens                pictures of the comment and the summary, in out/screens
 # make lint                   style, types, workflows, actions
@@ -13,7 +15,7 @@
 # installed outside this directory.
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: demo test crash bench cohort screens lint docs lock clean
+.PHONY: demo test crash bench bench-edge bench-judge cohort screens lint docs lock clean
 .PHONY: environment haproxy wrk chromium mermaid
 
 # Where Debian keeps haproxy, and where uv is put on a machine that has none.
@@ -32,8 +34,18 @@ test: environment haproxy
 crash: environment
 	@PYTHONPATH=scripts:edge:. exec $(bin)/python -m tests.crash $(CASE)
 
+# The one is run also where the other missed something.
 bench: environment haproxy wrk
-	@PYTHONPATH=edge exec $(bin)/python -m bench edge
+	@missed=0; export PYTHONPATH=scripts:edge; \
+	$(bin)/python -m bench edge || missed=1; \
+	$(bin)/python -m bench judge || missed=1; \
+	exit $$missed
+
+bench-edge: environment haproxy wrk
+	@PYTHONPATH=scripts:edge exec $(bin)/python -m bench edge
+
+bench-judge: environment
+	@PYTHONPATH=scripts:edge exec $(bin)/python -m bench judge
 
 cohort: environment haproxy
 	@PYTHONPATH=edge exec $(bin)/python -m bench cohort $(IDS)

@@ -1,4 +1,4 @@
-"""``python -m bench edge`` measures, ``python -m bench cohort [IDS]`` compares."""
+"""``python -m bench edge`` and ``judge`` measure, ``python -m bench cohort [IDS]`` compares."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import httpx
 
 from bench import cohort, cost, report, switching
 from bench.figures import Figure
+from bench.judge import command as judge
 from bench.load import NotMeasured
 from bench.tracks import FastTrack
 from bench.variants import NothingMatches
@@ -37,13 +38,16 @@ UNMEASURED: Final = (
 
 
 def main() -> int:
-    """Run one of the two; return the exit code."""
+    """Run one of the three; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("edge", help="measure the edge")
+    commands.add_parser("judge", help="simulate the judge beside other rules")
     each = commands.add_parser("cohort", help="compare edge and SDK, seller by seller")
     each.add_argument("ids", type=int, nargs="?", default=100_000, help="how many sellers")
     arguments = parser.parse_args()
+    if arguments.command == "judge":
+        return judge.measure()
     try:
         if arguments.command == "cohort":
             if arguments.ids < 1:

@@ -25,6 +25,7 @@ from slipway.clients.replies import Reply
 from slipway.clients.retries import Notice, Patience, Sleep, silent
 from slipway.errors import OutsideError, Refused, SlipwayError, Unauthorized
 from slipway.ports import (
+    NOTHING,
     Clock,
     Counts,
     Found,
@@ -121,8 +122,15 @@ class PostHogMetric(MetricSource):
         )
 
     def since_now(self, sides: Sides) -> Meter:
-        """Begin to count both sides. Raises ``OutsideError``."""
-        meter = _Meter(self, [sides.candidate, sides.control], self._clock)
+        """Begin to count both sides. Raises ``OutsideError``.
+
+        Where the queries do not tell them apart (one service, and no ``{build}``), all is the
+        candidate's.
+        """
+        names = {name for query in self._queries for name in _PLACE.findall(query)}
+        alike = sides.candidate.service == sides.control.service and "build" not in names
+        asked = [sides.candidate] if alike else [sides.candidate, sides.control]
+        meter = _Meter(self, asked, self._clock)
         meter.read()
         return meter
 
@@ -211,7 +219,7 @@ class _Meter(Meter):
         back = any(now.total < old.total or now.bad < old.bad for now, old in pairs)
         if not back:
             self._counted = counted
-        candidate, control = self._counted
+        candidate, control = (*self._counted, NOTHING)[:2]
         hold = "PostHog counts fewer events than before: its answer is not complete" if back else ""
         return Measured(candidate=candidate, control=control, hold=hold)
 

@@ -18,7 +18,7 @@ from slipway.clients.prometheus_counts import HOUR, SideCounts, Track, Which
 from slipway.clients.prometheus_names import explain
 from slipway.clients.promql import COUNTER_ITSELF, check_places, filled
 from slipway.errors import NotFound, OutsideError, Refused
-from slipway.ports import Counts, Found, Measured, Meter, MetricSource, Side, Sides
+from slipway.ports import NOTHING, Counts, Found, Measured, Meter, MetricSource, Side, Sides
 
 SETTLE: Final = 5.0
 """Seconds. A reading is about a moment so long ago: a scrape's samples bear the time at which it
@@ -65,11 +65,16 @@ class PrometheusMetric(MetricSource):
             ) from error
 
     def since_now(self, sides: Sides) -> Meter:
-        """Begin to count both sides. Raises ``OutsideError``."""
+        """Begin to count both sides. Raises ``OutsideError``.
+
+        Where the queries do not tell them apart (one service, and no ``{build}``), all is the
+        candidate's.
+        """
         at = self._now()
+        alike = all(filled(q, sides.candidate) == filled(q, sides.control) for q in self._queries)
         return PrometheusMeter(
             candidate=self._begin(sides.candidate, at),
-            control=self._begin(sides.control, at),
+            control=None if alike else self._begin(sides.control, at),
             now=self._now,
             max_age=self._max_age,
             in_place=sides.candidate.service == sides.control.service,
@@ -133,7 +138,7 @@ class PrometheusMeter(Meter):
         self,
         *,
         candidate: SideCounts,
-        control: SideCounts,
+        control: SideCounts | None,
         now: Callable[[], float],
         max_age: float,
         in_place: bool,
@@ -147,26 +152,27 @@ class PrometheusMeter(Meter):
     def read(self) -> Measured:
         """Read once. Raises ``OutsideError``."""
         at = self._now()
-        for side in (self._candidate, self._control):
-            side.advance(at, self._max_age)
-        return Measured(
-            candidate=self._candidate.counts,
-            control=self._control.counts,
-            hold=next(self._reasons(at), ""),
-        )
+        self._candidate.advance(at, self._max_age)
+        if self._control:
+            self._control.advance(at, self._max_age)
+        control = self._control.counts if self._control else NOTHING
+        hold = next(self._reasons(at, control), "")
+        return Measured(candidate=self._candidate.counts, control=control, hold=hold)
 
-    def _reasons(self, at: float) -> Iterator[str]:
+    def _reasons(self, at: float, control: Counts) -> Iterator[str]:
         for name, side in (("candidate", self._candidate), ("control", self._control)):
+            if side is None:
+                continue
             if side.problem:
                 yield f"{name}: {side.problem}"
             ends = self._in_place and side is self._control
             age = side.all.age(at)
             if side.all.known and age > self._max_age and not ends:
                 yield f"the numbers of the {name} are {_age(age, self._max_age)} old"
-        if not self._candidate.all.known and self._control.counts.total >= ABSENT:
+        if not self._candidate.all.known and control.total >= ABSENT:
             yield (
                 "the candidate exports none of what `all` counts, while the control counted "
-                f"{self._control.counts.total:,} events"
+                f"{control.total:,} events"
             )
 
 

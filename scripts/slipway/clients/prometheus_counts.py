@@ -12,6 +12,46 @@ from slipway.ports import NOTHING, Counts
 
 Which = Literal["bad", "good"]
 HOUR: Final = 3600
+TURNS: Final = 4
+"""So many turns of one series in a row are no coincidence."""
+SOON: Final = 120.0
+"""Seconds within which another process shows up again at an address that several share."""
+LEAST: Final = 20
+"""Events between two processes; a smaller difference a new process makes up by itself."""
+MIXED: Final = (
+    "a counter falls and comes back again and again: several instances seem to be scraped at one "
+    "address. Let Prometheus find each instance (at Render by the host name HOST-discovery)"
+)
+
+
+class _Turns:
+    """Whether one series shows several processes in turn, as behind a load balancer.
+
+    Each fall would be taken for a restart, and what they counted long ago for new. A turn is a
+    fall and a return in one step; none of the processes goes back, so neither do the heights
+    between which they change. A process that crashes again and again comes back in small steps,
+    or to other heights.
+    """
+
+    def __init__(self) -> None:
+        self._last = self._high = self._low = 0.0
+        self._fell_at: float | None = None
+        self._turns = 0
+
+    def see(self, at: float, value: float) -> bool:
+        """Take a sample; return whether it has changed to and fro too often."""
+        step = value - self._last
+        if step < 0:
+            if self._last < self._high or value < self._low:
+                self._turns = 0
+            self._high, self._low, self._fell_at = self._last, value, at
+        elif self._fell_at is not None and value >= self._high:
+            gap = self._high - self._low
+            at_once = step >= 0.9 * gap and at - self._fell_at <= SOON
+            self._turns += gap >= LEAST and at_once
+            self._fell_at = None
+        self._last = value
+        return self._turns >= TURNS
 
 
 class Track:
@@ -26,6 +66,8 @@ class Track:
         started = api.series(f"last_over_time({over(selector, HOUR)})", at)
         self._followed = Followed({each.key: (each.samples[-1][1],) for each in started})
         self._seen = {each.key: at for each in started}
+        self._turns: dict[str, _Turns] = {}
+        self._mixed = False
         self._newest = 0.0
         self.total = 0.0
         """How much they have grown in all."""
@@ -49,21 +91,21 @@ class Track:
         for series in self._api.series(over(self._selector, seconds), at):
             problem = self._take(series) or problem
         self._at = max(self._at, at)
-        return problem
+        return MIXED if self._mixed else problem
 
     def _take(self, series: Series) -> str:
         if not series.named:
             return "an answer holds series without a name: something was calculated"
         problem = ""
         for at, value in series.samples:
-            counts = math.isfinite(value) and value >= 0
-            if counts:
-                self._newest = max(self._newest, at)
+            self._newest = max(self._newest, at)
             if at <= self._seen.get(series.key, 0.0):
                 continue
             self._seen[series.key] = at
-            if counts:
+            if math.isfinite(value) and value >= 0:
                 (self.total,) = self._followed.add({series.key: (value,)})
+                if self._turns.setdefault(series.key, _Turns()).see(at, value):
+                    self._mixed = True
             else:
                 problem = f"a counter says {value:g}, which is no count"
         return problem

@@ -95,9 +95,17 @@ def look(
     until: float,
 ) -> tuple[State, Verdict]:
     """Take in what came between ``after`` and ``until`` seconds of the phase, and judge."""
+    state, verdict = _look(rule, state, reading, starts.phases[phase], until)
+    # What begins now is judged by what comes from now on.
     weight = starts.between(phase, after, until)
     if weight:
         state = replace(state, evidence=state.evidence.start(weight))
+    return state, verdict
+
+
+def _look(
+    rule: Rule, state: State, reading: Reading, planned: float, until: float
+) -> tuple[State, Verdict]:
     if reading.hold:
         return state, _verdict(Decision.HOLD, rule, f"{rule.name}: {reading.hold}")
     recent = (*state.recent, reading.control)[-RECENT:]
@@ -110,10 +118,10 @@ def look(
     if why := _nobodys_fault(rule, recent):
         return state, _verdict(Decision.HOLD, rule, f"{why}: {_seen(rule, state)}")
     state = _take_in(rule, state, reading)
-    if why := _against(rule, state, starts.phases[phase], until):
+    if why := _against(rule, state, planned, until):
         decided = replace(state, first_minute=True) if rule.kind == "literal" else state
         return decided, _verdict(Decision.ROLLBACK, rule, why)
-    if rule.kind == "literal" and _is_over(starts.phases[phase], until):
+    if rule.kind == "literal" and _is_over(planned, until):
         state = replace(state, first_minute=True)
     seen = _seen(rule, state)
     if state.candidate.total == 0 and state.control.total >= SILENT:

@@ -42,7 +42,7 @@ def allowance(
             journal.note(f"how sellers differ is not counted for {share:g} %: no multiple of 5")
             found.append(None)
             continue
-        shift = calibration.shift(habits.inside, habits.outside, level)
+        shift = calibration.shift(habits.inside, habits.outside, level, judge.ratio)
         found.append(shift)
         if shift is None:
             bad = habits.inside.bad + habits.outside.bad
@@ -50,12 +50,12 @@ def allowance(
                 f"sellers are taken to be alike at {share:g} %: {bad:,} errors in "
                 f"{habits.seconds / _DAY:.1f} days say too little about how they differ"
             )
-        elif shift > 1:
+        else:
             journal.note(
-                f"the sellers of {share:g} % may fail {shift:.2g} times as often as others by "
+                f"the sellers of {share:g} % fail {shift:.2g} times as often as others by "
                 f"themselves ({habits.inside.bad:,} of {habits.inside.bad + habits.outside.bad:,} "
-                f"errors in {habits.seconds / _DAY:.1f} days): allowance is made for it"
+                f"errors in {habits.seconds / _DAY:.1f} days): that is taken into account"
             )
     known = dict(zip(dict.fromkeys(shares), found, strict=True))
-    shifts = tuple(known[share] or 1.0 for share in shares)
+    shifts = tuple(1.0 if (s := known[share]) is None else s for share in shares)
     return Allowance(shifts=shifts, calibrated=any(f is not None for f in found))

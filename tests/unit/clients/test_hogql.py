@@ -155,15 +155,16 @@ def test_good_events_in_the_place_of_bad_ones_are_taken_from_all(
     assert (found.candidate, found.control) == (counts(10, 1), counts(100, 2))
 
 
+@pytest.mark.parametrize("back", [[10, 1, 99, 2], [10, 0, 100, 2]])
 def test_numbers_that_go_back_hold_and_leave_what_was_counted(
-    posthog: PostHog, clock: Ticks
+    posthog: PostHog, clock: Ticks, back: list[int]
 ) -> None:
-    posthog.says = [[10, 1, 100, 2], [10, 1, 99, 2], [12, 1, 101, 2]]
+    posthog.says = [[10, 1, 100, 2], back, [12, 1, 101, 2]]
     meter = metric(clock).since_now(SIDES)
     clock.sleep(60)
     found = meter.read()
     assert "fewer events than before" in found.hold
-    assert found.control == counts(100, 2)
+    assert (found.candidate, found.control) == (counts(10, 1), counts(100, 2))
     clock.sleep(60)
     assert (meter.read().hold, meter.read().control) == ("", counts(101, 2))
 
@@ -174,6 +175,16 @@ def test_more_bad_events_than_events_hold(posthog: PostHog, clock: Ticks) -> Non
     clock.sleep(60)
     with pytest.raises(OutsideError, match="9 bad events of 5"):
         meter.read()
+
+
+def test_queries_that_do_not_tell_builds_apart_on_one_service_count_for_the_candidate(
+    posthog: PostHog, clock: Ticks
+) -> None:
+    posthog.says = [[10, 1]]
+    query = ALL.replace("properties.build = {build}", "properties.srv = {service}") + SINCE
+    same = Sides(candidate=Side(build=CANDIDATE.build, service="srv-stable"), control=CONTROL)
+    found = metric(clock, all_query=query, other_query=query + SLOW).since_now(same).read()
+    assert (found.candidate, found.control) == (counts(10, 1), counts(0, 0))
 
 
 def test_the_time_before_is_counted_for_the_live_build(posthog: PostHog, clock: Ticks) -> None:
@@ -273,4 +284,11 @@ def test_an_answer_of_another_shape_is_an_outside_error(clock: Ticks, results: o
     with responses.RequestsMock() as mock:
         mock.post(QUERY, json={"results": results})
         with pytest.raises(OutsideError, match="one row of 2 numbers"):
+            metric(clock).before(CONTROL, 60)
+
+
+def test_an_error_in_the_answer_is_no_answer(clock: Ticks) -> None:
+    with responses.RequestsMock() as mock:
+        mock.post(QUERY, json={"results": [[1, 0]], "error": "memory limit exceeded"})
+        with pytest.raises(OutsideError, match="memory limit exceeded"):
             metric(clock).before(CONTROL, 60)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.clients.prometheus import PrometheusMetric
-from slipway.clients.prometheus_api import prometheus_http
+from slipway.clients.prometheus_api import PrometheusApi, prometheus_http
 from slipway.clients.promql import any_value, filled, name_in
 from slipway.errors import OutsideError, Refused, Unauthorized, Unreachable, UsageError
 from slipway.ports import Counts, Measured, Meter, Side, Sides
@@ -136,6 +136,14 @@ def test_no_sample_is_counted_twice_where_readings_overlap(model: Model) -> None
     assert (found.control, found.candidate) == (counts(35, 0), counts(5, 0))
 
 
+def test_a_sample_that_comes_late_is_counted_by_the_next_reading(model: Model) -> None:
+    old, new = Bot(model, OLD), Bot(model, NEW)
+    meter = begun(model, old, new)
+    read(model, meter, old, new)
+    model.scrape(8, "bot_replies_total", 4, build=NEW, instance="i2", slow="false")
+    assert read(model, meter, old, new).candidate == counts(4, 0)
+
+
 def test_a_reading_is_about_a_moment_that_every_scrape_has_reached(model: Model) -> None:
     old, new = Bot(model, OLD), Bot(model, NEW)
     meter = begun(model, old, new, settle=5.0)
@@ -149,6 +157,13 @@ def test_fractions_are_rounded_down_and_never_make_more_bad_events_than_events(
     old, new = Bot(model, OLD), Bot(model, NEW).reply(0.4, 0.5)
     meter = begun(model, old, new)
     assert read(model, meter, old, new.reply(0, 2.6)).candidate == counts(2, 2)
+
+
+def test_fractions_never_make_the_difference_go_back(model: Model) -> None:
+    old, new = Bot(model, OLD), Bot(model, NEW)
+    meter = begun(model, old, new, other_query=GOOD, which="good")
+    assert read(model, meter, old, new.reply(0.9, 1.1)).candidate == counts(2, 2)
+    assert read(model, meter, old, new.reply(0.1, 0.8)).candidate == counts(2, 2)
 
 
 def test_the_two_numbers_never_go_back(model: Model) -> None:
@@ -188,6 +203,42 @@ def test_a_value_that_is_no_count_holds(model: Model, value: str) -> None:
     assert (found.hold, found.candidate) == ("", counts(12, 0))
 
 
+def test_several_instances_at_one_address_hold_and_are_told_before_the_release(
+    model: Model,
+) -> None:
+    old, new = Bot(model, OLD), Bot(model, NEW)
+    mates = [Bot(model, OLD).reply(900), Bot(model, OLD).reply(100)]
+    meter = begun(model, old, new)
+    for step in range(10):
+        found = read(model, meter, mates[step % 2].reply(1), new)
+    assert "several instances" in found.hold
+    with pytest.raises(Refused, match="HOST-discovery"):
+        metric().check(CONTROL)
+
+
+@pytest.mark.parametrize(
+    ("lives", "pause"),
+    [
+        pytest.param([[5, 5]], 0, id="soon, and counts little"),
+        pytest.param([[40, 40, 40]], 0, id="comes back in steps"),
+        pytest.param([[10, 200], [10, 300], [10, 100]], 0, id="comes back to other heights"),
+        pytest.param([[30, 30]], 150, id="seldom scraped"),
+    ],
+)
+def test_a_process_that_crashes_again_and_again_is_counted_and_does_not_hold(
+    model: Model, lives: list[list[int]], pause: float
+) -> None:
+    old, new = Bot(model, OLD), Bot(model, NEW).reply(900)
+    meter = begun(model, old, new, max_age=300.0)
+    for number in range(15):
+        new.restart()
+        for replies in lives[number % len(lives)]:
+            found = read(model, meter, old, new.reply(replies))
+            model.now += pause
+    assert found.hold == ""
+    assert found.candidate == counts(15 * sum(map(sum, lives)) // len(lives), 0)
+
+
 def test_old_numbers_hold_with_their_age(model: Model) -> None:
     old, new = Bot(model, OLD), Bot(model, NEW)
     meter = begun(model, old, new, max_age=90.0)
@@ -214,6 +265,19 @@ def test_the_end_of_the_old_build_on_the_same_service_does_not_hold(model: Model
     model.now += 500
     found = read(model, meter, new.reply(30, 3))
     assert (found.hold, found.candidate) == ("", counts(33, 3))
+
+
+def test_queries_that_do_not_tell_builds_apart_on_one_service_count_for_the_candidate(
+    model: Model,
+) -> None:
+    query = 'served_total{srv="{service}"}'
+    same = Sides(candidate=Side(build=NEW, service=CONTROL.service), control=CONTROL)
+    model.scrape(0, "served_total", 5, srv=CONTROL.service)
+    meter = metric(all_query=query, other_query=query).since_now(same)
+    model.now += 10
+    model.scrape(10, "served_total", 12, srv=CONTROL.service)
+    found = meter.read()
+    assert (found.candidate, found.control, found.hold) == (counts(7, 7), counts(0, 0), "")
 
 
 def test_a_candidate_that_exports_nothing_holds_once_the_control_has_traffic(
@@ -280,14 +344,15 @@ def test_a_build_that_is_not_there_is_told_which_builds_are(model: Model) -> Non
         Refused, match=r"none with build aaaaaaaaaaaa: build is v1\.2, v1\.3"
     ) as error:
         metric().check(CONTROL)
-    assert "label build" in error.value.remedy
+    assert error.value.remedy.endswith("label build as the commit it was built from?")
 
 
 def test_a_service_that_is_not_there_is_told_which_services_are(model: Model) -> None:
     model.scrape(0, "bot_replies_total", 1, build=OLD, srv="bot")
     query = 'bot_replies_total{build="{build}",srv="{service}"}'
-    with pytest.raises(Refused, match="none with srv srv-stable: srv is bot"):
+    with pytest.raises(Refused, match="none with srv srv-stable: srv is bot") as error:
         metric(all_query=query, other_query=query).check(CONTROL)
+    assert error.value.remedy.endswith("label srv as Render's id?")
 
 
 def test_a_name_that_is_not_there_is_told_the_nearest_names(model: Model) -> None:
@@ -309,6 +374,26 @@ def test_bad_events_that_have_never_happened_are_no_mistake_where_the_name_is_kn
 ) -> None:
     model.scrape(0, "bot_replies_total", 5, build=OLD, slow="false")
     assert "none yet of `bad`" in metric().check(CONTROL).sentence
+
+
+def test_bad_events_under_a_name_that_is_not_there_are_a_mistake(model: Model) -> None:
+    Bot(model, OLD).scrape()
+    with pytest.raises(Refused, match="no metric bot_errors_total"):
+        metric(other_query='bot_errors_total{build="{build}"}').check(CONTROL)
+
+
+def test_a_value_that_is_no_count_is_told_before_the_release(model: Model) -> None:
+    model.scrape(0, "bot_replies_total", "NaN", build=OLD)
+    with pytest.raises(Refused, match="no count"):
+        metric().check(CONTROL)
+
+
+def test_an_hour_is_not_asked_for_at_once(model: Model) -> None:
+    Bot(model, OLD).scrape()
+    metric().check(CONTROL)
+    raw = [query for query in model.asked if query.startswith("bot_replies_total")]
+    assert len(raw) == 8
+    assert all(int(query.rpartition("[")[2].rstrip("s]")) <= 1000 for query in raw)
 
 
 def test_good_events_that_are_not_there_are_a_mistake(model: Model) -> None:
@@ -367,20 +452,30 @@ def test_a_prometheus_that_cannot_be_reached_is_unreachable() -> None:
         metric().check(CONTROL)
 
 
+SCALAR = {"resultType": "scalar", "result": [NOW, str(NOW)]}
+
+
 @pytest.mark.parametrize(
-    "data",
+    "body",
     [
-        None,
-        {"resultType": "scalar", "result": [NOW]},
-        {"resultType": "scalar", "result": [NOW, 5]},
-        {"resultType": "scalar", "result": [True, "5"]},
-        {"resultType": "vector", "result": []},
+        {},
+        {"status": "error", "data": SCALAR},
+        {"status": "success"},
+        {"status": "success", "data": {**SCALAR, "resultType": "string"}},
+        {"status": "success", "data": {**SCALAR, "result": [NOW]}},
+        {"status": "success", "data": {**SCALAR, "result": [NOW, 5]}},
+        {"status": "success", "data": {**SCALAR, "result": [True, "5"]}},
+        {"status": "success", "data": {**SCALAR, "result": [NOW, "soon"]}},
     ],
 )
-def test_an_answer_of_another_shape_is_an_outside_error(data: object) -> None:
-    body = {"status": "success", "data": data}
+def test_an_answer_of_another_shape_is_an_outside_error(body: object) -> None:
     with said(200, body), pytest.raises(OutsideError):
-        metric().check(CONTROL)
+        PrometheusApi(http()).now()
+
+
+def test_a_right_answer_is_prometheus_own_time() -> None:
+    with said(200, {"status": "success", "data": SCALAR}):
+        assert PrometheusApi(http()).now() == NOW
 
 
 # The time before
@@ -405,8 +500,11 @@ def test_a_time_before_without_anything_is_none(model: Model) -> None:
 
 def test_a_time_before_that_makes_no_sense_is_an_outside_error(model: Model) -> None:
     model.scrape(0, "bot_replies_total", "NaN", build=OLD)
+    for _ in range(3):
+        model.now += 1000
+        Bot(model, OLD).scrape()
     with pytest.raises(OutsideError, match="no count"):
-        metric().before(CONTROL, 600)
+        metric().before(CONTROL, 3300)
 
 
 # Queries and keys

@@ -115,17 +115,18 @@ def test_a_candidate_without_counts_holds_once_the_control_has_traffic(
     assert "no counts of the candidate" in meter.read().hold
 
 
+@pytest.mark.parametrize("side", [CANDIDATE, CONTROL])
 def test_numbers_that_go_back_hold_and_leave_what_was_counted(
-    render: Service, clock: Ticks, metric: RenderMetric
+    side: Side, render: Service, clock: Ticks, metric: RenderMetric
 ) -> None:
     render.say(CANDIDATE, 9, 1)
     render.say(CONTROL, 95, 5)
     meter = metric.since_now(SIDES)
-    del render.has[CANDIDATE.service]
+    del render.has[side.service]
     clock.sleep(30)
     found = meter.read()
     assert "fewer requests than before" in found.hold
-    assert found.candidate == counts(10, 1)
+    assert (found.candidate, found.control) == (counts(10, 1), counts(100, 5))
 
 
 def test_render_is_not_asked_within_one_of_its_buckets(

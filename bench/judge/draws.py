@@ -34,6 +34,8 @@ class Draws:
     control_total: Ints
     control_bad: Ints
     shifts: Floats | None = None
+    bounds: Floats | None = None
+    """Seconds, by release: Wald's bound for its own sellers, where they differ."""
     """By release: how much more often the candidate's sellers fail anyway, as calibrated before;
     ``nan`` where too little was known. ``None``: nobody calibrated."""
 

@@ -49,21 +49,30 @@ class Row:
 def simulate(runs: int, null_runs: int, *, processes: int = 2) -> list[Row]:
     """Judge ``runs`` releases per cell by every rule, ``null_runs`` where the code is identical."""
     found: dict[tuple[Cell, str], list[Floats]] = defaultdict(list)
+    bounds: dict[Cell, list[Floats]] = defaultdict(list)
     work = [(batch, runs) for batch in batches(runs, null_runs)]
     with multiprocessing.Pool(processes) as pool:
         # In the order in which they were given out: the same seeds make the same file.
         for judged in pool.imap(_judge, work):
-            for cell, rule, when in judged:
+            for cell, rule, when, own in judged:
                 found[cell, rule].append(when)
-    return [row(cell, rule, np.concatenate(whens)) for (cell, rule), whens in found.items()]
+                if own is not None and rule == OURS:
+                    bounds[cell].append(own)
+    return [
+        row(cell, rule, np.concatenate(whens), bounds.get(cell, ()))
+        for (cell, rule), whens in found.items()
+    ]
 
 
-def row(cell: Cell, rule: str, when: Floats) -> Row:
-    """Sum up when a rule took releases back: seconds since the step began, ``inf`` for never."""
+def row(cell: Cell, rule: str, when: Floats, own: Sequence[Floats] = ()) -> Row:
+    """Sum up when a rule took releases back: seconds since the step began, ``inf`` for never.
+
+    ``own``: Wald's bound by release, where their sellers differ; its median stands in the row.
+    """
     delay = np.where(when > cell.onset, when - cell.onset, math.inf)
     fired = int(np.isfinite(delay).sum())
     median = float(np.sort(delay)[(len(delay) - 1) // 2])
-    bound = wald(cell.rps, cell.ratio)
+    bound = float(np.median(np.concatenate(own))) if own else wald(cell.rps, cell.ratio)
     return Row(
         rule=rule,
         condition=cell.condition,
@@ -72,7 +81,7 @@ def row(cell: Cell, rule: str, when: Floats) -> Row:
         fired=round(fired / len(delay), 5),
         upper=round(upper_bound(fired, len(delay), LEVEL), 5),
         median_s=median if math.isfinite(median) else None,
-        bound_s=None if bound is None else round(bound, 2),
+        bound_s=None if bound is None or math.isinf(bound) else round(bound, 2),
     )
 
 
@@ -88,11 +97,14 @@ def from_json(text: str) -> list[Row]:
     return [Row(**each) for each in said]
 
 
-def _judge(work: tuple[Batch, int]) -> list[tuple[Cell, str, Floats]]:
+Judged = tuple[Cell, str, Floats, Floats | None]
+
+
+def _judge(work: tuple[Batch, int]) -> list[Judged]:
     return list(_each(*work))
 
 
-def _each(batch: Batch, runs: int) -> Iterator[tuple[Cell, str, Floats]]:
+def _each(batch: Batch, runs: int) -> Iterator[Judged]:
     for cell, drawn in draw(batch, runs):
         for name, rule in RULES.items():
-            yield cell, name, rule(drawn)
+            yield cell, name, rule(drawn), drawn.bounds

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from bench.judge.bound import seconds
 from bench.judge.draws import BASE, OUTAGE, SECONDS, SHARE, TICK, TICKS, Bools, Draws, Floats, Ints
 from slipway.judge import calibration
 from slipway.ports import Counts
@@ -24,8 +25,8 @@ SPREAD: Final = 2.0
 APART: Final = 10.0
 """Seconds from one root error of a seller to the next."""
 TOLERATED: Final = 1.15
-DAY: Final = 86_400.0
-"""Seconds that calibration looks back."""
+DAYS: Final = 7 * 86_400.0
+"""Seconds that calibration looks back: what the edge keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def population(rng: np.random.Generator, runs: int, rps: float, *, differ: bool)
 
 
 def shifts(rng: np.random.Generator, sellers: Population, level: float) -> Floats:
-    """Return what calibration makes of the day before, by release; ``nan``: too little was seen.
+    """Return what calibration makes of the days before, by release; ``nan``: too little was seen.
 
     Root errors of a seller who fails ``f`` times a second come apart by ten seconds and an
     exponential time more, so in ``T`` seconds there are ``T·f/(1+10f)`` of them with a variance
@@ -61,11 +62,11 @@ def shifts(rng: np.random.Generator, sellers: Population, level: float) -> Float
     variance stands for it, as a day of failures is too much to draw one by one.
     """
     failing = sellers.requests * sellers.rates
-    mean = DAY * failing / (1 + APART * failing)
+    mean = DAYS * failing / (1 + APART * failing)
     hit = 1 - (1 + APART * failing) ** -2
     slots = np.divide(mean, hit, out=np.zeros_like(mean), where=hit > 0)
     errors = rng.binomial(np.rint(slots).astype(np.int64), hit)
-    requests = rng.poisson(DAY * sellers.requests)
+    requests = rng.poisson(DAYS * sellers.requests)
     mine, others = slice(None, COHORT), slice(COHORT, None)
     return calibrated(
         Counted(total=requests[:, mine].sum(axis=1), bad=errors[:, mine].sum(axis=1)),
@@ -78,8 +79,8 @@ def shifts_where_alike(rng: np.random.Generator, runs: int, rps: float, level: f
     """Return the same where sellers are all alike, and none of them is large."""
 
     def day(share: float) -> Counted:
-        bad = rng.poisson(DAY * rps * share * BASE, runs)
-        return Counted(total=bad + rng.poisson(DAY * rps * share * (1 - BASE), runs), bad=bad)
+        bad = rng.poisson(DAYS * rps * share * BASE, runs)
+        return Counted(total=bad + rng.poisson(DAYS * rps * share * (1 - BASE), runs), bad=bad)
 
     return calibrated(day(SHARE), day(1 - SHARE), level)
 
@@ -137,12 +138,26 @@ def release(
         bad = logged if raw else per_tick(key[roots] // columns, when[roots], runs)
         sides += [good + logged, bad]
     return Draws(
+        bounds=None if ratio <= TOLERATED else _bounds(sellers, ratio),
         candidate_total=sides[0],
         candidate_bad=sides[1],
         control_total=sides[2],
         control_bad=sides[3],
         shifts=shifts,
     )
+
+
+def _bounds(sellers: Population, ratio: float) -> Floats:
+    """Return Wald's bound of each release: root errors per second, as they are thinned out."""
+
+    def roots(columns: slice, factor: float) -> Floats:
+        usual = sellers.rates[:, columns]
+        rates = np.ones_like(usual) if factor == OUTAGE else np.minimum(1.0, usual * factor)
+        failing = sellers.requests[:, columns] * rates
+        return np.asarray((failing / (1 + APART * failing)).sum(axis=1))
+
+    mine, others = slice(None, COHORT), slice(COHORT, None)
+    return seconds(roots(mine, ratio), roots(mine, 1.0), roots(others, 1.0))
 
 
 def failures(rng: np.random.Generator, per_second: Floats) -> tuple[Ints, Floats]:

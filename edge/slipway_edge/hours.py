@@ -13,10 +13,10 @@ from typing import Any, Final
 from .cohort import BIN_PERCENT, BINS
 from .counters import Met
 
-HOURS: Final = 24
+HOURS: Final = 7 * 24
 HOUR: Final = 3600.0
 """Seconds."""
-DAY: Final = HOURS * HOUR
+WEEK: Final = HOURS * HOUR
 _NOTHING: Final[tuple[Met, ...]] = (Met(),) * BINS
 _MOST: Final = 2**53
 
@@ -43,7 +43,7 @@ class Habits:
 
 
 class Hours:
-    """The last 24 hours' increases of counters that only grow while an epoch lasts.
+    """The last seven days' increases of counters that only grow while an epoch lasts.
 
     ``now`` is seconds of the wall clock, as hours are kept over a restart; an hour begins at each
     multiple of 3600. Where that clock is put back, hours that are still to come say nothing.
@@ -83,7 +83,7 @@ class Hours:
         bins = _NOTHING
         for one in recent:
             bins = _sum(bins, one.bins)
-        return Habits(bins, min(DAY, sum(one.seconds for one in recent)))
+        return Habits(bins, min(WEEK, sum(one.seconds for one in recent)))
 
     def encode(self) -> dict[str, Any]:
         """Return the hours as a JSON object."""

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slipway import config
-from slipway.clients.http import Http, Key
-from slipway.clients.retries import Patience
 from slipway.errors import UsageError
 from slipway.ports import MetricSource
 from slipway.setup import Desk, render
-
-PATIENCE = Patience(attempts=2, connect_timeout=3, read_timeout=5, rate_limit_cap=5)
-"""A look must not hang: a source that is silent makes its metric hold until the next one."""
 
 
 def sources_of(desk: Desk) -> Mapping[str, MetricSource]:
@@ -44,30 +39,18 @@ def _missing(group: str) -> UsageError:
 
 def _prometheus(desk: Desk, metric: config.Metric) -> MetricSource:
     from slipway.clients.prometheus import PrometheusMetric  # noqa: PLC0415
+    from slipway.clients.prometheus_api import prometheus_http  # noqa: PLC0415
 
-    settings, token = desk.settings.prometheus, desk.inputs.keys.prometheus
+    settings = desk.settings.prometheus
     if settings is None:
         raise _missing("prometheus")
-    if settings.user is not None and token is None:
-        raise UsageError(
-            "`prometheus.user` is set, and the input `prometheus-token` is missing or empty",
-            remedy="Pass the token: it is the password of that user.",
-        )
-    key = token and Key(
-        value=token,
-        setting="prometheus-token",
-        renew="Ask whoever runs Prometheus for a token that may read.",
-    )
-    http = Http(
-        "Prometheus",
-        settings.url,
-        key or None,
-        user=settings.user,
-        patience=PATIENCE,
-        sleep=desk.clock.sleep,
-    )
     return PrometheusMetric(
-        http,
+        prometheus_http(
+            settings.url,
+            desk.inputs.keys.prometheus,
+            user=settings.user,
+            sleep=desk.clock.sleep,
+        ),
         all_query=metric.all or "",
         other_query=metric.bad or metric.good or "",
         which="bad" if metric.bad else "good",
@@ -76,7 +59,7 @@ def _prometheus(desk: Desk, metric: config.Metric) -> MetricSource:
 
 
 def _posthog(desk: Desk, metric: config.Metric) -> MetricSource:
-    from slipway.clients.hogql import PostHogMetric  # noqa: PLC0415
+    from slipway.clients.hogql import EVERY, PostHogMetric, query_http  # noqa: PLC0415
 
     settings, token = desk.settings.posthog, desk.inputs.keys.posthog
     if settings is None:
@@ -86,17 +69,13 @@ def _posthog(desk: Desk, metric: config.Metric) -> MetricSource:
             "a metric asks PostHog, and the input `posthog-api-key` is missing or empty",
             remedy="Pass a personal API key with the scope query:read.",
         )
-    key = Key(
-        value=token,
-        setting="posthog-api-key",
-        renew="Its scopes must include query:read.",
-    )
-    http = Http("PostHog", settings.host, key, patience=PATIENCE, sleep=desk.clock.sleep)
+    asking = sum(one.source == "posthog" for one in desk.service.metrics.values())
     return PostHogMetric(
-        http,
+        query_http(token, base_url=settings.host, sleep=desk.clock.sleep),
         project=settings.project,
         all_query=metric.all or "",
         other_query=metric.bad or metric.good or "",
         which="bad" if metric.bad else "good",
         clock=desk.clock,
+        every=EVERY * asking,  # PostHog limits queries by the hour, of all together
     )

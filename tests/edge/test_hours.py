@@ -15,7 +15,7 @@ from slipway_edge.cohort import BINS
 from slipway_edge.counters import Counts, Met, TrackCounts
 from slipway_edge.diary import SAVE, Diary
 from slipway_edge.haproxy import HAProxyError, Runtime
-from slipway_edge.hours import DAY, HOUR, Habits, Hours, decode, decode_hours, encode
+from slipway_edge.hours import HOUR, WEEK, Habits, Hours, decode, decode_hours, encode
 from tests.edge.harness import FLAG
 
 NONE = TrackCounts(requests=0, errors=0, root_errors=0, latency=())
@@ -40,15 +40,16 @@ def test_what_was_counted_side_by_side_is_added_and_lasted_as_long_as_the_longes
     assert both == Habits(all_bins(7, 3), 500.0)
 
 
-def test_hours_keep_a_day() -> None:
+def test_hours_keep_a_week() -> None:
     hours = Hours()
-    for reading in range(301):
+    for reading in range(2001):
         hours.read("1", all_bins(10 * reading, reading), reading * HOUR / 10)
-    total = hours.total(30 * HOUR)
+    total = hours.total(200 * HOUR)
     # The hour that has just begun has one of its ten readings.
-    assert total == Habits(all_bins(2310, 231), 23.1 * HOUR)
-    assert hours.total(30.95 * HOUR) == total
-    assert hours.total(60 * HOUR) == Habits()
+    assert total.bins == all_bins(16_710, 1671)
+    assert total.seconds == pytest.approx(167.1 * HOUR)
+    assert hours.total(200.95 * HOUR) == total
+    assert hours.total(200 * HOUR + WEEK) == Habits()
 
 
 def test_hours_do_not_count_what_was_before_a_restart() -> None:
@@ -59,17 +60,17 @@ def test_hours_do_not_count_what_was_before_a_restart() -> None:
 
 
 @given(steps=st.lists(st.tuples(st.integers(0, 50), st.floats(0, 3 * HOUR)), max_size=60))
-def test_hours_lose_nothing_within_a_day(steps: list[tuple[int, float]]) -> None:
+def test_hours_lose_nothing_within_a_week(steps: list[tuple[int, float]]) -> None:
     hours, now, total, at = Hours(), 0.0, 0, []
     hours.read("1", all_bins(0), 0.0)
     for grown, wait in steps:
         now, total = now + wait, total + grown
         at.append((now, grown))
         hours.read("1", all_bins(total), now)
-    first = int(now // HOUR) - 23
+    first = int(now // HOUR) - 167
     kept = hours.total(now)
     assert kept.bins == all_bins(sum(grown for when, grown in at if int(when // HOUR) >= first))
-    assert 0 <= kept.seconds <= DAY
+    assert 0 <= kept.seconds <= WEEK
 
 
 def test_readings_that_come_in_the_other_order_count_nothing_twice() -> None:
@@ -167,14 +168,14 @@ def day(tmp_path: Path) -> Day:
     return Day(tmp_path / "habits.json")
 
 
-def test_a_restart_keeps_the_day_that_was_saved(day: Day) -> None:
+def test_a_restart_keeps_the_week_that_was_saved(day: Day) -> None:
     day.met(40)
     day.save()
     day.met(45)  # not saved
     day.now += 2 * HOUR
     day.start()
     assert day.met(3) == 43
-    day.now += 22 * HOUR
+    day.now += WEEK - 2 * HOUR
     assert day.met(3) == 3
 
 
@@ -184,7 +185,7 @@ def test_it_is_saved_every_few_minutes(day: Day) -> None:
     assert day.diary.due()
     day.save()
     assert not day.diary.due()
-    day.now -= DAY  # a clock that was put back keeps nothing from being saved
+    day.now -= WEEK  # a clock that was put back keeps nothing from being saved
     assert day.diary.due()
 
 

@@ -96,4 +96,4 @@ class Judge(Model):
     nobody blamed."""
     calibrate: Annotated[Literal["auto", "off"], BeforeValidator(off)] = "auto"
     """Whether it is taken into account that the sellers of a share fail more often by themselves
-    than others do, as the edge has seen in the last 24 hours."""
+    than others do, as the edge has seen in the last seven days."""

@@ -3,7 +3,7 @@
 A share is always the same sellers, and sellers differ: one has an expired token, another a thousand
 products. Were a share compared with the others as if all were alike, a cohort of bad luck would
 take a good build back, in 2 to 19 % of all releases where sellers differ much. So what the same
-cohorts met on the stable build in the last day is taken into account: how often an error was the
+cohorts met on the stable build in the last week is taken into account: how often an error was the
 cohort's, given that it was anybody's.
 """
 

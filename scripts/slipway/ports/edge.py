@@ -84,7 +84,7 @@ class Habits:
     inside: Counts
     outside: Counts
     seconds: float
-    """For how long it has been counted; 86 400 at most."""
+    """For how long it has been counted; seven days at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

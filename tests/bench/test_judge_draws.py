@@ -111,9 +111,10 @@ def test_calibration_bounds_how_often_the_sellers_fail_anyway() -> None:
     true = (roots[:, inside].sum(1) / people.requests[:, inside].sum(1)) / (
         roots[:, outside].sum(1) / people.requests[:, outside].sum(1)
     )
-    assert (shifts < true).mean() <= 2 * level
-    # It is a bound that is worth something: half as much again, and not ten times as much.
-    assert np.median(shifts[true > 1] / true[true > 1]) < 1.5
+    # With identical code the odds are within what is tolerated, but for the level.
+    assert (sellers.TOLERATED * shifts < true).mean() <= 2 * level
+    # And it is an estimate where much is known.
+    assert np.median(shifts / true) == pytest.approx(1, abs=0.1)
 
 
 def test_with_few_failures_in_the_past_nobody_is_calibrated() -> None:

@@ -137,7 +137,7 @@ def test_walds_bound() -> None:
         a_row(median_s=20.0),
         a_row(ratio=5, bound_s=95, median_s=210.0),
         a_row(ratio=2, fired=0.4, median_s=None),
-        a_row(condition="sellers", ratio=5, median_s=600.0),
+        a_row(condition="sellers", ratio=5, bound_s=170.0, median_s=360.0),
         a_row(ratio=OUTAGE, bound_s=0.2, median_s=10.0),
     ],
 )

@@ -9,6 +9,7 @@ import ast
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tests.unit.forge import FakeForge
 from tests.unit.outside import everything, run
 from tests.unit.world import World
 from tests.unit.world_fleet import Film as Fleet
+from tests.unit.world_metrics import Ai
 
 MINUTE = 60.0
 EXAMPLE = ROOT / "examples/livestreamsell"
@@ -50,20 +52,41 @@ def example() -> config.Service:
     return config.parse(whole).services["bot"]
 
 
+def with_ai(bot: config.Service) -> config.Service:
+    """Have the calls of the AI judged too, as docs/getting-started.md shows."""
+    asked = config.Metric.model_validate(
+        {
+            "source": "prometheus",
+            "all": 'ai_calls_total{build="{build}"}',
+            "bad": 'ai_calls_total{build="{build}", slow="true"}',
+            "hold-above": 20,
+        }
+    )
+    return bot.model_copy(update={"metrics": {"slow-ai": asked}})
+
+
 class Film:
     """One release of a new version, and who was on it at each second."""
 
-    def __init__(self, world: World, **behaviour: Any) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        ai: Ai | None = None,
+        settings: config.Service | None = None,
+        **behaviour: Any,
+    ) -> None:
         self.world = world
         self.shares: list[tuple[float, float]] = []
         self.most_instances = 0
         """Of the canary service."""
         world.before = self._see
         artifact = world.build("new", **behaviour)
-        ports = world.ports()
+        sources = {} if ai is None else {"slow-ai": ai}
+        ports = replace(world.ports(), sources=sources)
         plan = Plan(
             release="77.1-new",
-            settings=example(),
+            settings=settings or (example() if ai is None else with_ai(example())),
             stable=STABLE,
             canary=CANARY,
             artifact=artifact,
@@ -241,6 +264,24 @@ def test_d4_errors_that_are_not_stable_keep_it_from_everybody() -> None:
     assert film.world.running(STABLE) == "v1"
 
 
+def test_d4_a_bot_whose_latency_does_not_stay_stable_is_kept_from_everybody() -> None:
+    world = World()
+    film = Film(world, ai=Ai(world, slow=lambda candidate: 0.4 if candidate else 0.02))
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert "slow-ai: candidate" in film.outcome.reason
+    assert film.world.max_share_seen == pytest.approx(0.05)
+
+
+def test_d4_latency_is_watched_for_ten_minutes() -> None:
+    world = World()
+    leaks = 9 * MINUTE
+    film = Film(world, ai=Ai(world, slow=lambda new: 0.9 if new and world.clock.t > leaks else 0))
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert film.seconds_at(5) >= 7 * MINUTE
+
+
 def test_d4_then_it_goes_to_everybody() -> None:
     film = Film(busy(OLD_ERRORS), error_rate=OLD_ERRORS)
 
@@ -354,6 +395,18 @@ def test_d7_errors_that_rise_by_more_than_15_percent_roll_back_in_the_first_minu
     assert film.seconds_with_sellers <= MINUTE
 
 
+def test_d7_the_rule_as_it_is_written_is_a_setting() -> None:
+    world = busy(OLD_ERRORS)
+    literal = config.Judge.model_validate({"rule": "literal"})
+    bot = example()
+    strategy = bot.strategy.model_copy(update={"judge": literal})
+    film = Film(world, settings=bot.model_copy(update={"strategy": strategy}), error_rate=0.0231)
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert "more than 1.15 times in the first minute" in film.outcome.reason
+    assert film.seconds_with_sellers <= MINUTE + 10
+
+
 def test_d7_errors_that_rise_by_less_do_not() -> None:
     film = Film(busy(OLD_ERRORS), error_rate=1.1 * OLD_ERRORS)
 
@@ -389,6 +442,28 @@ def test_d8_the_button_brings_the_previous_build_back() -> None:
     assert outcome.result is Result.PROMOTED_PREVIOUS
     assert world.running(STABLE) == "v0"
     assert outcome.build == digest("v0")
+
+
+# -- D9 ------------------------------------------------------------------------------------
+
+
+def test_d9_ai_latency_over_ten_seconds_takes_the_release_back() -> None:
+    world = World()
+    # Good at 5 %, slow with everybody: after the release, as users see it.
+    slow = Ai(world, slow=lambda new: 0.5 if new and world.effective_share() > 50 else 0)
+    film = Film(world, ai=slow)
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert film.world.running(STABLE) == "v1"
+    assert film.world.max_share_seen == pytest.approx(0.95)
+
+
+def test_d9_a_provider_that_is_slow_for_both_builds_blames_nobody() -> None:
+    world = World()
+    film = Film(world, ai=Ai(world, slow=lambda new: 0.6))
+
+    assert film.outcome.result is Result.HELD
+    assert film.world.running(STABLE) == "v1"
 
 
 # -- D10 -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ OUTAGE_RATE: Final = 0.5
 OUTAGE_EVENTS: Final = 20
 """As the edge's own tripwire has it: where half of so many are bad there is nothing to compare."""
 RECENT: Final = 6
-"""Looks of the control that tell whether it fares badly itself, now."""
+"""Looks with events of the control that tell whether it fares badly itself, now."""
 ENOUGH: Final = 20
 """Events of the control from which on its recent share means anything."""
 SILENT: Final = 200
@@ -108,7 +108,9 @@ def _look(
 ) -> tuple[State, Verdict]:
     if reading.hold:
         return state, _verdict(Decision.HOLD, rule, f"{rule.name}: {reading.hold}")
-    recent = (*state.recent, reading.control)[-RECENT:]
+    recent = state.recent
+    if reading.control.total:  # a source may be asked more often than it has news
+        recent = (*recent, reading.control)[-RECENT:]
     state = replace(
         state,
         candidate=_add(state.candidate, reading.candidate),

@@ -74,6 +74,7 @@ def test_a_push_to_main_stages_both_services_and_then_canaries_the_same_image(
         "SLIPWAY_RENDER_API_KEY": SECRETS["RENDER_API_KEY"],
         "SLIPWAY_POSTHOG_API_KEY": SECRETS["POSTHOG_API_KEY"],
         "SLIPWAY_EDGE_TOKEN": SECRETS["EDGE_TOKEN"],
+        "SLIPWAY_PROMETHEUS_TOKEN": "",
         "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
         "SLIPWAY_COMMENT": "true",
         "SLIPWAY_SUMMARY": "true",
@@ -97,6 +98,7 @@ def test_the_dashboard_is_staged_and_then_rolled_out_with_one_secret(shop: Shop)
         # Only a service that has canaries too needs them.
         "SLIPWAY_POSTHOG_API_KEY": "",
         "SLIPWAY_EDGE_TOKEN": "",
+        "SLIPWAY_PROMETHEUS_TOKEN": "",
         "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
         "SLIPWAY_COMMENT": "true",
         "SLIPWAY_SUMMARY": "true",

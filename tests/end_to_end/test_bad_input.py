@@ -149,7 +149,7 @@ def test_a_build_with_errors_is_rolled_back_and_told_on_the_pull_request(calm: S
     image, commit = calm.push_image("bad", {"error_rate": 0.6})
     number = calm.world.open_pull_request(commit, "A change")
     job = calm.run("canary-prod", settings=FAST, image=image, commit=commit)
-    assert_one_error(job, 1, "Rolled back: bot", "times the control")
+    assert_one_error(job, 1, "Rolled back: bot", "times as often as the build before")
     assert float(job.outputs["seconds-to-zero"]) < 2
     assert "rolled back, everybody is on the build before" in job.summary
     assert "rolled back, everybody is on the build before" in calm.pull_request(number)

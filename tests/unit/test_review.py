@@ -6,10 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from pydantic import ValidationError
 
+from slipway.clients import hogql, prometheus_api
 from slipway.clients.promql import filled
+from slipway.clients.retries import Patience
 from slipway.errors import Unreachable
-from slipway.ports import Counts, Found, Measured, Meter, Requests, Side, Sides
+from slipway.ports import Counts, Found, Habits, Measured, Meter, Phase, Requests, Side, Sides
 from slipway.release import rolling
 from slipway.release.journal import Kind
 from slipway.release.outcome import Outcome, Result
@@ -166,7 +169,7 @@ def test_required_counts_that_stop_in_the_watch_are_not_had() -> None:
 def test_metrics_whose_source_hangs_hold_and_do_not_cost_the_lease(many: int) -> None:
     world = World()
     ports = replace(world.ports(), sources={f"slow-{n}": Slow(world) for n in range(many)})
-    metrics = {name: QUERY for name in ports.sources}
+    metrics = dict.fromkeys(ports.sources, QUERY)
     outcome = release_through(ports, world, world.build("v2"), strategy=SHORT, metrics=metrics)
     assert outcome.result is Result.HELD, outcome.reason
 
@@ -175,7 +178,7 @@ def test_errors_are_found_as_soon_while_the_source_of_other_metrics_hangs() -> N
     def seconds(many: int) -> float:
         world = World()
         ports = replace(world.ports(), sources={f"slow-{n}": Slow(world) for n in range(many)})
-        metrics = {name: QUERY for name in ports.sources}
+        metrics = dict.fromkeys(ports.sources, QUERY)
 
         def sicken(call: str) -> None:
             world.builds["v2"].error_rate = 0.3 if world.clock.t > 100 else 0.0
@@ -228,3 +231,87 @@ def test_one_seller_who_sleeps_is_no_fault_of_the_build() -> None:
     world.no_canary_traffic = True
     outcome = judged(world)
     assert outcome.result is Result.HELD, outcome.reason
+
+
+# Names, fleets, patience
+
+
+def test_a_metric_of_the_users_does_not_take_the_place_of_the_edges_errors() -> None:
+    """Whoever names a metric `5xx` is no longer judged by the errors that the edge counts."""
+    world = World()
+    ports = replace(world.ports(), sources={"5xx": Ai(world)})
+    metrics = {"5xx": {"source": "prometheus", "all": "a", "bad": "b"}}
+    try:
+        settings(metrics=metrics)
+    except ValidationError:
+        return  # it could be refused
+    outcome = release_through(
+        ports, world, world.build("v2", error_rate=0.3), strategy=SHORT, metrics=metrics
+    )
+    assert outcome.result is Result.ROLLED_BACK
+
+
+def test_a_fleet_that_cannot_be_judged_is_held_as_a_single_service_is() -> None:
+    film = Film()
+    film.ports = replace(film.ports, sources={"slow-ai": Ai(film.world, hold=lambda: "too old")})
+    plain = film.settings
+    film.settings = lambda: {**plain(), "metrics": {"slow-ai": QUERY}}  # type: ignore[method-assign]
+    assert film.release(film.world.build("v2")).result is Result.HELD
+
+
+def test_every_service_of_a_fleet_is_counted() -> None:
+    film, asked = Film(), []
+
+    class Sided(Ai):
+        def since_now(self, sides: Sides) -> Meter:
+            asked.append(sides.candidate.service)
+            return super().since_now(sides)
+
+    film.ports = replace(film.ports, sources={"slow-ai": Sided(film.world)})
+    plain = film.settings
+    film.settings = lambda: {**plain(), "metrics": {"slow-ai": QUERY}}  # type: ignore[method-assign]
+    film.release(film.world.build("v2"))
+    assert set(asked) == {"srv-a", "srv-b", "srv-c"}
+
+
+@pytest.mark.parametrize("patience", [prometheus_api.PATIENCE, hogql.PATIENCE])
+def test_a_question_that_is_not_answered_leaves_time_for_the_lease_and_for_a_cancelled_job(
+    patience: Patience,
+) -> None:
+    once = patience.connect_timeout + patience.read_timeout
+    pause = max(patience.backoff, patience.rate_limit_cap) + patience.jitter
+    slowest = patience.attempts * once + (patience.attempts - 1) * pause
+    assert once <= 8, "a signal waits for the attempt to end, and the runner for about ten seconds"
+    assert slowest <= 30, f"one GET may take {slowest:.0f} s, a look makes five for each metric"
+
+
+def test_named_sellers_are_known_to_calibration_or_it_is_said_that_they_are_not() -> None:
+    world = World()
+    few = Counts(total=100_000, bad=1000)
+    world.habits = Habits(inside=few, outside=few, seconds=86_400)
+    ports = world.ports()
+    named = {"canary": {"service": "srv-canary", "sellers": ["ana", "bea"]}}
+    release_through(ports, world, world.build("v2"), strategy=SHORT, **named)
+    lines = [e.text for e in ports.journal.entries if "by themselves" in e.text]
+    assert lines
+    assert all("by name" in line for line in lines), lines[0]
+
+
+def test_an_instance_of_the_edge_that_is_missing_does_not_hide_a_bad_build_for_twenty_minutes() -> (
+    None
+):
+    """Both builds are behind every instance: what the others count is a fair comparison."""
+    world = World()
+    ports = world.ports()
+
+    def hook(call: str) -> None:
+        if call == "flags.write baking":
+            world.silent_edges = ("10.0.0.2",)
+
+    world.before = hook
+    artifact = world.build("v2", error_rate_under_load=0.3)
+    outcome = release_through(ports, world, artifact)
+    baking = next(e.at for e in ports.journal.entries if e.phase is Phase.BAKING)
+    back = next(e.at for e in ports.journal.entries if "going back" in e.text)
+    assert outcome.result is Result.ROLLED_BACK, outcome.reason
+    assert (back - baking).total_seconds() <= 120

@@ -14,7 +14,7 @@ from slipway.judge.limit import Limit
 from slipway.judge.metric import Reading
 from slipway.judge.panel import Panel, State
 from slipway.judge.power import power
-from slipway.judge.verdict import Decision, Verdict
+from slipway.judge.verdict import Decision, Verdict, percent
 from slipway.ports import Counts, Side, Sides
 from slipway.release.measuring import Readings
 from tests.unit.clients.prometheus_model import NOW, Model, http
@@ -55,7 +55,9 @@ def test_a_limit_of_four_fifths_is_not_broken_by_one_half() -> None:
     assert back(verdicts) is None
 
 
-def test_a_provider_that_is_down_is_not_blamed_on_the_build_while_the_control_has_few_calls() -> None:
+def test_a_provider_that_is_down_is_not_blamed_on_the_build_while_the_control_has_few_calls() -> (
+    None
+):
     """In the bake the control has the few: 2 calls a second of both, 1 in 20 of them on it."""
     judges = one(rule("slow-ai", hold_above=0.2), phases=(600.0, 600.0))
     state, _ = judge(judges, [(1, 0, 19, 1)] * 60)
@@ -162,20 +164,29 @@ def test_an_incident_of_both_is_not_blamed_where_prometheus_scrapes_one_of_them_
 # Late, and expensive
 
 
-def test_a_regression_that_begins_in_the_extension_is_found_as_soon_as_one_before() -> None:
-    def delay(good: int) -> int:
-        judges = one(phases=(120.0, 120.0))
-        deltas: list[Delta] = [(500, 1, 9500, 19)] * good + [(500, 5, 9500, 19)] * 40
-        _, verdicts = judge(judges, deltas)
-        found = [n for n, v in enumerate(verdicts) if v.decision is Decision.ROLLBACK]
-        return (found[0] if found else len(deltas)) - good
+def test_a_regression_that_begins_while_the_stable_service_is_deployed_is_found_as_soon() -> None:
+    """Settling and extensions have no starts: all that is left has the whole past against it."""
 
-    assert delay(22) <= 2 * delay(11), f"{delay(11)} looks in the step, {delay(22)} after it"
+    def delay(good: int) -> int:
+        """Looks until it is found; the bake of ten minutes is looks 1 to 60, settling follows."""
+        judges = one(phases=(600.0, 600.0))
+        state, _ = judge(judges, [(500, 1, 9500, 19)] * 60)
+        state = panel.begin(judges, state, 1, {})
+        for look in range(1, good + 200):
+            bad = 19 if look <= good else 95
+            now = {"5xx": reading((9500, bad, 500, 1))}
+            state, verdict = panel.look(judges, state, 10.0 * look, now)
+            if verdict.decision is Decision.ROLLBACK:
+                return look - good
+        return 200
+
+    early, late = delay(30), delay(120)
+    assert late <= 2 * early, f"{early} looks in the bake, {late} ten minutes after it"
 
 
 @pytest.mark.parametrize(("total", "share"), [(1_000_000, 0.05), (1_000_000, 0.3)])
 def test_what_could_have_been_seen_is_known_at_once(total: int, share: float) -> None:
-    """It is asked for at the end of each step, of every metric, and twice; nobody looks meanwhile."""
+    """Asked for at the end of each step, of every metric, and twice; nobody looks meanwhile."""
     control = total // 19
     began = time.perf_counter()
     power(
@@ -190,3 +201,5 @@ def test_what_could_have_been_seen_is_known_at_once(total: int, share: float) ->
     assert time.perf_counter() - began < 0.1
 
 
+def test_a_small_share_is_said_in_digits() -> None:
+    assert "e-" not in percent(3 / 50_000_000)

@@ -315,3 +315,19 @@ def test_an_instance_of_the_edge_that_is_missing_does_not_hide_a_bad_build_for_t
     back = next(e.at for e in ports.journal.entries if "going back" in e.text)
     assert outcome.result is Result.ROLLED_BACK, outcome.reason
     assert (back - baking).total_seconds() <= 120
+
+
+def test_a_rolling_release_that_is_held_leaves_nobody_on_a_build_that_blocks_the_next_one() -> None:
+    """docs/judge.md and decision 11: everybody goes back. Here everybody stays, and the next
+    release is refused, as what is live has not passed."""
+    world = World(git=True)
+    outcome = rolled(world, ai=Ai(world, hold=lambda: "numbers are too old"))
+    assert outcome.result is Result.HELD
+    world.build("v3")
+    plan = rolling.Plan(
+        release="78.1-v3",
+        settings=settings(canary=None, edge=None, strategy={"rolling": {"probe-every": "1s"}}),
+        stable=STABLE,
+        artifact=world.build("v3"),
+    )
+    assert world.running(STABLE) == "v1" or rolling.run(plan, world.ports())

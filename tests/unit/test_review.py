@@ -18,10 +18,9 @@ from slipway.release.journal import Kind
 from slipway.release.outcome import Outcome, Result
 from tests.unit.builds import STABLE
 from tests.unit.test_canary import assert_everybody_is_on, release_through
-from tests.unit.test_fleet import killed_after_the_second
 from tests.unit.test_judged_release import SHORT, judged, said
 from tests.unit.world import World, settings
-from tests.unit.world_fleet import Film
+from tests.unit.world_fleet import Film, killed_after_the_second
 from tests.unit.world_metrics import Ai
 
 QUERY = {"source": "prometheus", "all": 'x{build="{build}"}', "bad": 'y{build="{build}"}'}

@@ -11,7 +11,7 @@ import numpy as np
 from bench.judge.draws import SECONDS, TICK, Draws, Floats
 from slipway.judge.calibration import SPENT
 from slipway.judge.evidence import Evidence, Starts
-from slipway.judge.metric import OUTAGE_EVENTS, OUTAGE_RATE, Reading, Rule
+from slipway.judge.metric import Reading, Rule
 from slipway.judge.panel import Panel
 from slipway.ports import NOTHING, Counts
 
@@ -72,13 +72,10 @@ def when(looks: Iterator[Reading], shift: float, judge: Panel) -> float:
     """
     (rule,) = judge.rules
     state = Evidence().start(judge.starts.begin(0))
-    candidate, control = NOTHING, NOTHING
     for tick, seen in enumerate(looks, 1):
-        candidate, control = _add(candidate, seen.candidate), _add(control, seen.control)
         if state.waiting != (NOTHING, NOTHING) or not _tells_nothing(seen):
             state = state.see(seen.candidate, seen.control, tolerated=rule.tolerated, shift=shift)
-        evident = state.bad >= rule.least and state.value >= 1 / rule.alpha
-        if evident or (_is_outage(candidate, OUTAGE_EVENTS) and not _is_outage(control, 1)):
+        if state.bad >= rule.least and state.value >= 1 / rule.alpha:
             return float(TICK * tick)
         if weight := judge.starts.between(0, TICK * (tick - 1.0), float(TICK * tick)):
             state = state.start(weight)
@@ -89,11 +86,3 @@ def _tells_nothing(seen: Reading) -> bool:
     """Whether it would leave the evidence as it is: no failure, and requests on both sides."""
     failed = seen.candidate.bad or seen.control.bad
     return not failed and seen.candidate.total > 0 and seen.control.total > 0
-
-
-def _is_outage(counts: Counts, least: int) -> bool:
-    return counts.total >= least and counts.bad >= OUTAGE_RATE * counts.total
-
-
-def _add(one: Counts, other: Counts) -> Counts:
-    return Counts(total=one.total + other.total, bad=one.bad + other.bad)

@@ -39,3 +39,17 @@ class _Thread:
 def in_thread(function: Callable[[], None]) -> Task:
     """Run ``function`` in a thread of its own."""
     return _Thread(function)
+
+
+class _Done:
+    def done(self) -> bool:
+        return True
+
+    def wait(self, seconds: float) -> None:
+        del seconds
+
+
+def at_once(function: Callable[[], None]) -> Task:
+    """Run ``function`` now, and return when it has ended."""
+    function()
+    return _Done()

@@ -20,7 +20,7 @@ from slipway.clients.replies import Reply, clean
 from slipway.clients.retries import Notice, Patience, Sleep, silent
 from slipway.errors import OutsideError, UsageError
 
-PATIENCE: Final = Patience(attempts=2, connect_timeout=3.0, read_timeout=10.0)
+PATIENCE: Final = Patience(attempts=2, connect_timeout=3.0, read_timeout=5.0, rate_limit_cap=5.0)
 """Short: a look at the counters that does not come is made again by the next."""
 _WRONG_QUERY: Final = frozenset({400, 422})
 

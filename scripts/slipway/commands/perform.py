@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from slipway.background import in_thread
 from slipway.clients.browser import HttpBrowser
 from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
@@ -168,6 +169,7 @@ def ports_of(
         confirm=desk.settings.render.confirm,
         observe=desk.inputs.mode == "observe",
         sources=sources_of(desk) if judged else {},
+        start=in_thread,
         log=log,
     )
 

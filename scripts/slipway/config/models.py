@@ -200,6 +200,12 @@ class Service(Model):
         return self
 
     @model_validator(mode="after")
+    def _the_edges_own_metric_keeps_its_name(self) -> Service:
+        if "5xx" in self.metrics:
+            raise ValueError("metrics.5xx: that is the name of what is always judged; take another")
+        return self
+
+    @model_validator(mode="after")
     def _a_fleet_stands_alone(self) -> Service:
         if self.fleet is None:
             if self.strategy.rolling.one_by_one == "required":

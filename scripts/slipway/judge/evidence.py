@@ -60,7 +60,7 @@ class Evidence:
     bad: int = 0
     """Of the candidate, in all."""
     waiting: tuple[Counts, Counts] = (NOTHING, NOTHING)
-    """Candidate and control, until both have had a request: only then can they be compared."""
+    """Candidate and control, until the control has had a request to compare with."""
 
     @property
     def value(self) -> float:
@@ -92,7 +92,9 @@ class Evidence:
         """
         candidate = _add(self.waiting[0], candidate)
         control = _add(self.waiting[1], control)
-        if not (candidate.total and control.total):
+        if not candidate.total:
+            return self  # whoever had an error, it was not the candidate's: that tells nothing
+        if not control.total:
             return replace(self, waiting=(candidate, control))
         seen = replace(self, waiting=(NOTHING, NOTHING), bad=self.bad + candidate.bad)
         if not (candidate.bad or control.bad):
@@ -116,7 +118,7 @@ class Evidence:
         2024). It stands or falls with the tolerated rate being one of the same circumstances.
         """
         seen = replace(self, bad=self.bad + counts.bad)
-        if tolerated >= 1 or not counts.total:
+        if not 0 < tolerated < 1 or not counts.total:
             return seen
         good = counts.total - counts.bad
         # Without a single error in the past the tolerated rate is still above 0: it is a bound.

@@ -92,6 +92,7 @@ def readings_of(line: Mapping[str, Any]) -> dict[str, Reading]:
             candidate=Counts(**told["candidate"]),
             control=Counts(**told["control"]),
             hold=told["hold"],
+            doubt=told["doubt"],
         )
         for name, told in line["counts"].items()
     }
@@ -122,4 +123,5 @@ def _metric(told: Mapping[str, Any]) -> metric.State:
         looks=Looks(above=tuple(looks["above"]), waiting=Counts(**looks["waiting"])),
         first_minute=told["first_minute"],
         shift=told["shift"],
+        suspected=told["suspected"],
     )

@@ -13,7 +13,13 @@ from slipway.ports import NOTHING, Counts
 
 OUTAGE_RATE: Final = 0.5
 OUTAGE_EVENTS: Final = 20
-"""As the edge's own tripwire has it: where half of so many are bad there is nothing to compare."""
+"""As the edge's own tripwire has it. Where the control has had as many events the evidence decides,
+which is as fast; this is for one that is idle."""
+SUSPICIOUS: Final = 0.1
+"""Share of bad events with which nothing passes beside an idle control."""
+CONFIRMED: Final = 3
+"""Looks with news of the control that must speak against the candidate, where `confirm` is set: by
+then a scrape of each of its instances has come, as far as can be known."""
 RECENT: Final = 6
 """Looks with events of the control that tell whether it fares badly itself, now."""
 ENOUGH: Final = 20
@@ -42,6 +48,9 @@ class Rule:
     """Share (0 to 1) of the control's recent events from which on nobody is blamed."""
     alone: float | None = None
     """There is no control, and so large a rate (0 to 1) is tolerated; 1: nothing is known of it."""
+    confirm: bool = False
+    """Whether its two sides are not counted at the same instant: one may show the beginning of what
+    befalls both before the other does, so that it takes several looks to go back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +60,9 @@ class Reading:
     candidate: Counts = NOTHING
     control: Counts = NOTHING
     hold: str = ""
-    """Why it has not counted: what came meanwhile comes with a later look."""
+    """Why it has not counted: what came meanwhile comes with a later look, or is left out."""
+    doubt: str = ""
+    """Why this is not all there is. It may speak against the candidate, and never for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +81,8 @@ class State:
     """Whether the literal rule has had its look of this phase."""
     shift: float = 1.0
     """How much more often the candidate's users fail anyway, in this phase."""
+    suspected: int = 0
+    """Looks with news of the control that spoke against the candidate, in a row."""
 
 
 def begin(state: State, starts: Starts, phase: int, shift: float) -> State:
@@ -118,22 +131,41 @@ def _look(
         recent=recent,
     )
     if why := _nobodys_fault(rule, recent):
-        return state, _verdict(Decision.HOLD, rule, f"{why}: {_seen(rule, state)}")
+        calm = replace(state, suspected=0)
+        return calm, _verdict(Decision.HOLD, rule, f"{why}: {_seen(rule, state)}")
     state = _take_in(rule, state, reading)
-    if why := _against(rule, state, planned, until):
-        decided = replace(state, first_minute=True) if rule.kind == "literal" else state
-        return decided, _verdict(Decision.ROLLBACK, rule, why)
+    why = _against(rule, state, planned, until)
     if rule.kind == "literal" and _is_over(planned, until):
         state = replace(state, first_minute=True)
+    if why is None:
+        state = replace(state, suspected=0)
+        return state, _unless(rule, state, reading.doubt)
+    if rule.confirm:
+        state = replace(state, suspected=state.suspected + bool(reading.control.total))
+        if state.suspected < CONFIRMED:
+            return state, _verdict(Decision.HOLD, rule, f"to be confirmed: {why}")
+    return state, _verdict(Decision.ROLLBACK, rule, why)
+
+
+def _unless(rule: Rule, state: State, doubt: str) -> Verdict:
+    """Say that nothing speaks against it, or why that cannot be said."""
     seen = _seen(rule, state)
-    if state.candidate.total == 0 and state.control.total >= SILENT:
-        return state, _verdict(Decision.HOLD, rule, f"nothing of the candidate: {seen}")
-    return state, _verdict(Decision.PROMOTE, rule, f"nothing against it: {seen}")
+    if doubt:
+        return _verdict(Decision.HOLD, rule, f"{doubt}; so far {seen}")
+    compared = rule.alone is None and rule.kind != "limit"
+    if compared and state.candidate.total == 0 and state.control.total >= SILENT:
+        return _verdict(Decision.HOLD, rule, f"nothing of the candidate: {seen}")
+    idle = compared and state.control.total < ENOUGH
+    if idle and state.candidate.bad >= rule.least and _share(state.candidate) >= SUSPICIOUS:
+        return _verdict(Decision.HOLD, rule, f"too little to compare with: {seen}")
+    return _verdict(Decision.PROMOTE, rule, f"nothing against it: {seen}")
 
 
 def _take_in(rule: Rule, state: State, reading: Reading) -> State:
     if rule.limit is not None:
         return replace(state, looks=state.looks.see(reading.candidate, rule.limit))
+    if rule.kind == "literal":
+        return state
     if rule.alone is not None:
         evidence = state.evidence.see_alone(reading.candidate, tolerated=rule.alone)
     else:
@@ -145,7 +177,7 @@ def _take_in(rule: Rule, state: State, reading: Reading) -> State:
 
 def _against(rule: Rule, state: State, planned: float, until: float) -> str | None:
     """Return what speaks against the candidate, if it is enough."""
-    if _is_outage(state.candidate, least=OUTAGE_EVENTS) and not _is_outage(state.control, least=1):
+    if _is_outage(rule, state):
         why: str | None = "at least half are bad"
     elif rule.limit is not None:
         why = _over_limit(rule.limit, state.looks)
@@ -166,6 +198,8 @@ def _more_in_first_minute(rule: Rule, state: State, planned: float, until: float
     """The rule as the plan has it: one look at the end of the first minute, and no more."""
     if state.first_minute or not _is_over(planned, until) or not state.candidate.bad:
         return None
+    if rule.alone is None and not state.control.total:
+        return None  # more than nothing at all: there is nothing it could be more than
     tolerated = Fraction(str(rule.tolerated)) * _share(state.control)
     if rule.alone is not None:
         tolerated = Fraction(rule.alone)
@@ -200,8 +234,15 @@ def _is_over(planned: float, until: float) -> bool:
     return until >= min(MINUTE, planned)
 
 
-def _is_outage(counts: Counts, *, least: int) -> bool:
-    return counts.total >= least and counts.bad >= OUTAGE_RATE * counts.total
+def _is_outage(rule: Rule, state: State) -> bool:
+    """Whether half of what the candidate had is bad, beside a control that is idle, and well."""
+    if rule.kind == "limit" or rule.hold_above is not None or rule.alone not in (None, 1.0):
+        return False
+    candidate, control = state.candidate, state.control
+    idle = control.total < OUTAGE_EVENTS and control.bad == 0
+    return (
+        idle and candidate.total >= OUTAGE_EVENTS and candidate.bad >= OUTAGE_RATE * candidate.total
+    )
 
 
 def _seen(rule: Rule, state: State) -> str:

@@ -17,6 +17,10 @@ from slipway.ports import Counts
 
 POWER: Final = 0.8
 _HALVINGS = 50
+_MANY = 300
+"""Events from which on a Poisson number is near enough to a normal one."""
+_NORMAL = 0.8416
+"""Standard deviations within which 80 % of normal numbers are above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,8 @@ def power(
 
 def _mean_for(needed: int) -> float:
     """Return the mean at which a Poisson number is ``needed`` or more with a chance of 80 %."""
+    if needed > _MANY:
+        return needed + _NORMAL * math.sqrt(needed)
     low, high = 0.0, 2.0 * needed + 10
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

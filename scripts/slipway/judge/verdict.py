@@ -35,6 +35,11 @@ def rate(counts: Counts) -> str:
     return f"{counts.bad:,} of {counts.total:,} ({percent(counts.bad / counts.total)})"
 
 
+_SMALLEST = 0.000001
+
+
 def percent(share: float) -> str:
     """Say a share (0 to 1) in percent, with two digits that count."""
+    if 0 < share < _SMALLEST:
+        return f"under {100 * _SMALLEST:g} %"
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"

@@ -48,7 +48,11 @@ class Measured:
     candidate: Counts
     control: Counts
     hold: str = ""
-    """Why this reading decides nothing, where it does not: a peer is missing, data are old, …"""
+    """Why this reading decides nothing, where it does not: data are old, …"""
+    doubt: str = ""
+    """Why it is not all there is: it may speak against the candidate, and never for it."""
+    drop: str = ""
+    """Why what came since the last reading is left out for good."""
 
 
 class Meter(Protocol):

@@ -200,11 +200,10 @@ class _Release:
             why = self._traffic.lowered or watch.objection(verdict)
             if why is None and self._saw_enough(watch, extended):
                 return
-            if self._ports.observe:
-                self.journal.would(str(watch.undecided(why or watch.could_not_see())))
-                return
             if extended:
-                raise self._held_down() or watch.undecided(why or watch.could_not_see())
+                error = self._held_down() or watch.undecided(why or watch.could_not_see())
+                self._ports.trip(error)  # raises it, unless it is only observed
+                return
             extended = True
             until = clock.monotonic() + step.for_
             self.journal.note(f"the step is extended once: {why or watch.too_little()}")
@@ -213,7 +212,8 @@ class _Release:
         """Whether a step in which nothing spoke against the candidate may end now."""
         too_little = watch.too_little()
         if too_little is None:
-            self.journal.note(watch.could_not_see())
+            if said := watch.could_not_see():
+                self.journal.note(said)
             return True
         policy = self._strategy.judge.on_low_power
         if policy == "promote" or (policy == "extend" and extended):

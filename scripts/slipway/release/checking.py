@@ -41,11 +41,16 @@ class Plan:
 
 def run(plan: Plan, ports: Ports, edge: Edge | None) -> Outcome:
     """Look, and say what was seen. Raises what a source raises where it cannot be asked at all."""
-    if edge is not None and plan.canary is not None:
+    if edge is not None and plan.canary is not None and _somebody_is_on_it(plan, edge):
         verdict = _compared(plan, ports, edge, plan.canary)
     else:
         verdict = _alone(plan, ports)
     return Outcome(result=_RESULTS[verdict.decision], reason=verdict.sentence)
+
+
+def _somebody_is_on_it(plan: Plan, edge: Edge) -> bool:
+    """Whether there is a canary to compare; asked once, everything is looked at in any case."""
+    return not plan.seconds or edge.state().share > 0
 
 
 _RESULTS = {
@@ -70,7 +75,7 @@ def _compared(plan: Plan, ports: Ports, edge: Edge, canary: str) -> Verdict:
         rules=rules_of(judge, plan.settings.metrics, tuple(sources), calibrated=allowed.calibrated),
         starts=Starts((plan.seconds,)),
     )
-    readings = Readings(sources, sides, ports.journal.trouble)
+    readings = Readings(sources, sides, clock=ports.clock, start=ports.start)
     readings.read()
     shifts = {ERRORS: allowed.shifts[0]}
     seen = panel.begin(judges, panel.State(), 0, shifts)

@@ -36,6 +36,9 @@ USUAL: Final = timedelta(hours=1)
 LEAST: Final = timedelta(minutes=10)
 """Of that, where the build before was not live for an hour. Younger ones are compared with the
 hour, in which other builds were live too."""
+CERTAINLY_SOME: Final = 10.0
+"""Events that must have come, going by the time before: none at all says that they are not counted
+any more."""
 _HALF: Final = 0.5
 """Of alpha is spent on the bound of the usual rate, the rest on the test."""
 
@@ -62,6 +65,8 @@ class Counted:
         self._due = 0.0
         self._why_not = "Render has no counts yet"
         self._troubled = False
+        self._fresh = False
+        self._span = USUAL.total_seconds()
         self._panel: Panel | None = None
         self._state = panel.State()
         self._readings: Readings | None = None
@@ -78,9 +83,9 @@ class Counted:
         if not self._off:
             self._usual[ERRORS] = self._usual_of_render(since, now)
         measuring.check(self._sources, control, self._ports.journal)
-        seconds = (now - since).total_seconds()
+        self._span = (now - since).total_seconds()
         for name, source in self._sources.items():
-            self._usual[name] = source.before(control, seconds)
+            self._usual[name] = source.before(control, self._span)
 
     def _usual_of_render(self, since: datetime, now: datetime) -> Counts | None:
         try:
@@ -118,7 +123,9 @@ class Counted:
         }
         rules = rules_of(spent, self._settings.metrics, names, tolerated_alone=alone)
         self._panel = Panel(rules=rules, starts=Starts((seconds,)))
-        self._readings = Readings(self._sources, sides, self._ports.journal.trouble)
+        self._readings = Readings(
+            self._sources, sides, clock=self._ports.clock, start=self._ports.start
+        )
         self._state = panel.begin(self._panel, self._state, 0, {})
         self._ports.log(lines.release_line(self._panel, release=self._release))
         self._ports.log(lines.phase_line(0, "watch", 100, {}))
@@ -140,14 +147,25 @@ class Counted:
         :class:`OutsideError`.
         """
         self._look()
-        if self._required and self._since is None:
+        if self._required and not self._fresh:
             raise OutsideError(
                 "Render's counts of 5xx answers are required, and there was none by the end of "
                 "the watch",
                 remedy="Lengthen `strategy.rolling.watch`: how soon Render has its counts is not "
                 "documented. Or set `strategy.rolling.metrics: auto`.",
             )
-        return self._verdict.sentence if self._verdict.decision is Decision.HOLD else None
+        if self._verdict.decision is Decision.HOLD:
+            return self._verdict.sentence
+        return self._ended()
+
+    def _ended(self) -> str | None:
+        """Return which metric had events in the time before and has none since, if one has."""
+        for name in self._sources:
+            usual, seen = self._usual.get(name), self._state.metrics[name].candidate
+            passed = self._ports.clock.monotonic() - self._start
+            if usual and not seen.total and usual.total * passed / self._span >= CERTAINLY_SOME:
+                return f"{name}: {usual.total:,} events in the time before, and none since"
+        return None
 
     def sentence(self) -> str:
         """Say what was counted, or why nothing was; empty where nobody asked."""
@@ -175,11 +193,14 @@ class Counted:
         """Return what Render has counted since the last look; nothing where it cannot be had."""
         if self._off or self._began is None:
             return Reading()
+        self._fresh = False
         try:
-            self._since = self._ask(self._began, self._ports.clock.now()) or self._since
+            told = self._ask(self._began, self._ports.clock.now())
         except OutsideError as error:
             self._trouble(error)
             return Reading()
+        self._fresh = told is not None
+        self._since = told or self._since
         if self._since is None:
             return Reading()
         now = Counts(total=math.ceil(self._since.total), bad=math.floor(self._since.errors))

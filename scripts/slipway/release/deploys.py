@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from slipway.background import Start, at_once
 from slipway.errors import (
     Aborted,
     DeployFailed,
@@ -73,6 +74,8 @@ class Ports:
     """Whether judge and guards only say what they would have done."""
     sources: Mapping[str, MetricSource] = field(default_factory=dict)
     """Of the metrics of slipway.yml, by name, where they are not the edge's."""
+    start: Start = at_once
+    """How something is done beside the main path."""
     log: Log = no_log
 
     def persist(self, what: str, act: Callable[[], T]) -> T:

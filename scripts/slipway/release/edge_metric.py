@@ -8,6 +8,7 @@ from typing import Final
 
 from slipway.errors import OutsideError, Refused
 from slipway.judge.followed import Followed
+from slipway.judge.verdict import percent
 from slipway.ports import (
     Clock,
     Counts,
@@ -25,6 +26,12 @@ LATENCY_LIMITS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds: the limits by which the edge counts answers (``LATENCY_EDGES`` of its agent)."""
 FRESH: Final = 0.5
 """Seconds for which one reading serves all metrics of the edge."""
+
+
+SHARED: Final = 0.2
+"""Share of the control's requests that fail, from which on it is nobody's fault."""
+ENOUGH: Final = 20
+"""Requests of the control since the last reading, for that to mean anything."""
 
 
 class EdgeReadings:
@@ -82,12 +89,14 @@ class EdgeMetric(MetricSource):
         return None
 
     def numbers(self, counts: EdgeCounts) -> dict[str, Sequence[int]]:
-        """Return candidate's and control's counts, by the life of each instance."""
+        """Return by the life of each instance: candidate's and control's counts, and those of the
+        control's requests that failed, retries and all."""
         parts = counts.instances or (counts,)
         return {
-            part.epoch: (candidate.total, candidate.bad, control.total, control.bad)
+            part.epoch: (candidate.total, candidate.bad, control.total, control.bad, failed)
             for part in parts
             for candidate, control in [(self._of(part.canary), self._of(part.stable))]
+            for failed in [0 if self._from is not None else part.stable.errors]
         }
 
     def _of(self, track: TrackCounts) -> Counts:
@@ -97,7 +106,14 @@ class EdgeMetric(MetricSource):
 
 
 class EdgeMeter:
-    """Counts of both tracks since it began. While an instance is missing it decides nothing."""
+    """Counts of both tracks since it began.
+
+    Both tracks are behind every instance, so what some of them count is a fair comparison: it may
+    speak against the candidate, but while an instance is missing nothing is said for it. Where a
+    fifth of the control's requests fail, what is counted meanwhile is left out: a root error is
+    one of a seller and ten seconds, and in an outage of everybody those with little traffic have
+    more of them by request, whatever build they are on.
+    """
 
     def __init__(self, metric: EdgeMetric, readings: EdgeReadings) -> None:
         self._metric = metric
@@ -109,23 +125,26 @@ class EdgeMeter:
                 remedy="Wait until every instance of the edge answers.",
             )
         self._followed = Followed(metric.numbers(first))
-        self._last = (0, 0, 0, 0)
+        self._last = (0, 0)
+        """The control's requests, and those that failed."""
 
     def read(self) -> Measured:
         """Read once."""
         now = self._readings.now()
-        hold = ""
-        if now.missing:
-            silent = ", ".join(now.missing)
-            hold = f"a partial count decides nothing: no answer from {silent}"
-        else:
-            total, bad, control_total, control_bad = self._followed.add(self._metric.numbers(now))
-            self._last = (total, bad, control_total, control_bad)
-        total, bad, control_total, control_bad = self._last
+        total, bad, control_total, control_bad, failed = self._followed.add(
+            self._metric.numbers(now)
+        )
+        requests, failing = control_total - self._last[0], failed - self._last[1]
+        self._last = (control_total, failed)
+        drop = ""
+        if requests >= ENOUGH and failing >= SHARED * requests:
+            drop = f"{percent(failing / requests)} fail on the build before too: that is no build's"
+        silent = ", ".join(now.missing)
         return Measured(
             candidate=Counts(total=total, bad=bad),
             control=Counts(total=control_total, bad=control_bad),
-            hold=hold,
+            doubt=f"not all there is: no answer from {silent}" if silent else "",
+            drop=drop,
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from slipway.config import Service as Settings
-from slipway.errors import Aborted, DeployFailed, OutsideError, Refused, SlipwayError, Tripped
+from slipway.errors import Aborted, DeployFailed, Held, OutsideError, Refused, SlipwayError, Tripped
 from slipway.ports import Artifact, Deploy
 from slipway.release import bug, deploys, preflight
 from slipway.release.deploys import Ports
@@ -63,7 +63,8 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     except (Tripped, DeployFailed) as error:
         outcome = change.back(Result.ROLLED_BACK, error)
     except SlipwayError as error:  # a cancelled job too: what is changed must not stay half
-        outcome = change.back(Result.ABORTED, error)
+        result = Result.HELD if isinstance(error, Held) else Result.ABORTED
+        outcome = change.back(result, error)
     except Exception as error:
         outcome = change.back(Result.ABORTED, bug.aborted(error, ports.journal))
     else:
@@ -154,7 +155,9 @@ class _Change:
         self._new = new
         self.touched = [m for m in new if m.before is not m.live]
         self._url = url
-        self._seen = Seen(ports, plan.settings, url, [m.service for m in members])
+        good = next((m.before.identity for m in members), None)
+        services = [m.service for m in members]
+        self._seen = Seen(ports, plan.settings, url, services, good=good or "")
 
     def before(self) -> None:
         """See that the public address and all services answer. Raises ``Refused``."""

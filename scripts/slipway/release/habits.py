@@ -24,7 +24,13 @@ class Allowance:
 
 
 def allowance(
-    edge: Edge, shares: Sequence[float], judge: Judge, alpha: float, journal: Journal
+    edge: Edge,
+    shares: Sequence[float],
+    judge: Judge,
+    alpha: float,
+    journal: Journal,
+    *,
+    named: int = 0,
 ) -> Allowance:
     """Ask the edge for each share (percent), and say what it knows. ``alpha``: of the metric."""
     none = Allowance(shifts=(1.0,) * len(shares), calibrated=False)
@@ -32,6 +38,7 @@ def allowance(
         return none
     level = calibration.SPENT * alpha / len(shares)
     found: list[float | None] = []
+    besides = f", but not for the {named} who are on it by name" if named else ""
     for share in dict.fromkeys(shares):
         try:
             habits = edge.habits(share)
@@ -39,7 +46,9 @@ def allowance(
             journal.trouble(f"how sellers differ is not known: {error.found}")
             return none
         if habits is None:
-            journal.note(f"how sellers differ is not counted for {share:g} %: no multiple of 5")
+            journal.note(
+                f"how sellers differ is not known for {share:g} %: an edge counts multiples of 5 %"
+            )
             found.append(None)
             continue
         shift = calibration.shift(habits.inside, habits.outside, level, judge.ratio)
@@ -54,7 +63,7 @@ def allowance(
             journal.note(
                 f"the sellers of {share:g} % fail {shift:.2g} times as often as others by "
                 f"themselves ({habits.inside.bad:,} of {habits.inside.bad + habits.outside.bad:,} "
-                f"errors in {habits.seconds / _DAY:.1f} days): that is taken into account"
+                f"errors in {habits.seconds / _DAY:.1f} days): that is taken into account{besides}"
             )
     known = dict(zip(dict.fromkeys(shares), found, strict=True))
     shifts = tuple(1.0 if (s := known[share]) is None else s for share in shares)

@@ -21,7 +21,10 @@ def judged(plan: Plan, ports: Ports, edge: Edge, before: Before, steps: Sequence
     sources = sources_with_edge(settings, ports.sources, edge, ports.clock)
     names = tuple(sources)
     alpha = next(r.alpha for r in rules_of(judge, settings.metrics, names) if r.name == ERRORS)
-    allowed = allowance(edge, [step.share for step in steps], judge, alpha, ports.journal)
+    named = len(settings.canary.sellers) if settings.canary else 0
+    allowed = allowance(
+        edge, [step.share for step in steps], judge, alpha, ports.journal, named=named
+    )
     sides = Sides(
         candidate=Side(
             build=plan.artifact.commit or plan.artifact.identity, service=before.canary.id
@@ -33,7 +36,7 @@ def judged(plan: Plan, ports: Ports, edge: Edge, before: Before, steps: Sequence
             rules=rules_of(judge, settings.metrics, names, calibrated=allowed.calibrated),
             starts=Starts(tuple(step.for_ for step in steps)),
         ),
-        readings=Readings(sources, sides, ports.journal.trouble),
+        readings=Readings(sources, sides, clock=ports.clock, start=ports.start),
         steps=steps,
         shifts=allowed.shifts,
         about={

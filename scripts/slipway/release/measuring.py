@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from typing import Final
 
+from slipway.background import Start, Task, at_once
 from slipway.config import Judge, Metric
 from slipway.config import Service as Settings
-from slipway.errors import OutsideError
+from slipway.errors import OutsideError, SlipwayError
 from slipway.judge import calibration
 from slipway.judge.limit import Limit
 from slipway.judge.metric import Reading, Rule
@@ -113,58 +114,105 @@ def _rule(
         else Limit(share=limit.percent / 100, times=limit.times, of=limit.of, least=limit.min),
         hold_above=None if hold_above is None else hold_above / 100,
         alone=alone,
+        confirm=alone is None and metric is not None and metric.source != "edge",
     )
 
 
-@dataclass(slots=True)
-class _Open:
-    """A metric that is being counted."""
+LATE: Final = 30.0
+"""Seconds after which a source that has not answered makes its metric hold."""
 
-    meter: Meter | None = None
-    last: Measured = field(default_factory=lambda: Measured(candidate=NOTHING, control=NOTHING))
+
+class _Open:
+    """A metric that is being counted: asked beside the main path, as a source may hang."""
+
+    def __init__(self, source: MetricSource, sides: Sides) -> None:
+        self._source = source
+        self._sides = sides
+        self._meter: Meter | None = None
+        self._task: Task | None = None
+        self._asked = 0.0
+        self._got: Measured | SlipwayError | None = None
+        self._last = Measured(candidate=NOTHING, control=NOTHING)
+        self._holding = "no counts yet"
+
+    def read(self, start: Start, now: float) -> Reading:
+        """Return what has come, and ask again. Never waits where ``start`` does not."""
+        self._take()
+        if self._task is None:
+            self._asked, self._task = now, start(self._ask)
+            self._take()
+        got, self._got = self._got, None
+        if got is not None:
+            return self._reading(got)
+        if now - self._asked >= LATE:
+            return Reading(hold=f"no counts: no answer for {now - self._asked:.0f} s")
+        return Reading(hold=self._holding)
+
+    def _take(self) -> None:
+        if self._task is not None and self._task.done():
+            self._task = None
+
+    def _ask(self) -> None:
+        try:
+            if self._meter is None:
+                self._meter = self._source.since_now(self._sides)
+            self._got = self._meter.read()
+        except SlipwayError as error:
+            self._got = error
+        except Exception as error:
+            self._got = OutsideError(f"{type(error).__name__} in reading it", remedy="Report it.")
+
+    def _reading(self, got: Measured | SlipwayError) -> Reading:
+        if isinstance(got, SlipwayError):
+            return self._hold(f"no counts: {got.found}")
+        if got.hold:
+            return self._hold(got.hold)
+        candidate = _grown(got.candidate, self._last.candidate)
+        control = _grown(got.control, self._last.control)
+        for counts in (candidate, control):
+            if min(counts.total, counts.bad, counts.total - counts.bad) < 0:
+                return self._hold(
+                    f"more bad events than events, or fewer than before ({counts.bad} of "
+                    f"{counts.total}): the two counters are not of the same thing"
+                )
+        self._last, self._holding = got, got.drop
+        if got.drop:
+            return Reading(hold=got.drop)
+        return Reading(candidate=candidate, control=control, doubt=got.doubt)
+
+    def _hold(self, why: str) -> Reading:
+        self._holding = why
+        return Reading(hold=why)
 
 
 class Readings:
-    """Reads all metrics at a look, and says what has come since the last one that counted."""
+    """Reads all metrics at a look, and says what has come since the last one that counted.
+
+    The edge is asked at once, all others beside it: a source that hangs costs neither the lease nor
+    the time in which 5xx are found. What they say comes with the next look then.
+    """
 
     def __init__(
-        self, sources: Mapping[str, MetricSource], sides: Sides, said: Callable[[str], None]
+        self,
+        sources: Mapping[str, MetricSource],
+        sides: Sides,
+        *,
+        clock: Clock,
+        start: Start,
     ) -> None:
-        self._sources = sources
-        self._sides = sides
-        self._said = said
-        self._open = {name: _Open() for name in sources}
-        for name, one in self._open.items():
-            try:
-                one.meter = sources[name].since_now(sides)
-            except OutsideError as error:
-                said(f"{name}: no counts yet: {error.found}")
+        self._clock = clock
+        self._start = start
+        self._open = {name: _Open(source, sides) for name, source in sources.items()}
+        self._at_once = {n for n, source in sources.items() if isinstance(source, EdgeMetric)}
+        self.read()
 
     def read(self) -> dict[str, Reading]:
         """Read every metric once. A source that fails makes its metric hold; nothing is lost."""
-        return {name: self._read(name, one) for name, one in self._open.items()}
-
-    def _read(self, name: str, one: _Open) -> Reading:
-        try:
-            if one.meter is None:
-                one.meter = self._sources[name].since_now(self._sides)
-            now = one.meter.read()
-        except OutsideError as error:
-            return Reading(hold=f"no counts: {error.found}")
-        if now.hold:
-            return Reading(hold=now.hold)
-        reading = Reading(
-            candidate=_grown(now.candidate, one.last.candidate),
-            control=_grown(now.control, one.last.control),
-        )
-        for counts in (reading.candidate, reading.control):
-            if min(counts.total, counts.bad, counts.total - counts.bad) < 0:
-                return Reading(
-                    hold=f"more bad events than events, or fewer than before ({counts.bad} of "
-                    f"{counts.total}): the two counters are not of the same thing"
-                )
-        one.last = now
-        return reading
+        now = self._clock.monotonic()
+        return {
+            name: one.read(at_once if name in self._at_once else self._start, now)
+            for name, one in self._open.items()
+        }
 
 
 def _grown(now: Counts, last: Counts) -> Counts:

@@ -157,7 +157,14 @@ class _Change:
 
     def __init__(self, plan: Plan, ports: Ports, before: Before) -> None:
         service, good = before.service, before.good
-        self.seen = Seen(ports, plan.settings, before.url, [service], plan.release)
+        self.seen = Seen(
+            ports,
+            plan.settings,
+            before.url,
+            [service],
+            release=plan.release,
+            good=good.identity or "",
+        )
         self.ours: set[str] = set()
         """Ids of the deploys that this run has begun or adopted."""
         self.verified = False

@@ -28,8 +28,11 @@ class Seen:
         settings: Settings,
         url: str,
         services: Sequence[Service],
+        *,
         release: str = "",
+        good: str = "",
     ) -> None:
+        """``good``: the build before, where a run that died has left another one live."""
         rolling = settings.strategy.rolling
         self.probes = Probes(
             ports.prober,
@@ -40,7 +43,7 @@ class Seen:
             max_failed=rolling.max_failed_probes,
             trip=ports.trip,
         )
-        self._control = Side(build="", service=services[0].id)
+        self._control = Side(build=good, service=services[0].id)
         self.named: str | None = None
         """The build that the answers before the change named, where all named the same."""
         self._ports = ports
@@ -74,7 +77,8 @@ class Seen:
             ports.clock.sleep(settings.strategy.rolling.probe_every)
         self.named = named.pop() if len(named) == 1 else None
         self._control = Side(
-            build=self.named or (live and live.identity) or "", service=self._services[0].id
+            build=self.named or (live and live.identity) or self._control.build,
+            service=self._services[0].id,
         )
         self._counted.before(self._control, live.finished_at if live else None)
         self._page.read(self._page_url)
@@ -100,14 +104,11 @@ class Seen:
         why = self._counted.undecided()
         if why is None:
             return
-        if self._ports.observe:
-            self._ports.journal.would(str(held(why)))
-            return
         self._ports.journal.note(f"the watch is extended once: {why}")
         self._look_on(guards)
         why = self._counted.undecided()
         if why is not None:
-            raise held(why)
+            self._ports.trip(held(why))  # raises it, unless it is only observed
 
     def _look_on(self, guards: Sequence[HealthGuard]) -> None:
         settings, clock = self._settings, self._ports.clock

@@ -157,9 +157,11 @@ class Watch:
         candidate, control = self._seen.candidate, self._seen.control
         share = self._judged.steps[self._step].share
         if candidate.total == 0 and _expected(control, share) >= CERTAINLY_SOME:
-            return Tripped(
+            return Held(
                 f"no request reached the candidate at {share:g} % while the stable track "
-                f"had {control.total}: the routing is at fault"
+                f"had {control.total}: the routing is at fault, or its sellers are asleep",
+                remedy="See the edge's /.slipway/state and its log. Where a share means few "
+                "sellers, make the first step larger or name some under `canary.sellers`.",
             )
         return Held(f"it could not be judged, even after extending the step: {why}")
 

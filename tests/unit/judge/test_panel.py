@@ -61,7 +61,7 @@ def test_an_outage_needs_no_comparison(control: int) -> None:
 def test_what_is_no_outage_waits_for_a_control(
     candidate: tuple[int, int], control: tuple[int, int]
 ) -> None:
-    assert decisions(one(), [(*candidate, *control)]) == [Decision.PROMOTE]
+    assert decisions(one(), [(*candidate, *control)]) == [Decision.HOLD]
 
 
 def test_an_outage_of_both_is_not_the_candidates() -> None:

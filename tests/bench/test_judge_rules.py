@@ -160,9 +160,7 @@ def test_the_bench_judges_as_the_product_does(
 
 def test_an_outage_is_seen_at_the_first_look() -> None:
     assert ours.evidence(release([50], [0], each=50)) == [10]
-    # Too little evidence, as the build before fails often too, but half of twenty is enough.
-    assert ours.evidence(release([9], [114], each=20)) == [NEVER]
-    assert ours.evidence(release([10], [114], each=20)) == [10]
+    # The build before fails often too.
     assert ours.evidence(release([10], [190], each=20)) == [NEVER]
 
 

@@ -18,6 +18,10 @@ from sandbox.observer import Observer
 
 LOOK_EVERY = 0.1
 """Seconds between two looks for the moment."""
+SLOW_PROVIDER = 3.0
+"""Mean seconds of a provider's answers that is slow: none is as fast as it should be."""
+INCIDENT_RATE = 0.3
+INCIDENT_SECONDS = 4.0
 _TROUBLE = (OSError, ValueError, KeyError, LookupError, NotReady)
 
 
@@ -184,6 +188,19 @@ def half_by_hand(world: World) -> None:
     ask(f"{flags}{flag['id']}/", world.keys.colleague, method="PATCH", body=body)
 
 
+def provider_slows(world: World) -> None:
+    """Have the AI's provider take long for whoever asks, from now on."""
+    post(f"{world.url('provider')}/_sandbox/pace", {"seconds": SLOW_PROVIDER})
+
+
+def store_fails_for_a_while(world: World) -> None:
+    """Have the store fail a part of what every bot asks of it, and then no more."""
+    at = f"{world.url('provider')}/_sandbox/store"
+    post(at, {"error_rate": INCIDENT_RATE})
+    time.sleep(INCIDENT_SECONDS)
+    post(at, {"error_rate": 0})
+
+
 def edge_restarts(world: World) -> None:
     """Kill an edge with its HAProxy and start it anew."""
     world.edges.restart()
@@ -202,4 +219,12 @@ EDITED_BY_HAND = Middle(
 )
 EDGE_RESTARTS = Middle(
     what="the edge is killed and started anew", when=on_the_canary, act=edge_restarts
+)
+PROVIDER_SLOWS = Middle(
+    what="the AI's provider gets slow, for every build", when=on_the_canary, act=provider_slows
+)
+STORE_FAILS = Middle(
+    what=f"the store fails {INCIDENT_RATE:.0%} of what is asked, for {INCIDENT_SECONDS:g} s",
+    when=on_the_canary,
+    act=store_fails_for_a_while,
 )

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -260,6 +261,10 @@ def order(url: str, what: str, **body: Any) -> int:
     return told.status_code
 
 
+def answers(client: httpx.Client, status: int) -> bool:
+    return client.get("/api/orders").status_code == status
+
+
 def slow(client: httpx.Client, name: str) -> tuple[float, float]:
     """Return how many there were, and how many of them were slow."""
     counts = counted(client, f"{name}_total")
@@ -315,7 +320,7 @@ def test_where_the_store_fails_every_build_fails_as_often_until_it_is_back() -> 
         for rate, status in ((1, 500), (0, 200)):
             assert order(url, "store", error_rate=rate) == 200
             for client in (one, other):
-                eventually(lambda c=client, s=status: c.get("/api/orders").status_code == s, 3)
+                eventually(partial(answers, client, status), 3)
                 assert client.get("/healthz").status_code == 200
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import pytest
+import yaml
 
 from sandbox.demo import verdicts
 from sandbox.demo.aftermath import After, Check
-from sandbox.demo.measured import SLOW_AI, SLOW_REPLY, Measured
+from sandbox.demo.measured import METRICS, SLOW_AI, SLOW_REPLY, Measured
 from sandbox.demo.middle import Happened
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
@@ -109,9 +111,13 @@ def test_what_is_measured_is_what_slipway_reads_and_the_bot_is_told(tmp_path: Pa
     assert bot.provider_url == f"{NOBODY}/ai"
 
 
-def test_without_it_there_is_nothing_to_ask_a_prometheus(tmp_path: Path) -> None:
-    repository = Repository(tmp_path / "repository", EXAMPLE)
-    assert config.load(repository.slipway).services["bot"].metrics == {}
+def test_the_metrics_that_the_example_leaves_out_are_those_that_are_played() -> None:
+    text = (EXAMPLE / "slipway.yml").read_text(encoding="utf-8")
+    keys = r"prometheus|  url|metrics|  slow-\w+|    (?:source|all|bad|hold-above)"
+    uncommented = re.sub(rf"(?m)^( *)# ((?:{keys}):)", r"\1\2", text)
+    assert yaml.safe_load(uncommented)["services"]["bot"]["metrics"] == METRICS
+    assert config.parse(text).services["bot"].metrics == {}
+    assert set(config.parse(uncommented).services["bot"].metrics) == set(METRICS)
 
 
 def test_only_what_asks_for_it_is_measured() -> None:

@@ -39,7 +39,7 @@ AI_PROVIDER_SLOW = Press(
     result="held",
     peak=5,
     middle=middle.PROVIDER_SLOWS,
-    step=15,
+    step=LATE,
     measured=True,
     checks=(
         verdicts.reason_says("slow-ai", "the build before has", "nobody is blamed"),
@@ -51,7 +51,6 @@ SHARED_INCIDENT = Press(
     version="v2",
     result="promoted",
     middle=middle.STORE_FAILS,
-    step=15,
     measured=True,
     checks=(verdicts.both_tracks_failed,),
 )
@@ -60,7 +59,7 @@ LOW_TRAFFIC = Press(
     version="v2",
     result="promoted",
     rate=2,
-    step=15,
+    step=12,
     checks=(verdicts.run_says("could not have been seen"),),
 )
 LATE_LEAK = Press(

@@ -31,6 +31,11 @@ SELLERS = 400
 RATE = 120.0
 """Requests per second: 5 % of the sellers make about six of them."""
 
+SEED = 2
+"""Of the sellers' requests: whenever hardly any come, some within 30 s are of the 5 %."""
+BUSY = 5.0
+"""Seconds of usual traffic before there is hardly any."""
+
 STEP, BAKE = 10.0, 8.0
 """Seconds at 5 % and at 95 %, where a press does not say otherwise: each is ten minutes in the
 example."""
@@ -138,6 +143,8 @@ class World:
         if self._measured:
             self._measured.start_prometheus(f"{self.url('render')}/_sandbox/targets", second)
         self._adopt(second)
+        if self._rate < RATE / 10:
+            self._busy_hour()
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
         run.wait_ready(load, lambda: _are_served(self.load_file))
         if self.rolling:
@@ -308,7 +315,21 @@ class World:
         return [
             *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(self._rate)),
             *("--seconds", "900", "--out", str(self.load_file), "--app-secret", APP_SECRET),
+            *("--seed", str(SEED)),
         ]
+
+    def _busy_hour(self) -> None:
+        """Let sellers come as they usually do, for a moment: the edge knows them from then on."""
+        out = self.directory / "load-busy.json"
+        load = self.children.start(
+            "load-busy",
+            "sandbox.load",
+            *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(RATE)),
+            *("--seconds", str(BUSY), "--out", str(out), "--app-secret", APP_SECRET),
+            env={"PYTHONPATH": str(ROOT)},
+        )
+        load.process.wait(BUSY + 30)
+        self.children.kill(load)
 
     def _ui_load_args(self) -> list[str]:
         return [

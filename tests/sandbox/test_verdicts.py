@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -17,10 +19,13 @@ from sandbox.demo.middle import Happened
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
 from sandbox.demo.scenarios import SCENARIOS
-from sandbox.demo.world import EXAMPLE, World
+from sandbox.demo.world import EXAMPLE, SEED, SELLERS, World
+from sandbox.http_client import Request
 from sandbox.livestreamsell.settings import Settings
+from sandbox.load import Plan
 from sandbox.observation import Counter, Sample
 from slipway import config
+from slipway_edge.cohort import bucket, threshold
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -123,3 +128,22 @@ def test_the_metrics_that_the_example_leaves_out_are_those_that_are_played() -> 
 def test_only_what_asks_for_it_is_measured() -> None:
     measured = {name for name, presses in SCENARIOS.items() if any(one.measured for one in presses)}
     assert measured == {"slow-bot", "ai-slow", "ai-provider-slow", "shared-incident"}
+
+
+def test_with_hardly_any_sellers_one_of_the_five_percent_comes_within_each_step() -> None:
+    few = next(one for one in SCENARIOS["low-traffic"] if one.rate)
+    assert few.rate
+    plan = Plan(sellers=SELLERS, webhook_share=0.3, app_secret="s", seed=SEED)
+    edge = config.load(EXAMPLE / "slipway.yml").services["bot"].edge
+    assert edge
+    ours = [
+        bucket(edge.flag, seller(each)) <= threshold(5) for each in islice(plan.requests(), 200)
+    ]
+    within = int(2 * few.step * few.rate)  # a step that sees too little lasts twice as long
+    assert all(any(ours[at : at + within]) for at in range(100))
+
+
+def seller(request: Request) -> str:
+    """Return whose request it is."""
+    named = dict(request.headers).get("X-Seller-Id")
+    return named or str(json.loads(request.body)["entry"][0]["id"])

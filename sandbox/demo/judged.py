@@ -42,7 +42,7 @@ AI_PROVIDER_SLOW = Press(
     step=LATE,
     measured=True,
     checks=(
-        verdicts.reason_says("slow-ai", "the build before has", "nobody is blamed"),
+        verdicts.reason_says("slow-", "the build before has", "nobody is blamed"),
         verdicts.http_latency_is_the_same,
     ),
 )

@@ -109,7 +109,7 @@ def test_what_is_measured_is_what_slipway_reads_and_the_bot_is_told(tmp_path: Pa
     assert settings.prometheus.url == f"{NOBODY}/prometheus"
     metrics = settings.services["bot"].metrics
     assert {name: metric.hold_above for name, metric in metrics.items()} == {
-        "slow-replies": None,
+        "slow-replies": 20,
         "slow-ai": 20,
     }
     assert (bot.slow_seconds, bot.reply_slow_seconds) == (SLOW_AI, SLOW_REPLY)

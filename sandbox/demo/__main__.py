@@ -15,8 +15,9 @@ from types import FrameType
 
 from sandbox import act
 from sandbox.demo.press import Stage, press, say, shown
+from sandbox.demo.presses import Press
 from sandbox.demo.processes import NotReady, adopt_orphans, descendants, end_descendants
-from sandbox.demo.scenarios import SCENARIOS, Press
+from sandbox.demo.scenarios import SCENARIOS
 from sandbox.demo.world import RATE, ROOT, World, fresh
 from sandbox.observer import Observer
 
@@ -48,9 +49,16 @@ def _in_world(scenario: str) -> int:
     judged = any("bot" in one.services for one in presses)
     # Sellers share the machine with those of the dashboard; a judged canary needs enough of them.
     rate = RATE if not rolling else RATE * 3 / 4 if judged else RATE / 4
-    lease = min(one.lease for one in presses)
-    edges = max(one.edges for one in presses)
-    world = World(fresh(OUT), rolling=rolling, rate=rate, lease=lease, edges=edges)
+    world = World(
+        fresh(OUT),
+        rolling=rolling,
+        rate=next((one.rate for one in presses if one.rate is not None), rate),
+        lease=min(one.lease for one in presses),
+        edges=max(one.edges for one in presses),
+        step=max(one.step for one in presses),
+        bake=max(one.bake for one in presses),
+        measured=any(one.measured for one in presses),
+    )
     try:
         return _play(world, SCENARIOS[scenario])
     except KeyboardInterrupt:

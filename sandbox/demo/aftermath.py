@@ -31,6 +31,8 @@ class After:
     samples: tuple[Sample, ...]
     """All of them, also of before it."""
     say: Callable[[str], None]
+    log: str = ""
+    """What the run that ended it has printed."""
 
 
 Check = Callable[[After], list[str]]

@@ -18,6 +18,12 @@ from sandbox.observer import Observer
 
 LOOK_EVERY = 0.1
 """Seconds between two looks for the moment."""
+SLOW_PROVIDER = 3.0
+"""Mean seconds of a provider's answers that is slow: none is as fast as it should be."""
+SOME = 30
+"""Requests: five seconds at 5 %."""
+INCIDENT_RATE = 0.3
+INCIDENT_SECONDS = 4.0
 _TROUBLE = (OSError, ValueError, KeyError, LookupError, NotReady)
 
 
@@ -146,6 +152,14 @@ def on_the_canary(world: World) -> bool:
     return bool(state["phase"] == "canary" and state["share"] > 0)
 
 
+def on_the_canary_for_a_while(world: World) -> bool:
+    """Whether the candidate has answered some sellers, so that it is known to be good."""
+    if not on_the_canary(world):
+        return False
+    told = ask(f"{world.url('edge')}/.slipway/counts", world.keys.edge)
+    return bool(told["tracks"]["canary"]["requests"] >= SOME)
+
+
 def stable_gets_the_candidate(world: World) -> bool:
     """Whether the bake has passed and Render is deploying the candidate to the stable service."""
     if edge_state(world)["phase"] != "settling":
@@ -184,6 +198,19 @@ def half_by_hand(world: World) -> None:
     ask(f"{flags}{flag['id']}/", world.keys.colleague, method="PATCH", body=body)
 
 
+def provider_slows(world: World) -> None:
+    """Have the AI's provider take long for whoever asks, from now on."""
+    post(f"{world.url('provider')}/_sandbox/pace", {"seconds": SLOW_PROVIDER})
+
+
+def store_fails_for_a_while(world: World) -> None:
+    """Have the store fail a part of what every bot asks of it, and then no more."""
+    at = f"{world.url('provider')}/_sandbox/store"
+    post(at, {"error_rate": INCIDENT_RATE})
+    time.sleep(INCIDENT_SECONDS)
+    post(at, {"error_rate": 0})
+
+
 def edge_restarts(world: World) -> None:
     """Kill an edge with its HAProxy and start it anew."""
     world.edges.restart()
@@ -202,4 +229,14 @@ EDITED_BY_HAND = Middle(
 )
 EDGE_RESTARTS = Middle(
     what="the edge is killed and started anew", when=on_the_canary, act=edge_restarts
+)
+PROVIDER_SLOWS = Middle(
+    what="the AI's provider gets slow, for every build",
+    when=on_the_canary_for_a_while,
+    act=provider_slows,
+)
+STORE_FAILS = Middle(
+    what=f"the store fails {INCIDENT_RATE:.0%} of what is asked, for {INCIDENT_SECONDS:g} s",
+    when=on_the_canary,
+    act=store_fails_for_a_while,
 )

@@ -13,7 +13,7 @@ from typing import Any
 from sandbox import act
 from sandbox.demo.aftermath import After, await_lapse
 from sandbox.demo.middle import Happened, Watching
-from sandbox.demo.scenarios import Press
+from sandbox.demo.presses import Press
 from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, post
 from sandbox.observation import Sample
 from sandbox.observer import Observer, verify
@@ -62,7 +62,7 @@ def press(stage: Stage, one: Press, number: int) -> list[str]:
     claimed: Mapping[str, str] = claims[-1] if claims else {}
     for service in one.services:
         contradictions += _end(stage, one, service, claimed, commit)
-    contradictions += _check(stage, one, happened)
+    contradictions += _check(stage, one, happened, run)
     if one.sequence and (done := _sequence(claimed)) != one.sequence:
         contradictions.append(f"it did {done}, and was to do {one.sequence}")
     _keep_pull_request(stage)
@@ -92,7 +92,7 @@ def _reconcile(stage: Stage, request: act.Request, number: int) -> act.Run:
     return _run(stage, again, f"reconcile-{number}")
 
 
-def _check(stage: Stage, one: Press, happened: Happened) -> list[str]:
+def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[str]:
     """What must be true beside what is compared for each release."""
     entry = stage.observer.releases[-1]
     if one.middle is not None:
@@ -103,6 +103,7 @@ def _check(stage: Stage, one: Press, happened: Happened) -> list[str]:
         happened=happened,
         samples=tuple(stage.observer.samples),
         say=say,
+        log=run.log,
     )
     return [problem for check in one.checks for problem in check(after)]
 

@@ -1,117 +1,11 @@
-"""What can be played: presses of a button, each with the build it releases and how it must end."""
+"""What can be played, by name: releases, one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
-from sandbox.demo import aftermath, middle
-from sandbox.demo.aftermath import Check
-from sandbox.demo.middle import Middle
-from sandbox.demo.world import LEASE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
-    """One release: a push to main, or Promote Previous Build; or Reconcile."""
-
-    name: str
-    result: str
-    """What it must end as."""
-    rollback: bool = False
-    reconcile: bool = False
-    """No release at all: the workflow that puts in order what one has left."""
-    peak: float | None = None
-    """Percent of the sellers who may have been on the canary track at most."""
-    version: str = ""
-    """Of the build that is pushed."""
-    behaviour: Mapping[str, Any] = field(default_factory=dict)
-    rollout: str | None = None
-    """A rolling release of the dashboard: how the sandbox's Render replaces instances."""
-    observed: str | None = ""
-    """What a rolling release must say of how they were replaced; ``None``: that depends on when it
-    was stopped."""
-
-    sequence: tuple[str, ...] = ()
-    """A release of several services: what must have been done in production, in order."""
-
-    or_result: str | None = None
-    """What it may end as instead."""
-    middle: Middle | None = None
-    """What happens while it runs. Where its runner is killed, the edge's lease lapses, and then
-    reconcile is run, whose result counts."""
-    checks: tuple[Check, ...] = ()
-    """What else must be true when it is over."""
-    edges: int = 1
-    """How many edges there are, behind one address."""
-    lease: float = LEASE
-    """Seconds the edge goes on without a runner."""
-
-    @property
-    def results(self) -> tuple[str, ...]:
-        """What it may end as."""
-        return (self.result,) if self.or_result is None else (self.result, self.or_result)
-
-    @property
-    def dashboard(self) -> bool:
-        """Whether production has dashboards in it."""
-        return "dashboard" in self.services
-
-    @property
-    def services(self) -> tuple[str, ...]:
-        """Which services are released, in order."""
-        if self.sequence:
-            return ("bot", "dashboard")
-        return ("dashboard",) if self.rollout else ("bot",)
-
-    @property
-    def app(self) -> str:
-        """Whose build has the behaviour."""
-        return self.services[-1]
-
-    @property
-    def workflow(self) -> str:
-        """The user's workflow that is run."""
-        if self.reconcile:
-            return "reconcile.yml"
-        if self.sequence:
-            return "release-together.yml"
-        if self.rollout:
-            return "release-dashboard.yml"
-        return "promote-previous-build.yml" if self.rollback else "release.yml"
-
-    @property
-    def event(self) -> str:
-        """What starts the workflow."""
-        return "workflow_dispatch" if self.inputs or self.reconcile else "push"
-
-    @property
-    def strategy(self) -> str:
-        """How the report calls what is done to the bot."""
-        if self.reconcile:
-            return "reconcile"
-        return "rollback" if self.rollback else "canary-prod"
-
-    @property
-    def ends_red(self) -> bool:
-        """Whether the workflow that ends it must be red: something was not released."""
-        mended = self.reconcile or (self.middle is not None and self.middle.kills_runner)
-        return self.result not in ("promoted", "promoted-previous") and not mended
-
-    @property
-    def inputs(self) -> Mapping[str, str]:
-        """What a person enters; nothing: it is a push to main."""
-        if self.sequence:
-            return {"service": "", "mode": "release", "reason": "the new prices, everywhere"}
-        if self.rollback:
-            return {"service": "bot", "target": "previous", "reason": "sellers report lost orders"}
-        return {}
-
-    def named(self, service: str) -> str:
-        """Return how one service's part is called."""
-        return f"{self.name}: {service}" if self.sequence else self.name
-
+from sandbox.demo import aftermath, judged, middle
+from sandbox.demo.presses import Press
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
 ERRORS = Press(
@@ -248,4 +142,11 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "edited-by-hand": (EDITED_BY_HAND,),
     "edge-restarts": (EDGE_RESTARTS,),
     "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),
+    "slow-bot": (judged.SLOW_BOT,),
+    "ai-slow": (judged.AI_SLOW,),
+    "ai-provider-slow": (judged.AI_PROVIDER_SLOW,),
+    "shared-incident": (judged.SHARED_INCIDENT,),
+    "low-traffic": (judged.LOW_TRAFFIC,),
+    "late-leak": (judged.LATE_LEAK,),
+    "errors-in-first-minute": (judged.ERRORS_IN_FIRST_MINUTE,),
 }

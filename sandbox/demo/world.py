@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.demo.edges import Edges
+from sandbox.demo.measured import Measured
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
 
@@ -30,15 +31,14 @@ SELLERS = 400
 RATE = 120.0
 """Requests per second: 5 % of the sellers make about six of them."""
 
-FAST: Mapping[str, Any] = {
-    "strategy": {
-        "steps": [{"share": 5, "for": "10s"}],
-        "bake": {"share": 95, "for": "8s"},
-        "judge": {"every": "1s"},
-        "deploy-deadline": "60s",
-    },
-}
-"""What is different from the example: durations. Ten minutes become ten seconds."""
+SEED = 2
+"""Of the sellers' requests: whenever hardly any come, some within 30 s are of the 5 %."""
+BUSY = 5.0
+"""Seconds of usual traffic before there is hardly any."""
+
+STEP, BAKE = 10.0, 8.0
+"""Seconds at 5 % and at 95 %, where a press does not say otherwise: each is ten minutes in the
+example."""
 LEASE = 30.0
 """Seconds for which the edge goes on with a canary whose runner is silent."""
 COLLEAGUE = "maria@livestreamsell.example"
@@ -74,6 +74,9 @@ class World:
         rolling: bool = False,
         lease: float = LEASE,
         edges: int = 1,
+        step: float = STEP,
+        bake: float = BAKE,
+        measured: bool = False,
     ) -> None:
         self.keys = Keys()
         self.directory = directory
@@ -82,6 +85,7 @@ class World:
         self.children = Children(directory / "logs")
         self._lag = lag
         self._rate = rate
+        self._durations = (step, bake)
         self.lease = lease
         """Seconds."""
         self.rolling = rolling
@@ -100,6 +104,8 @@ class World:
             "staging",
             "dashboard",
             "ui",
+            "provider",
+            "prometheus",
         )
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
@@ -107,6 +113,11 @@ class World:
         more = free_ports(edges) if edges > 1 else []
         port, told = self.ports["edge"], self._edge_environment()
         self.edges = Edges(self.children, self.plain, port, more, told)
+        self._measured = (
+            Measured(self.children, self.plain, *map(self.url, ("provider", "prometheus")))
+            if measured
+            else None
+        )
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""
@@ -119,6 +130,8 @@ class World:
         config = self.directory / "render.json"
         config.write_text(json.dumps(self._render_config({first: "v0", second: "v1"}), indent=2))
         run, here = self.children, {"PYTHONPATH": str(ROOT)}
+        if self._measured:
+            self._measured.start_provider()
         render = run.start("render", "sandbox.render", "--config", str(config), env=here)
         posthog = run.start("posthog", "sandbox.posthog", *self._posthog_args(), env=here)
         github = run.start("github", "sandbox.github", *self._github_args(), env=here)
@@ -127,7 +140,11 @@ class World:
         run.wait_ready(github, lambda: answers(f"{self.url('github')}/_sandbox/state"))
         run.wait_ready(render, lambda: b"ready" in render.log.read_bytes())
         self.edges.await_served()
+        if self._measured:
+            self._measured.start_prometheus(f"{self.url('render')}/_sandbox/targets", second)
         self._adopt(second)
+        if self._rate < RATE / 10:
+            self._busy_hour()
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
         run.wait_ready(load, lambda: _are_served(self.load_file))
         if self.rolling:
@@ -192,6 +209,7 @@ class World:
 
     def _configure(self) -> None:
         edge = self.url("edge")
+        step, bake = self._durations
         self.repository.configure(
             {
                 "render": {"api-url": f"{self.url('render')}/v1", "poll": "500ms", "confirm": "1s"},
@@ -200,7 +218,12 @@ class World:
                     "bot": {
                         "url": edge,
                         "edge": {"url": edge, "lease": f"{self.lease:g}s"},
-                        "strategy": FAST["strategy"],
+                        "strategy": {
+                            "steps": [{"share": 5, "for": f"{step:g}s"}],
+                            "bake": {"share": 95, "for": f"{bake:g}s"},
+                            "judge": {"every": "1s"},
+                            "deploy-deadline": "60s",
+                        },
                     },
                     "dashboard": {
                         "strategy": {
@@ -211,6 +234,8 @@ class World:
                 },
             }
         )
+        if self._measured:
+            self.repository.configure(self._measured.settings())
 
     def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
         images = [
@@ -218,6 +243,8 @@ class World:
             for c, v in versions.items()
         ]
         env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
+        if self._measured:
+            env |= self._measured.environment()
         history = [image["ref"] for image in images]
         bot = {"app": "bot", "runtime": "image", "image": IMAGE, "env": env}
         tracks = (("bot", 2, history), ("canary", 1, history[-1:]), ("staging", 1, history[-1:]))
@@ -288,7 +315,21 @@ class World:
         return [
             *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(self._rate)),
             *("--seconds", "900", "--out", str(self.load_file), "--app-secret", APP_SECRET),
+            *("--seed", str(SEED)),
         ]
+
+    def _busy_hour(self) -> None:
+        """Let sellers come as they usually do, for a moment: the edge knows them from then on."""
+        out = self.directory / "load-busy.json"
+        load = self.children.start(
+            "load-busy",
+            "sandbox.load",
+            *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(RATE)),
+            *("--seconds", str(BUSY), "--out", str(out), "--app-secret", APP_SECRET),
+            env={"PYTHONPATH": str(ROOT)},
+        )
+        load.process.wait(BUSY + 30)
+        self.children.kill(load)
 
     def _ui_load_args(self) -> list[str]:
         return [

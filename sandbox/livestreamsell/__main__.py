@@ -36,13 +36,13 @@ def main() -> None:
     print(f"listening on port {listener.getsockname()[1]}", flush=True)
 
     app: Starlette
-    idle = _always_idle
+    idle, beside = _always_idle, None
     # Imported late: the dashboard needs no metrics, and every instance pays for what it imports.
     if arguments.app == "bot":
         from sandbox.livestreamsell import bot  # noqa: PLC0415
 
-        app, replies = bot.create(settings)
-        idle = replies.idle
+        made = bot.create(settings)
+        app, idle, beside = made.app, made.idle, made.beside
     else:
         from sandbox.livestreamsell import dashboard  # noqa: PLC0415
 
@@ -53,6 +53,7 @@ def main() -> None:
             listener,
             headers=[("X-Build", settings.build), ("X-Instance", settings.instance)],
             idle=idle,
+            beside=beside,
             crash_after=settings.behaviour.crash_after,
         )
     )

@@ -7,6 +7,9 @@ import hashlib
 import hmac
 import random
 import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -21,19 +24,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox.livestreamsell.common import failing, health
+from sandbox.livestreamsell.common import Errors, failing, health
+from sandbox.livestreamsell.outside import Outside
 from sandbox.livestreamsell.settings import Settings
 
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 30, 60)
 """Seconds. They reach beyond the objective (10 s), or a quantile could never show a breach."""
 
+_STORE_EVERY = 0.3
+"""Seconds between two looks at the store."""
+
 
 class Replies:
     """Replies under way, and what is counted about them. ``idle()`` before the process may end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, outside: Outside | None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._settings = settings
+        self._outside = outside
         self._tasks: set[asyncio.Task[None]] = set()
         self.registry = CollectorRegistry()
         self._replies = self._counter("bot_replies", "Replies sent to a buyer.")
@@ -65,14 +73,21 @@ class Replies:
 
     async def _reply(self, received: float) -> None:
         called = time.monotonic()
-        await asyncio.sleep(self._settings.ai_mean * random.uniform(0.5, 1.5))
-        answered = time.monotonic()
-        self._count(self._ai_calls, answered - called)
-        self._count(self._replies, answered - received)
-        self._seconds.labels(build=self._settings.build).observe(answered - received)
+        await self._ask_ai()
+        self._count(self._ai_calls, time.monotonic() - called, self._settings.slow_seconds)
+        await asyncio.sleep(self._settings.behaviour.reply_delay)
+        seconds = time.monotonic() - received
+        self._count(self._replies, seconds, self._settings.reply_slow_seconds)
+        self._seconds.labels(build=self._settings.build).observe(seconds)
 
-    def _count(self, counter: Counter, seconds: float) -> None:
-        slow = "true" if seconds > self._settings.slow_seconds else "false"
+    async def _ask_ai(self) -> None:
+        if self._outside is None:
+            await asyncio.sleep(self._settings.ai_mean * random.uniform(0.5, 1.5))
+        else:
+            await self._outside.reply(self._settings.behaviour.ai_seconds or 0.0)
+
+    def _count(self, counter: Counter, seconds: float, limit: float) -> None:
+        slow = "true" if seconds > limit else "false"
         counter.labels(build=self._settings.build, slow=slow).inc()
 
 
@@ -81,9 +96,26 @@ def signature(secret: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def create(settings: Settings) -> tuple[Starlette, Replies]:
-    """Return the application and its replies."""
-    replies = Replies(settings)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bot:
+    """One instance of the bot."""
+
+    app: Starlette
+    idle: Callable[[], bool]
+    """Whether every delivery that was acknowledged has been replied to."""
+    beside: Callable[[], Coroutine[Any, Any, None]] | None
+    """What goes on all the time beside it, until it is cancelled."""
+
+
+def create(settings: Settings) -> Bot:
+    """Return the bot."""
+    outside = Outside(settings.provider_url) if settings.provider_url else None
+    replies, errors = Replies(settings, outside), Errors(settings.behaviour)
+
+    async def follow_store() -> None:
+        while outside is not None:
+            errors.of_store = await outside.store_error_rate()
+            await asyncio.sleep(_STORE_EVERY)
 
     async def index(request: Request) -> Response:
         seller = request.headers.get("x-seller-id")
@@ -119,8 +151,12 @@ def create(settings: Settings) -> tuple[Starlette, Replies]:
         health(settings, "bot"),
         Route("/metrics", metrics),
         Route("/webhooks/meta", handshake, methods=["GET"]),
-        Route("/webhooks/meta", failing(settings, delivery), methods=["POST"]),
-        Route("/", failing(settings, index)),
-        Route("/api/{path:path}", failing(settings, index), methods=anything),
+        Route("/webhooks/meta", failing(errors, delivery), methods=["POST"]),
+        Route("/", failing(errors, index)),
+        Route("/api/{path:path}", failing(errors, index), methods=anything),
     ]
-    return Starlette(routes=routes), replies
+    return Bot(
+        app=Starlette(routes=routes),
+        idle=replies.idle,
+        beside=follow_store if outside is not None else None,
+    )

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sandbox.livestreamsell.common import failing, health
+from sandbox.livestreamsell.common import Errors, failing, health
 from sandbox.livestreamsell.settings import Settings
 
 _PAGE = """<!doctype html>
@@ -45,6 +45,7 @@ def _assets(version: str, *, forgets: bool) -> Mapping[str, str]:
 
 def create(settings: Settings) -> Starlette:
     """Return the application."""
+    errors = Errors(settings.behaviour)
     assets = _assets(settings.version, forgets=settings.behaviour.forgets_assets)
 
     async def page(_: Request) -> Response:
@@ -61,7 +62,7 @@ def create(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             health(settings, "dashboard"),
-            Route("/", failing(settings, page)),
-            Route("/assets/{name}", failing(settings, asset)),
+            Route("/", failing(errors, page)),
+            Route("/assets/{name}", failing(errors, asset)),
         ]
     )

@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,9 +66,13 @@ async def serve(
     *,
     headers: list[tuple[str, str]],
     idle: Callable[[], bool],
+    beside: Callable[[], Coroutine[Any, Any, None]] | None,
     crash_after: float | None,
 ) -> None:
-    """Serve ``app`` until SIGTERM or SIGINT, then until nothing is in flight and ``idle()``."""
+    """Serve ``app`` until SIGTERM or SIGINT, then until nothing is in flight and ``idle()``.
+
+    ``beside`` runs all that time, and is cancelled then.
+    """
     counted = InFlight(app)
     config = uvicorn.Config(
         counted,
@@ -94,6 +99,9 @@ async def serve(
             await asyncio.sleep(0.02)
         server.should_exit = True
 
-    leaving = asyncio.create_task(leave())
+    running = [asyncio.create_task(leave())]
+    if beside is not None:
+        running.append(asyncio.create_task(beside()))
     await server.serve(sockets=[listener])
-    leaving.cancel()
+    for task in running:
+        task.cancel()

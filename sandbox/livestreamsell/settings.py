@@ -14,8 +14,15 @@ class Behaviour:
 
     error_rate: float = 0.0
     """Share (0 to 1) of application requests answered 500."""
+    errors_after: float | None = None
+    """They are answered so from then on: a leak."""
+    errors_above: float | None = None
+    """They are answered so while this instance gets more requests per second: a small pool."""
     ai_seconds: float | None = None
-    """Mean seconds the AI takes; ``None``: what the environment says."""
+    """Mean seconds the AI takes; ``None``: what the environment says. With a provider: seconds that
+    each call takes longer there."""
+    reply_delay: float = 0.0
+    """Seconds between the AI's answer and the reply."""
     unhealthy: bool = False
     """``/healthz`` answers 503."""
     unhealthy_after: float | None = None
@@ -48,7 +55,11 @@ class Settings:
     verify_token: str = field(default="", repr=False)
     ai_seconds: float = 0.05
     slow_seconds: float = 10.0
-    """A reply, or a call of the AI, that takes longer is slow."""
+    """A call of the AI that takes longer is slow."""
+    reply_slow_seconds: float = 10.0
+    """A reply that takes longer is slow."""
+    provider_url: str = ""
+    """Where the AI and the store are; empty: the bot does without a store and waits itself."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -56,6 +67,7 @@ class Settings:
         behaviour = Behaviour.parse(json.loads(environment.get("BEHAVIOUR") or "{}"))
         if behaviour.needs is not None and behaviour.needs not in environment:
             behaviour = replace(behaviour, unhealthy=True)
+        slow = float(environment.get("SLOW_SECONDS") or 10)
         return cls(
             build=environment["BUILD"],
             version=environment.get("VERSION", "dev"),
@@ -64,7 +76,9 @@ class Settings:
             app_secret=environment.get("META_APP_SECRET", ""),
             verify_token=environment.get("META_VERIFY_TOKEN", ""),
             ai_seconds=float(environment.get("AI_SECONDS") or 0.05),
-            slow_seconds=float(environment.get("SLOW_SECONDS") or 10),
+            slow_seconds=slow,
+            reply_slow_seconds=float(environment.get("REPLY_SLOW_SECONDS") or slow),
+            provider_url=environment.get("AI_PROVIDER_URL", ""),
         )
 
     @property

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -20,7 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.livestreamsell.bot import signature
 from sandbox.livestreamsell.dashboard import asset_name
+from sandbox.livestreamsell.provider import Provider
 from sandbox.livestreamsell.settings import Behaviour
+from sandbox.serving import running as serving
 from slipway import config
 from slipway.clients.probe import HttpProber
 from tests.sandbox.render_support import PLAIN, ROOT, eventually
@@ -227,3 +230,104 @@ def test_an_ending_instance_finishes_its_requests_and_its_replies() -> None:
             answer = b"".join(iter(lambda: slow.recv(4096), b""))
             assert answer.startswith(b"HTTP/1.1 200 ")
         assert process.wait(5) == 0
+
+
+def test_a_leak_shows_after_a_while() -> None:
+    with instance("bot", **misbehaving(error_rate=1, errors_after=1.5)) as (client, _):
+        assert client.get("/api/orders").status_code == 200
+        eventually(lambda: client.get("/api/orders").status_code == 500, 4)
+        assert client.get("/api/orders").status_code == 500
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_pool_that_is_too_small_fails_under_load_and_recovers() -> None:
+    with instance("bot", **misbehaving(error_rate=1, errors_above=10)) as (client, _):
+        statuses = [client.get("/api/orders").status_code for _ in range(40)]
+        assert statuses == [200] * 20 + [500] * 20  # more than 20 within two seconds
+        time.sleep(2.1)
+        assert client.get("/api/orders").status_code == 200
+
+
+@contextlib.contextmanager
+def provider(seconds: float) -> Iterator[str]:
+    """Run the AI's provider; return its address."""
+    with serving(Provider(seconds).app()) as url:
+        yield url
+
+
+def order(url: str, what: str, **body: Any) -> int:
+    """Have a provider change, and return how it answered."""
+    told = httpx.post(f"{url}/_sandbox/{what}", json=body, trust_env=False, verify=PLAIN)
+    return told.status_code
+
+
+def answers(client: httpx.Client, status: int) -> bool:
+    return client.get("/api/orders").status_code == status
+
+
+def slow(client: httpx.Client, name: str) -> tuple[float, float]:
+    """Return how many there were, and how many of them were slow."""
+    counts = counted(client, f"{name}_total")
+    return sum(counts.values()), counts["true"]
+
+
+def test_a_call_of_the_ai_takes_as_long_as_the_provider_and_the_build_need() -> None:
+    with (
+        provider(0.02) as url,
+        instance("bot", AI_PROVIDER_URL=url, SLOW_SECONDS="0.4") as (good, _),
+        instance("bot", AI_PROVIDER_URL=url, SLOW_SECONDS="0.4", **misbehaving(ai_seconds=0.5)) as (
+            bad,
+            _,
+        ),
+    ):
+        for client in (good, bad):
+            deliver(client)
+        eventually(lambda: slow(good, "ai_calls") == (1, 0))
+        eventually(lambda: slow(bad, "ai_calls") == (1, 1))
+        assert order(url, "pace", seconds=1.0) == 200
+        deliver(good)
+        eventually(lambda: slow(good, "ai_calls") == (2, 1))
+        eventually(lambda: slow(good, "bot_replies") == (2, 1))
+
+
+def test_a_slow_bot_replies_late_though_meta_and_the_ai_are_answered_at_once() -> None:
+    limits = {"SLOW_SECONDS": "0.3", "REPLY_SLOW_SECONDS": "0.5"}
+    with (
+        provider(0.02) as url,
+        instance("bot", AI_PROVIDER_URL=url, **limits, **misbehaving(reply_delay=0.6)) as (bot, _),
+    ):
+        started = time.monotonic()
+        assert deliver(bot).status_code == 200
+        assert time.monotonic() - started < 0.5
+        eventually(lambda: slow(bot, "bot_replies") == (1, 1))
+        assert slow(bot, "ai_calls") == (1, 0)
+
+
+def test_a_reply_is_slow_by_a_limit_of_its_own() -> None:
+    limits = {"SLOW_SECONDS": "0.1", "REPLY_SLOW_SECONDS": "5"}
+    with instance("bot", AI_SECONDS="0.3", **limits) as (bot, _):
+        deliver(bot)
+        eventually(lambda: slow(bot, "bot_replies") == (1, 0))
+        assert slow(bot, "ai_calls") == (1, 1)
+
+
+def test_where_the_store_fails_every_build_fails_as_often_until_it_is_back() -> None:
+    with (
+        provider(0.02) as url,
+        instance("bot", AI_PROVIDER_URL=url) as (one, _),
+        instance("bot", AI_PROVIDER_URL=url) as (other, _),
+    ):
+        for rate, status in ((1, 500), (0, 200)):
+            assert order(url, "store", error_rate=rate) == 200
+            for client in (one, other):
+                eventually(partial(answers, client, status), 3)
+                assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [("store", {"error_rate": 1.1}), ("store", {"rate": 1}), ("pace", {"seconds": "soon"})],
+)
+def test_a_provider_refuses_what_it_cannot_do(what: str, body: dict[str, Any]) -> None:
+    with provider(0.02) as url:
+        assert order(url, what, **body) == 400

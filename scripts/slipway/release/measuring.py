@@ -8,7 +8,7 @@ from typing import Final
 from slipway.background import Start, Task, at_once
 from slipway.config import Judge, Metric
 from slipway.config import Service as Settings
-from slipway.errors import OutsideError, SlipwayError
+from slipway.errors import SlipwayError
 from slipway.judge import calibration
 from slipway.judge.limit import Limit
 from slipway.judge.metric import Reading, Rule
@@ -131,7 +131,7 @@ class _Open:
         self._meter: Meter | None = None
         self._task: Task | None = None
         self._asked = 0.0
-        self._got: Measured | SlipwayError | None = None
+        self._got: Measured | Exception | None = None
         self._last = Measured(candidate=NOTHING, control=NOTHING)
         self._holding = "no counts yet"
 
@@ -157,14 +157,14 @@ class _Open:
             if self._meter is None:
                 self._meter = self._source.since_now(self._sides)
             self._got = self._meter.read()
-        except SlipwayError as error:
+        except Exception as error:  # told to whoever asked: this may be a thread of its own
             self._got = error
-        except Exception as error:
-            self._got = OutsideError(f"{type(error).__name__} in reading it", remedy="Report it.")
 
-    def _reading(self, got: Measured | SlipwayError) -> Reading:
+    def _reading(self, got: Measured | Exception) -> Reading:
         if isinstance(got, SlipwayError):
             return self._hold(f"no counts: {got.found}")
+        if isinstance(got, Exception):
+            raise got
         if got.hold:
             return self._hold(got.hold)
         candidate = _grown(got.candidate, self._last.candidate)

@@ -102,7 +102,11 @@ def _refused(runner: Runner, error: SlipwayError) -> int:
     return error.exit_code
 
 
-_LEVELS = {Result.ROLLED_BACK: "Rolled back", Result.FROZEN: "A human is needed"}
+_LEVELS = {
+    Result.ROLLED_BACK: "Rolled back",
+    Result.HELD: "Release held",
+    Result.FROZEN: "A human is needed",
+}
 
 
 def _announce(runner: Runner, ended: Ended) -> None:

@@ -47,7 +47,7 @@ def judged(
     told: dict[str, Any] = {"strategy": {**SHORT, **(strategy or {})}}
     if ai is not None:
         ports = replace(ports, sources={"slow-ai": ai})
-        query = {"source": "prometheus", "all": "ai_calls_total", "bad": "ai_slow_total"}
+        query = {"source": "prometheus", "all": 'a{build="{build}"}', "bad": 'b{build="{build}"}'}
         told["metrics"] = {"slow-ai": {**query, **(metrics or {})}}
     return release_through(ports, world, world.build("v2", **build), **told)
 

@@ -8,7 +8,9 @@ import pytest
 
 from slipway import config
 from slipway.__main__ import main
+from slipway.clients.prometheus import doubtful
 from slipway.commands.doctor import not_looked_at
+from slipway.ports import Counts
 
 
 @pytest.mark.parametrize("given", ["25h", "0s"])
@@ -16,6 +18,16 @@ def test_a_duration_that_cannot_be_looked_for_is_told_with_its_limit(given: str)
     said = io.StringIO()
     assert main(("check-metrics", "--service", "bot", "--for", given), {}, said) == 2
     assert "more than 0s and 24h at most" in said.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("known", "bad", "told"),
+    [(0, 0, "`bad` has no series"), (1, 5, "half or more"), (1, 4, "")],
+)
+def test_numbers_that_look_wrong_are_warned_of(known: int, bad: int, told: str) -> None:
+    said = doubtful("bad", known, Counts(total=10, bad=bad))
+    assert said.startswith(told)
+    assert bool(said) == bool(told)
 
 
 def test_doctor_says_who_looks_at_the_metrics() -> None:

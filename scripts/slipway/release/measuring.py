@@ -59,6 +59,8 @@ def check(sources: Mapping[str, MetricSource], control: Side, journal: Journal) 
             journal.gate(f"{name}: {found.sentence}")
         else:
             journal.trouble(f"{name}: no traffic yet, so nothing to compare with: {found.sentence}")
+        if found.warning:
+            journal.trouble(f"{name}: {found.warning}")
 
 
 def rules_of(

@@ -54,6 +54,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
+_DAY = 86_400
 _DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
@@ -233,7 +234,11 @@ class _Reader:
         if match is None:
             self._problems.append(f"`{name}` is {value!r}. Write 90s, 10m or 2h.")
             return 0.0
-        return float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
+        seconds = float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
+        if not 0 < seconds <= _DAY:
+            told = f"`{name}` is {value!r}. Write more than 0s and 24h at most"
+            self._problems.append(f"{told}; leave it out to ask once.")
+        return seconds
 
     def matching(self, name: str, pattern: re.Pattern[str], form: str) -> str | None:
         value = self.text(name)

@@ -13,6 +13,7 @@ import cmarkgfm
 import pytest
 
 from slipway.__main__ import main
+from slipway.judge.panel import could_see
 from slipway.release.outcome import Result
 from tests.unit.accounts import Written, canaried, rolled
 from tests.unit.world import World
@@ -294,6 +295,27 @@ def test_files_that_cannot_be_read_are_listed_and_the_others_are_added_up(
 def test_a_file_that_is_named_twice_counts_once(directory: Path) -> None:
     _, said = run("report", str(directory), str(directory / "1/a.jsonl"), str(directory / "1"))
     assert "4 releases in 4 files" in said
+
+
+def test_copies_of_a_release_count_once_and_the_whole_one_is_taken(
+    directory: Path, good: Written, bad: Written, keep: Keep
+) -> None:
+    keep("runs/0/copy.jsonl", named(good, "bot", "1"))
+    early = "\n".join(named(bad, "bot", "2").splitlines()[:-1])
+    keep("runs/0/early.jsonl", f"{early}\n")
+    keep("runs/0/other.jsonl", named(bad, "bot", "4"))
+    _, said = run("report", str(directory), "--format", "json")
+    assert json.loads(said)["services"]["bot"]["results"] == {"promoted": 2, "rolled-back": 2}
+    _, said = run("report", str(directory))
+    assert "5 releases in 7 files; copies that count once: 2" in said
+
+
+def test_a_release_could_have_seen_what_its_weakest_phase_could(good: Written, keep: Keep) -> None:
+    _, said = run("report", keep("a.jsonl", good.text), "--format", "json")
+    (release,) = json.loads(said)["releases"]
+    last = {look.phase: look for look in good.account.looks}.values()
+    rates = [could_see(good.account.panel, look.state)["5xx"].rate for look in last]
+    assert release["could_see"] == max(rates) > min(rates)
 
 
 @pytest.mark.parametrize("empty", [True, False])

@@ -110,6 +110,7 @@ class PrometheusMetric(MetricSource):
             sentence=f"{counted.all.known} series of `all`, {others} of `{self._which}`; "
             f"{total:,} events in the last hour, {bad:,} of them bad",
             traffic=total > 0,
+            warning=doubtful(self._which, counted.other.known, counted.counts),
         )
 
     def _now(self) -> float:
@@ -174,6 +175,17 @@ class PrometheusMeter(Meter):
                 "the candidate exports none of what `all` counts, while the control counted "
                 f"{control.total:,} events"
             )
+
+
+def doubtful(which: Which, known: int, counts: Counts) -> str:
+    """Say what makes it doubtful that bad events are counted as such; empty where nothing does."""
+    if which == "bad" and not known:
+        return "`bad` has no series: see that its labels are those of the counter"
+    if counts.bad and 2 * counts.bad >= counts.total:
+        return (
+            "half or more of the live build's events are bad: see that the right ones are counted"
+        )
+    return ""
 
 
 def _age(seconds: float, looked_back: float) -> str:

@@ -51,7 +51,7 @@ def explain(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
 def report(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
     """Add up the accounts of many releases. Files that cannot be read are named."""
     del clock
-    done: list[Released] = []
+    read: list[Released] = []
     unread: list[Unread] = []
     files = list(_files(inputs.files))
     for path in files:
@@ -59,7 +59,8 @@ def report(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
         if isinstance(found, Unread):
             unread.append(found)
         else:
-            done += map(released, found)
+            read += map(released, found)
+    done = totals.once(read)
     if inputs.format == "json":
         runner.say(json.dumps(totals.as_json(done, unread), indent=2))
     else:
@@ -70,6 +71,8 @@ def report(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
     if inputs.format == "json":  # which ends where it ends
         return Outcome(result=result, reason="")
     said = f"{_number(len(done), 'release')} in {_number(len(files) - len(unread), 'file')}"
+    copies = len(read) - len(done)
+    said += f"; copies that count once: {copies}" if copies else ""
     return Outcome(result=result, reason=f"{said}; left out: {len(unread)}" if unread else said)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from slipway import config
 from slipway.clients.clock import SystemClock
 from slipway.commands.perform import ports_of
 from slipway.commands.written import account_of, end_of
-from slipway.errors import UsageError
+from slipway.errors import Aborted, UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs
 from slipway.release import checking
 from slipway.release.journal import Journal
-from slipway.release.outcome import Outcome
+from slipway.release.outcome import Outcome, Result
 from slipway.setup import Desk, edge_client, require_stable
 from slipway.text import escape
 
@@ -49,7 +51,11 @@ def check_metrics(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome
         canary=service.canary.service if service.canary else None,
         seconds=inputs.seconds,
     )
-    outcome = checking.run(plan, ports, edge)
+    try:
+        outcome = checking.run(plan, ports, edge)
+    except Aborted as error:  # Ctrl-C, or the job is cancelled: what was written is kept
+        outcome = Outcome(result=Result.ABORTED, reason=error.found, remedy=error.remedy)
+    outcome = replace(outcome, evidence_file=str(account.path or ""))
     account.end(end_of(outcome, journal, clock.now()))
     if inputs.summary:
         runner.add_summary(f"### Metrics of {escape(name)}\n\n{escape(outcome.reason)}\n")

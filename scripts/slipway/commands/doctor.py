@@ -139,6 +139,7 @@ class _Look:
             yield from self._unlike(render, service)
         if service.edge:
             yield from self._traffic(service.edge)
+        yield from not_looked_at(service.metrics)
 
     def _render_service(
         self,
@@ -253,6 +254,13 @@ class _Look:
             edge=service.edge is not None,
             unread=[one for one in keys.render_ids([service]) if one not in self._seen],
         )
+
+
+def not_looked_at(metrics: Mapping[str, config.Metric]) -> Iterator[Finding]:
+    """Say which command looks at the metrics."""
+    if metrics:
+        named = ", ".join(f"{name} ({metric.source})" for name, metric in metrics.items())
+        yield unseen(f"metrics: {named} are not looked at here: check-metrics does")
 
 
 def _ask(question: Callable[[], T]) -> T | Finding:

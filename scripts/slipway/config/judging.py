@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from slipway.config.base import HttpUrl, Model, Seconds, off
+from slipway.ports import LATENCY_LIMITS
 
 MetricName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Query = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -41,6 +44,14 @@ class Limit(Model):
         return self
 
 
+def _unnamed(source: str, query: str) -> Iterator[str]:
+    places = set(re.findall(r"\{\s*(\w+)\s*\}", query))
+    if not places & {"build", "service"}:
+        yield "{build} or {service}: candidate and control would be counted together"
+    if source == "posthog" and "since" not in places:
+        yield "{since}, from when on it counts"
+
+
 class Metric(Model):
     """Events and bad events, for both builds. Two counters, or the edge's own."""
 
@@ -71,6 +82,28 @@ class Metric(Model):
             raise ValueError(f"{self.source} needs `all`, and either `bad` or `good`")
         if self.slower_than is not None and self.source != "edge":
             raise ValueError("only the edge knows `slower-than`")
+        return self
+
+    @model_validator(mode="after")
+    def _says_something_of_its_own(self) -> Metric:
+        if self.source == "edge" and self.slower_than not in LATENCY_LIMITS:
+            known = ", ".join(f"{limit:g}s" for limit in LATENCY_LIMITS)
+            raise ValueError(
+                "its 5xx are always judged: give `slower-than`, one of " + known
+                if self.slower_than is None
+                else f"slower-than: {self.slower_than:g}s is not counted there: use one of {known}"
+            )
+        if self.limit and (self.ratio or self.hold_above):
+            raise ValueError(
+                "a `limit` looks at the candidate alone: leave out `ratio` and `hold-above`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _queries_tell_the_builds_apart(self) -> Metric:
+        for name, query in (("all", self.all), ("bad", self.bad), ("good", self.good)):
+            for wanted in _unnamed(self.source, query) if query else ():
+                raise ValueError(f"`{name}` must name {wanted}")
         return self
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -263,18 +263,17 @@ class Config(Model):
                     raise ValueError(f"{taken[one]} and {name} both name the Render service {one}")
         return self
 
-    @model_validator(mode="after")
-    def _a_source_that_is_asked_is_there(self) -> Config:
+    def unanswered(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the place of each metric whose source is not there, and what to add."""
         for name, service in self.services.items():
             for metric, asked in service.metrics.items():
-                here = f"services.{name}.metrics.{metric}"
+                here = ("services", name, "metrics", metric)
                 if asked.source == "prometheus" and self.prometheus is None:
-                    raise ValueError(f"{here} asks Prometheus: add `prometheus: {{url: …}}`")
+                    yield here, "it asks Prometheus: add `prometheus: {url: …}`"
                 if asked.source == "posthog" and self.posthog is None:
-                    raise ValueError(f"{here} asks PostHog: add `posthog: {{host: …, project: …}}`")
+                    yield here, "it asks PostHog: add `posthog: {host: …, project: …}`"
                 if asked.source == "edge" and service.edge is None:
-                    raise ValueError(f"{here} asks the edge, and {name} has none")
-        return self
+                    yield here, f"it asks the edge, and {name} has none"
 
     def service(self, name: str) -> Service:
         """Return the service with this name, or say which names there are."""

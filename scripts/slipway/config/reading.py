@@ -61,6 +61,8 @@ def parse(text: str, *, name: str = "slipway.yml") -> Config:
     problems = list(_duplicates(tree)) if tree else []
     try:
         config = Config.model_validate(data)
+        for loc, message in config.unanswered():
+            problems.append((_line(tree, loc), f"{'.'.join(loc)}: {message}"))
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             where = ".".join(str(part) for part in detail["loc"]) or "the file"
@@ -80,21 +82,26 @@ def parse(text: str, *, name: str = "slipway.yml") -> Config:
 
 def _in_plain_words(detail: ErrorDetails) -> str:
     """Return one problem as a user would say it."""
+    said = detail["msg"].removeprefix("Value error, ")
     match detail["type"]:
         case "extra_forbidden":
             key = str(detail["loc"][-1])
             near = difflib.get_close_matches(key, _KEYS, n=1)
-            return "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
+            said = "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
         case "missing":
-            return "is missing"
+            said = "is missing"
         case "tuple_type":
-            return "must be a list"
+            said = "must be a list"
         case "too_short":
             least = detail["ctx"]["min_length"]
-            return f"must have at least {least} {'entry' if least == 1 else 'entries'}"
+            said = f"must have at least {least} {'entry' if least == 1 else 'entries'}"
+        case "too_long":
+            said = f"must have at most {detail['ctx']['max_length']} entries"
+        case "string_pattern_mismatch" if detail["loc"][-1:] == ("[key]",):
+            said = "a metric's name has small letters, digits and hyphens, 40 at most"
         case "model_type" | "model_attributes_type":
-            return "must be a mapping of keys to values"
-    return detail["msg"].removeprefix("Value error, ")
+            said = "must be a mapping of keys to values"
+    return said
 
 
 def _line(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:

@@ -185,7 +185,7 @@ def _against(rule: Rule, state: State, planned: float, until: float) -> str | No
         why = _more_in_first_minute(rule, state, planned, until)
     else:
         why = _evident(rule, state)
-    return why and f"{why}: {_seen(rule, state)}"
+    return why and f"{why}: {_seen(rule, state)}{_how_sure(rule, state)}"
 
 
 def _over_limit(limit: Limit, looks: Looks) -> str | None:
@@ -209,15 +209,26 @@ def _more_in_first_minute(rule: Rule, state: State, planned: float, until: float
 
 
 def _evident(rule: Rule, state: State) -> str | None:
-    value = state.evidence.value
-    if value < 1 / rule.alpha or state.evidence.bad < rule.least:
+    if not _is_evident(rule, state):
         return None
-    compared = (
-        f"more than the {percent(rule.alone)} that are tolerated"
-        if rule.alone is not None
-        else f"more than {rule.tolerated:g} times as often as the build before"
+    if rule.alone is not None:
+        return f"more than the {percent(rule.alone)} that are tolerated"
+    return f"more than {rule.tolerated:g} times as often as the build before"
+
+
+def _is_evident(rule: Rule, state: State) -> bool:
+    evidence = state.evidence
+    return evidence.value >= 1 / rule.alpha and evidence.bad >= rule.least
+
+
+def _how_sure(rule: Rule, state: State) -> str:
+    """Say what the evidence means, where it decides."""
+    if rule.kind != "evidence" or not _is_evident(rule, state):
+        return ""
+    return (
+        f"; a good build would look this bad in fewer than 1 of {1 / rule.alpha:.0f} releases "
+        f"(evidence {min(state.evidence.value, 1e9):,.0f})"
     )
-    return f"{compared} (evidence {min(value, 1e9):,.0f}, {1 / rule.alpha:.0f} is enough)"
 
 
 def _nobodys_fault(rule: Rule, recent: tuple[Counts, ...]) -> str | None:

@@ -35,13 +35,13 @@ class Power:
     """The same as a multiple of the control's rate; ``None``: the control had no bad event."""
 
     def sentence(self, noun: str) -> str:
-        """Say it: "fewer than 1.4 % (7 times the build before) could not have been seen in …"."""
+        """Say it of ``noun``, in the plural: "60 requests reached the candidate: a fault in …"."""
         if not self.requests:
             return f"nothing could have been seen of {noun}: the candidate had none"
-        times = "" if self.ratio is None else f", {self.ratio:.2g} times the build before"
+        times = "" if self.ratio is None else f" ({self.ratio:.2g} times the build before)"
         return (
-            f"of {noun}, fewer than {percent(self.rate)} bad ones{times}, could not have been seen "
-            f"reliably in the candidate's {self.requests:,}"
+            f"{self.requests:,} {noun} reached the candidate: a fault in fewer than "
+            f"{percent(self.rate)} of them{times} could not have been seen reliably"
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from slipway.judge import lines, panel
 from slipway.judge.panel import Panel, State
-from slipway.judge.verdict import Verdict
+from slipway.judge.verdict import Decision, Verdict
 from slipway.judge.writing import clipped, line_of, text_of
 
 CLOSE: Final = 1e-9
@@ -172,6 +172,7 @@ class _Reading:
                 self._look(number, line)
             elif kind == "end":
                 self.account.end = _end(line)
+                self.account.difference = _not_so(number, self.account)
             else:
                 wanted = "a phase, a look or the end" if self._phase else "the first phase"
                 raise NotAnAccount(number, f"{wanted} of a release")
@@ -211,6 +212,26 @@ def _end(line: Mapping[str, Any]) -> End:
             Would(at=str(one["at"]), text=str(one["text"])) for one in line["would_have"]
         ),
     )
+
+
+def _not_so(number: int, account: Account) -> Difference | None:
+    """Return where the end cannot be what the looks came to.
+
+    Only one thing is certain: what the judge has taken back was not promoted, or it was only
+    observed, and that says when it would have gone back. Anything else may have had another reason
+    (a probe, a person, a deploy).
+    """
+    bad = next((look for look in account.looks if look.verdict.decision is Decision.ROLLBACK), None)
+    end, mode = account.end, account.about.get("mode") or "release"
+    if bad is None or end is None or end.result != "promoted":
+        return None
+    if mode == "release":
+        counted = f"a rollback in line {bad.line}"
+        return Difference(line=number, what="result", written=_shown(end.result), counted=counted)
+    if mode == "observe" and not end.would_have:
+        counted = f"one for line {bad.line}"
+        return Difference(line=number, what="would_have", written="nothing", counted=counted)
+    return None
 
 
 _FIRST = ("verdict", "metric", "evidence", "sentence")

@@ -8,6 +8,7 @@ documented, and never returns a guess.
 
 from slipway.ports.clock import Clock
 from slipway.ports.edge import (
+    LATENCY_LIMITS,
     Answer,
     Edge,
     EdgeCounts,
@@ -44,6 +45,7 @@ from slipway.ports.platform import (
 )
 
 __all__ = [
+    "LATENCY_LIMITS",
     "NOTHING",
     "Answer",
     "Artifact",

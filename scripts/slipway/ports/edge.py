@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from slipway.ports.flags import Holder
 from slipway.ports.metrics import Counts
+
+LATENCY_LIMITS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds: the limits by which the edge counts answers (``LATENCY_EDGES`` of its agent)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,8 @@ class Found:
     """What is there, with numbers: "3 series of all, 3 of bad; 1,204 events in the last hour"."""
     traffic: bool
     """Whether anything was counted in the last hour, as far as that is known."""
+    warning: str = ""
+    """What makes one doubt that the right thing is counted, where something does."""
 
 
 class MetricSource(Protocol):

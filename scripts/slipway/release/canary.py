@@ -101,6 +101,8 @@ class _Release:
         self.back = WayBack(plan, ports, traffic, before)
         self.journal = ports.journal
         self._strategy = plan.settings.strategy
+        self._notices: list[str] = []
+        """What a step passed without having seen."""
         self._happenings = [Happenings(ports, s) for s in (before.canary, before.stable)]
 
     def forwards(self) -> Outcome:
@@ -198,7 +200,7 @@ class _Release:
             if clock.monotonic() < until:
                 continue
             why = self._traffic.lowered or watch.objection(verdict)
-            if why is None and self._saw_enough(watch, extended):
+            if why is None and self._saw_enough(watch, extended, step.share):
                 return
             if extended:
                 error = self._held_down() or watch.undecided(why or watch.could_not_see())
@@ -208,7 +210,7 @@ class _Release:
             until = clock.monotonic() + step.for_
             self.journal.note(f"the step is extended once: {why or watch.too_little()}")
 
-    def _saw_enough(self, watch: Watch, extended: bool) -> bool:
+    def _saw_enough(self, watch: Watch, extended: bool, share: float) -> bool:
         """Whether a step in which nothing spoke against the candidate may end now."""
         too_little = watch.too_little()
         if too_little is None:
@@ -218,6 +220,7 @@ class _Release:
         policy = self._strategy.judge.on_low_power
         if policy == "promote" or (policy == "extend" and extended):
             self.journal.trouble(f"it goes on although {too_little}")
+            self._notices.append(f"at {share:g} %: {too_little}")
             return True
         return False
 
@@ -316,7 +319,8 @@ class _Release:
     def _conclude(self, deploy_id: str) -> Outcome:
         """Every instance runs the candidate and nobody objects: an outage now changes nothing."""
         build = self._plan.artifact.identity
-        reason = "everybody is on the candidate; nothing spoke against it in any phase"
+        nothing = "everybody is on the candidate; nothing spoke against it in any phase"
+        reason = "; ".join([nothing, *self._notices])
         zero = None
         try:
             self._traffic.finish(

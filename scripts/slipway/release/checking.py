@@ -53,6 +53,11 @@ def _somebody_is_on_it(plan: Plan, edge: Edge) -> bool:
     return not plan.seconds or edge.state().share > 0
 
 
+SHOWN = {
+    Decision.ROLLBACK: "worse",
+    Decision.HOLD: "wait",
+    Decision.PROMOTE: "good so far",
+}
 _RESULTS = {
     Decision.PROMOTE: Result.UNCHANGED,
     Decision.HOLD: Result.HELD,
@@ -88,7 +93,7 @@ def _compared(plan: Plan, ports: Ports, edge: Edge, canary: str) -> Verdict:
         seen, verdict = panel.look(judges, seen, seconds, now)
         at = ports.clock.now().isoformat(timespec="milliseconds")
         ports.log(lines.look_line(judges, seen, now, verdict, at))
-        ports.journal.note(f"{verdict.decision}: {verdict.sentence}")
+        ports.journal.note(f"{SHOWN[verdict.decision]}: {verdict.sentence}")
         return verdict
 
     return _until(plan, ports, look)

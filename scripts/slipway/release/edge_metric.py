@@ -10,6 +10,7 @@ from slipway.errors import OutsideError, Refused
 from slipway.judge.followed import Followed
 from slipway.judge.verdict import percent
 from slipway.ports import (
+    LATENCY_LIMITS,
     Clock,
     Counts,
     Edge,
@@ -22,8 +23,6 @@ from slipway.ports import (
     TrackCounts,
 )
 
-LATENCY_LIMITS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds: the limits by which the edge counts answers (``LATENCY_EDGES`` of its agent)."""
 FRESH: Final = 0.5
 """Seconds for which one reading serves all metrics of the edge."""
 

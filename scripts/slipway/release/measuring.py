@@ -8,7 +8,7 @@ from typing import Final
 from slipway.background import Start, Task, at_once
 from slipway.config import Judge, Metric
 from slipway.config import Service as Settings
-from slipway.errors import SlipwayError
+from slipway.errors import Refused, SlipwayError
 from slipway.judge import calibration
 from slipway.judge.limit import Limit
 from slipway.judge.metric import Reading, Rule
@@ -51,11 +51,16 @@ def check(sources: Mapping[str, MetricSource], control: Side, journal: Journal) 
     :class:`slipway.errors.OutsideError` where a source cannot be reached.
     """
     for name, source in sources.items():
-        found = source.check(control)
+        try:
+            found = source.check(control)
+        except Refused as error:
+            raise Refused(f"{name}: {error.found}", remedy=error.remedy) from error
         if found.traffic:
             journal.gate(f"{name}: {found.sentence}")
         else:
             journal.trouble(f"{name}: no traffic yet, so nothing to compare with: {found.sentence}")
+        if found.warning:
+            journal.trouble(f"{name}: {found.warning}")
 
 
 def rules_of(

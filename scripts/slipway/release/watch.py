@@ -167,7 +167,7 @@ class Watch:
 
 
 def _said(name: str, could: Power) -> str:
-    return could.sentence("requests" if name == ERRORS else name)
+    return could.sentence("requests" if name == ERRORS else f"{name} events")
 
 
 def _expected(control: Counts, share: float) -> float:

@@ -206,12 +206,17 @@ def _most(account: Account) -> tuple[Rule, Look, float] | None:
 
 def end(account: Account) -> str:
     """Return how the release ended, as far as the account goes."""
+    if account.end is None and account.difference:
+        line = account.difference.line
+        return f"not looked at: line {line} differs, and what follows it says nothing."
     if account.end is None:
         cut = f", in the middle of line {account.cut}" if account.cut else ""
         return f"it is not in the file{cut}: the process was stopped, or has not ended yet."
     said = f"{account.end.result}: {account.end.reason}"
     for would in account.end.would_have:
         said += f". At {would.at[_CLOCK]} {would.text}"
+    if account.difference:
+        said = f"it says {said}, and the looks come to something else"
     return f"{said}."
 
 

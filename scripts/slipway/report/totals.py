@@ -42,8 +42,8 @@ class Released:
     requests: int
     """Of the new build, of the first metric, in all phases."""
     could_see: float | None
-    """Share (0 to 1) of bad ones from which on its best phase would have seen it four times out of
-    five. ``None``: there was no control, or no request."""
+    """Share (0 to 1) of bad ones from which on each of its phases, so the weakest too, would have
+    seen it four times out of five. ``None``: there was no control, or no request."""
 
 
 def released(account: Account) -> Released:
@@ -76,6 +76,25 @@ def released(account: Account) -> Released:
     )
 
 
+def once(done: Sequence[Released]) -> Sequence[Released]:
+    """Leave out copies: of the same release of the same service, begun at the same look.
+
+    Of several the one with the most looks stays, and with its end: a copy may have been made
+    before the release was over.
+    """
+    best: dict[tuple[str, ...], Released] = {}
+    for one in done:
+        key = (one.service, one.release, one.mode, one.at)
+        other = best.get(key)
+        if other is None or _told(one) > _told(other):
+            best[key] = one
+    return list(best.values())
+
+
+def _told(one: Released) -> tuple[int, bool]:
+    return one.looks, one.result != NO_END
+
+
 def _named(account: Account) -> str:
     """Return the name of the row: what was only checked is no release of the service."""
     name = account.about.get("service") or "(not named)"
@@ -102,7 +121,7 @@ def _requests(account: Account) -> int:
 def _could_see(account: Account) -> float | None:
     first = account.panel.rules[0].name
     powers = (panel.could_see(account.panel, one.state) for one in _last_of_each_phase(account))
-    return min((p[first].rate for p in powers if first in p and p[first].requests), default=None)
+    return max((p[first].rate for p in powers if first in p and p[first].requests), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,8 +196,8 @@ def markdown(done: Sequence[Released], unread: Sequence[Unread], say: Say) -> st
 
 
 _NOTE = (
-    "Would have seen: the share of bad requests from which on the best phase would have stopped a "
-    "build four times out of five; the middle of these releases."
+    "Would have seen: the share of bad requests from which on even the weakest phase would have "
+    "stopped a build four times out of five; the middle of these releases."
 )
 
 

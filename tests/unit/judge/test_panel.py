@@ -28,7 +28,7 @@ def test_many_more_errors_than_on_the_build_before_are_rolled_back_with_the_numb
     assert verdict.decision is Decision.ROLLBACK
     assert "5xx: candidate 8 of 100 (8 %), build before 4 of 1,900 (0.21 %)" in verdict.sentence
     assert "more than 1.15 times as often as the build before" in verdict.sentence
-    assert "20 is enough" in verdict.sentence
+    assert "in fewer than 1 of 20 releases (evidence" in verdict.sentence
 
 
 def test_two_errors_roll_nothing_back_however_unlikely_they_are() -> None:
@@ -279,9 +279,9 @@ def test_a_step_says_from_which_rate_on_it_would_have_seen_a_regression() -> Non
     could = panel.could_see(judges, state)["5xx"]
     assert 0.005 < could.rate < 0.02
     assert could.ratio == pytest.approx(could.rate / (120 / 57_000))
-    assert "could not have been seen reliably in the candidate's 3,000" in could.sentence(
-        "requests"
-    )
+    said = could.sentence("requests")
+    assert said.startswith("3,000 requests reached the candidate: a fault in fewer than 0.")
+    assert said.endswith("times the build before) could not have been seen reliably")
 
 
 def test_more_requests_see_more() -> None:

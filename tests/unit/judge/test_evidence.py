@@ -89,6 +89,16 @@ def test_looks_at_which_one_side_had_no_request_are_put_together(
     assert apart.bad + pending[0].bad == total, "no error of the candidate is lost"
 
 
+@given(st.integers(0, 5000), st.integers(0, 500))
+def test_what_the_control_had_while_the_candidate_had_nothing_tells_nothing(
+    total: int, bad: int
+) -> None:
+    """A source that lags shows the control's past first: it must not count as the same time."""
+    before = see(BEGUN, counts(0, 0), counts(total + bad, bad))
+    both = (counts(12, 8), counts(200, 120))
+    assert see(before, *both).value == see(BEGUN, *both).value
+
+
 def test_more_looks_at_the_same_counts_change_nothing() -> None:
     once = see(BEGUN, counts(100, 3), counts(1900, 4))
     again = see(see(once, counts(0, 0), counts(0, 0)), counts(0, 0), counts(0, 0))

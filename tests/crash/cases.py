@@ -116,7 +116,7 @@ def run_base(
         moment = _moment(f"render.deploy {STABLE}" if base.endswith("settling") else "edge.counts")
 
         def person(wire: Wire, call: str) -> None:
-            if not pressed and moment(call):
+            if not pressed and world.effective_share() and moment(call):
                 pressed.append(Run("", wire))
                 pressed[0] = runs.press(world, Wire(world), BUTTON)
 
@@ -149,7 +149,7 @@ def _pressed_during(world: World, wire: Wire) -> list[Run]:
     moment = _moment("edge.counts")
 
     def person(other: Wire, call: str) -> None:
-        if not pressed and moment(call):
+        if not pressed and world.effective_share() and moment(call):
             pressed.append(Run("", wire))
             pressed[0] = runs.press(world, wire, BUTTON)
 

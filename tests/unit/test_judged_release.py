@@ -379,6 +379,7 @@ def test_every_look_is_written_down_with_the_state_after_it() -> None:
 
 def test_nothing_that_came_before_anybody_was_on_the_candidate_is_judged() -> None:
     world = World()
+    world.seconds_of = {"flags.write canary": 30.0}
     account: list[Mapping[str, Any]] = []
     ports = replace(world.ports(), log=account.append)
     judged(world, ports=ports)

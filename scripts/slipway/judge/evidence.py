@@ -92,13 +92,12 @@ class Evidence:
         """
         candidate = _add(self.waiting[0], candidate)
         control = _add(self.waiting[1], control)
-        if not candidate.total:
-            return self  # whoever had an error, it was not the candidate's: that tells nothing
         if not control.total:
             return replace(self, waiting=(candidate, control))
         seen = replace(self, waiting=(NOTHING, NOTHING), bad=self.bad + candidate.bad)
         if not (candidate.bad or control.bad):
             return seen
+        # Without a request of the candidate the odds are 0, and no error tells anything.
         odds = tolerated * shift * candidate.total / control.total
         # For an error of the candidate q1/q0 = r·(1+odds)/(1+r·odds), of the control
         # (1-q1)/(1-q0) = (1+odds)/(1+r·odds).

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.background import at_once
 from slipway.config import Judge, Metric
-from slipway.ports import EdgeCounts, Habits, Sellers, Side, Sides, TrackCounts
+from slipway.ports import EdgeCounts, Side, Sides, TrackCounts
 from slipway.release.edge_metric import EdgeMetric, EdgeReadings
 from slipway.release.measuring import ERRORS, Readings, rules_of
 from tests.unit.judge.hand import counts
@@ -29,12 +29,6 @@ class Edge:
 
     def counts(self) -> EdgeCounts:
         return EdgeCounts(epoch="e", stable=self.stable, canary=self.canary, missing=self.missing)
-
-    def habits(self, share: float) -> Habits | None:
-        return None
-
-    def sellers(self, share: float) -> Sellers:
-        raise NotImplementedError
 
 
 def counting() -> tuple[Edge, VirtualClock, Readings]:

@@ -90,8 +90,8 @@ class Evidence:
         ``tolerated`` is the largest ratio of the error rates that is no reason to go back;
         ``shift`` how much more often the candidate's users fail anyway (see ``calibration``).
         """
-        candidate = _add(self.waiting[0], candidate)
-        control = _add(self.waiting[1], control)
+        candidate = self.waiting[0] + candidate
+        control = self.waiting[1] + control
         if not control.total:
             return replace(self, waiting=(candidate, control))
         seen = replace(self, waiting=(NOTHING, NOTHING), bad=self.bad + candidate.bad)
@@ -129,10 +129,6 @@ class Evidence:
                 for rate in rates
             ]
         )
-
-
-def _add(one: Counts, other: Counts) -> Counts:
-    return Counts(total=one.total + other.total, bad=one.bad + other.bad)
 
 
 START: Final = 0.4

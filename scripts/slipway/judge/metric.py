@@ -126,8 +126,8 @@ def _look(
         recent = (*recent, reading.control)[-RECENT:]
     state = replace(
         state,
-        candidate=_add(state.candidate, reading.candidate),
-        control=_add(state.control, reading.control),
+        candidate=state.candidate + reading.candidate,
+        control=state.control + reading.control,
         recent=recent,
     )
     if why := _nobodys_fault(rule, recent):
@@ -270,7 +270,3 @@ def _share(counts: Counts) -> Fraction:
 
 def _verdict(decision: Decision, rule: Rule, sentence: str) -> Verdict:
     return Verdict(decision=decision, sentence=sentence, metric=rule.name)
-
-
-def _add(one: Counts, other: Counts) -> Counts:
-    return Counts(total=one.total + other.total, bad=one.bad + other.bad)

@@ -17,6 +17,14 @@ class Counts:
     total: int
     bad: int
 
+    def __add__(self, other: Counts) -> Counts:
+        """Both together."""
+        return Counts(total=self.total + other.total, bad=self.bad + other.bad)
+
+    def __sub__(self, other: Counts) -> Counts:
+        """What has come since ``other``; below 0 where these are not later counts of the same."""
+        return Counts(total=self.total - other.total, bad=self.bad - other.bad)
+
 
 NOTHING = Counts(total=0, bad=0)
 

@@ -15,7 +15,6 @@ from slipway.judge.metric import Reading, Rule
 from slipway.ports import (
     NOTHING,
     Clock,
-    Counts,
     Edge,
     Measured,
     Meter,
@@ -76,29 +75,19 @@ def rules_of(
     ``tolerated_alone``: there is no control, and each metric may be as bad as this rate.
     """
     settings = {name: metrics.get(name) for name in names}
+    # Only of the edge's errors it is known how sellers differ.
+    left = 1 - calibration.SPENT if calibrated else 1.0
     testing = [name for name, metric in settings.items() if not (metric and metric.limit)]
     return tuple(
         _rule(
             name,
             metric,
             judge,
-            alpha=judge.alpha / max(1, len(testing)) * _left(name, metric, calibrated),
+            alpha=judge.alpha / max(1, len(testing)) * (left if name == ERRORS else 1.0),
             alone=None if tolerated_alone is None else tolerated_alone.get(name, 1.0),
         )
         for name, metric in settings.items()
     )
-
-
-def _left(name: str, metric: Metric | None, calibrated: bool) -> float:
-    """Return the part of alpha that calibration leaves to the test."""
-    return 1 - calibration.SPENT if calibrated and _of_edge(name, metric) else 1.0
-
-
-def _of_edge(name: str, metric: Metric | None) -> bool:
-    """Whether the metric is the edge's root errors, of which it knows the sellers' habits."""
-    if metric is None:
-        return name == ERRORS
-    return metric.source == "edge" and metric.slower_than is None
 
 
 def _rule(
@@ -172,8 +161,8 @@ class _Open:
             raise got
         if got.hold:
             return self._hold(got.hold)
-        candidate = _grown(got.candidate, self._last.candidate)
-        control = _grown(got.control, self._last.control)
+        candidate = got.candidate - self._last.candidate
+        control = got.control - self._last.control
         for counts in (candidate, control):
             if min(counts.total, counts.bad, counts.total - counts.bad) < 0:
                 return self._hold(
@@ -218,7 +207,3 @@ class Readings:
             name: one.read(at_once if name in self._at_once else self._start, now)
             for name, one in self._open.items()
         }
-
-
-def _grown(now: Counts, last: Counts) -> Counts:
-    return Counts(total=now.total - last.total, bad=now.bad - last.bad)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from slipway.background import at_once
+from slipway.background import Task, at_once
 from slipway.config import Judge, Metric
 from slipway.ports import EdgeCounts, Side, Sides, TrackCounts
 from slipway.release.edge_metric import EdgeMetric, EdgeReadings
-from slipway.release.measuring import ERRORS, Readings, rules_of
+from slipway.release.measuring import ERRORS, LATE, Readings, rules_of
 from tests.unit.judge.hand import counts
-from tests.unit.world import VirtualClock
+from tests.unit.world import VirtualClock, World
+from tests.unit.world_metrics import Ai
 
 SIDES = Sides(candidate=Side(build="b", service="srv-c"), control=Side(build="a", service="srv-s"))
 
@@ -79,3 +82,28 @@ def test_only_what_is_not_counted_at_one_instant_has_to_be_confirmed() -> None:
     told = {"source": "prometheus", "all": 'a{build="{build}"}', "bad": 'b{build="{build}"}'}
     rules = rules_of(Judge(), {"slow": Metric.model_validate(told)}, (ERRORS, "slow"))
     assert [rule.confirm for rule in rules] == [False, True]
+
+
+class Hanging:
+    """Something under way that never ends."""
+
+    def done(self) -> bool:
+        return False
+
+    def wait(self, seconds: float) -> None:
+        del seconds
+
+
+def test_a_source_that_does_not_answer_any_more_holds_after_half_a_minute() -> None:
+    clock, world = VirtualClock(), World()
+    hangs = False
+
+    def start(function: Callable[[], None]) -> Task:
+        return Hanging() if hangs else at_once(function)
+
+    readings = Readings({"slow-ai": Ai(world)}, SIDES, clock=clock, start=start)
+    assert readings.read()["slow-ai"].hold == ""
+    hangs = True
+    assert readings.read()["slow-ai"].hold == "", "it may still answer in time"
+    clock.t += LATE
+    assert readings.read()["slow-ai"].hold == "no counts: no answer for 30 s"

@@ -145,6 +145,9 @@ def _outputs(outcome: Outcome) -> dict[str, str]:
         "seconds-to-zero": ""
         if outcome.seconds_to_zero is None
         else f"{outcome.seconds_to_zero:.3f}",
+        "seconds-to-old-code": ""
+        if outcome.seconds_to_old_code is None
+        else f"{outcome.seconds_to_old_code:.1f}",
     }
 
 

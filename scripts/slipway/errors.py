@@ -5,6 +5,7 @@
     ├── Refused             1  a gate said no; nothing was changed
     ├── DeployFailed        1  the build did not become live and healthy
     ├── Tripped             1  the candidate is bad, as judge, guard or tripwire see it
+    │   └── Inconsistent    1  data are inconsistent: the one reason to revert a migration
     ├── OutsideError        3  Render, PostHog, GitHub or the edge did not answer as documented
     │   ├── Unauthorized    3  the key was not accepted
     │   ├── NotFound        3  what was asked for does not exist there
@@ -72,6 +73,15 @@ class Tripped(SlipwayError):
     def __init__(self, found: str, remedy: str | None = None) -> None:
         mend = "Read the candidate's log at Render, mend it, and merge a fix."
         super().__init__(found, remedy=remedy or mend)
+
+
+class Inconsistent(Tripped):
+    """Checks on the database fail that did not before the release."""
+
+    def __init__(self, found: str, checks: tuple[str, ...], remedy: str | None = None) -> None:
+        super().__init__(found, remedy)
+        self.checks = checks
+        """Names of the checks that fail."""
 
 
 class OutsideError(SlipwayError):

@@ -15,7 +15,8 @@ from slipway.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 HELP = ("-h", "--help")
-_SECRET = ("-key", "-token")
+_SECRET = ("-key", "-token", "-secret", "-url")
+"""How the names of secrets end. An address is one where a password stands in it."""
 _WORDS = {"explain": "file", "report": "files"}
 """The input that words without a flag are, one or several of them."""
 _USAGE = {"explain": "FILE ", "report": "[FILE or DIRECTORY …] "}

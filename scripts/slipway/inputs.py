@@ -70,6 +70,17 @@ class Keys:
     edge: str | None = field(repr=False)
     github: str | None = field(repr=False)
     prometheus: str | None = field(repr=False)
+    database: str | None = field(repr=False)
+    """An address with a password in it, of a role that only reads."""
+    migrations: str | None = field(repr=False)
+    """The same, of the role that owns the tables."""
+    meta_secret: str | None = field(repr=False)
+    """What Meta signs its deliveries with."""
+    meta_token: str | None = field(repr=False)
+    """What Meta's handshake carries."""
+    page_url: str | None = field(repr=False)
+    """Whoever knows it can page: Slack's addresses are secrets."""
+    page_secret: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +201,12 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             edge=reader.text("edge-token") or None,
             github=reader.text("github-token") or None,
             prometheus=reader.text("prometheus-token") or None,
+            database=reader.text("database-url") or None,
+            migrations=reader.text("migrations-url") or None,
+            meta_secret=reader.text("meta-app-secret") or None,
+            meta_token=reader.text("meta-verify-token") or None,
+            page_url=reader.text("page-url") or None,
+            page_secret=reader.text("page-secret") or None,
         ),
         run=_run(environ, on_github=on_github),
     )

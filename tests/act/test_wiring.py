@@ -13,6 +13,16 @@ import pytest
 from tests.act.conftest import SECRETS, Outside, Shop
 from tests.act.probe import OUTPUTS
 
+UNUSED = (
+    "SLIPWAY_DATABASE_URL",
+    "SLIPWAY_MIGRATIONS_URL",
+    "SLIPWAY_META_APP_SECRET",
+    "SLIPWAY_META_VERIFY_TOKEN",
+    "SLIPWAY_PAGE_URL",
+    "SLIPWAY_PAGE_SECRET",
+)
+"""Keys that the example's workflows have no secrets for."""
+
 CALLER = """
 on: workflow_dispatch
 jobs:
@@ -75,6 +85,7 @@ def test_a_push_to_main_stages_both_services_and_then_canaries_the_same_image(
         "SLIPWAY_POSTHOG_API_KEY": SECRETS["POSTHOG_API_KEY"],
         "SLIPWAY_EDGE_TOKEN": SECRETS["EDGE_TOKEN"],
         "SLIPWAY_PROMETHEUS_TOKEN": "",
+        **dict.fromkeys(UNUSED, ""),
         "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
         "SLIPWAY_COMMENT": "true",
         "SLIPWAY_SUMMARY": "true",
@@ -99,6 +110,7 @@ def test_the_dashboard_is_staged_and_then_rolled_out_with_one_secret(shop: Shop)
         "SLIPWAY_POSTHOG_API_KEY": "",
         "SLIPWAY_EDGE_TOKEN": "",
         "SLIPWAY_PROMETHEUS_TOKEN": "",
+        **dict.fromkeys(UNUSED, ""),
         "SLIPWAY_GITHUB_TOKEN": SECRETS["GITHUB_TOKEN"],
         "SLIPWAY_COMMENT": "true",
         "SLIPWAY_SUMMARY": "true",

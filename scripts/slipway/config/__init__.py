@@ -4,6 +4,7 @@ The models are the format; unknown keys are errors. ``load`` reports every probl
 """
 
 from slipway.config.base import duration
+from slipway.config.guarding import Backup, Data, Migrations, Webhook
 from slipway.config.judging import Judge, Limit, Metric, Prometheus
 from slipway.config.models import (
     Canary,
@@ -21,20 +22,26 @@ from slipway.config.models import (
     Strategy,
     Track,
 )
+from slipway.config.people import Pages, Rollback
 from slipway.config.reading import load, parse
 
 __all__ = [
+    "Backup",
     "Canary",
     "Config",
+    "Data",
     "Edge",
     "Health",
     "Judge",
     "Limit",
     "Metric",
+    "Migrations",
+    "Pages",
     "PostHog",
     "Prometheus",
     "Promises",
     "Render",
+    "Rollback",
     "Rolling",
     "Service",
     "SmokeProbe",
@@ -42,6 +49,7 @@ __all__ = [
     "Step",
     "Strategy",
     "Track",
+    "Webhook",
     "duration",
     "load",
     "parse",

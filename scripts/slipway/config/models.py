@@ -19,7 +19,9 @@ from slipway.config.base import (
     UrlPath,
     off,
 )
+from slipway.config.guarding import Data, Migrations, Webhook
 from slipway.config.judging import Judge, Metric, MetricName, Prometheus
+from slipway.config.people import Pages, Rollback
 from slipway.errors import UsageError
 
 
@@ -189,6 +191,12 @@ class Service(Model):
     edge: Edge | None = None
     metrics: Mapping[MetricName, Metric] = Field(default_factory=dict, max_length=10)
     """What is judged beside the edge's 5xx: pairs of counters, by a name of the user's."""
+    webhook: Webhook | None = None
+    data: Data | None = None
+    migrations: Migrations | None = None
+    lock: bool = True
+    """Whether, once a build was rolled back, neither it nor what descends from it is released until
+    a fix is marked or a person unlocks."""
     strategy: Strategy = Strategy()
 
     @model_validator(mode="after")
@@ -251,6 +259,8 @@ class Config(Model):
     render: Render = Render()
     posthog: PostHog | None = None
     prometheus: Prometheus | None = None
+    pages: Pages = Pages()
+    rollback: Rollback = Rollback()
     services: Mapping[str, Service] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
+from slipway.ports.data import Check, Checked, Database, Finding, Migration, Migrator
 from slipway.ports.edge import (
     LATENCY_LIMITS,
     Answer,
@@ -32,6 +33,7 @@ from slipway.ports.metrics import (
     Sides,
 )
 from slipway.ports.page import Browser, Kept, Page
+from slipway.ports.pager import Alarm, Pager
 from slipway.ports.platform import (
     Artifact,
     Autoscaling,
@@ -43,17 +45,22 @@ from slipway.ports.platform import (
     Requests,
     Service,
 )
+from slipway.ports.webhook import Reply, Webhooks
 
 __all__ = [
     "LATENCY_LIMITS",
     "NOTHING",
+    "Alarm",
     "Answer",
     "Artifact",
     "Autoscaling",
     "Browser",
+    "Check",
+    "Checked",
     "Clock",
     "Comparison",
     "Counts",
+    "Database",
     "Deploy",
     "DeployStatus",
     "Deployment",
@@ -61,6 +68,7 @@ __all__ = [
     "EdgeCounts",
     "EdgeState",
     "Event",
+    "Finding",
     "Flag",
     "FlagStore",
     "Forge",
@@ -72,12 +80,16 @@ __all__ = [
     "Measured",
     "Meter",
     "MetricSource",
+    "Migration",
+    "Migrator",
     "Page",
+    "Pager",
     "Phase",
     "Platform",
     "Prober",
     "Promotion",
     "Record",
+    "Reply",
     "Requests",
     "Sellers",
     "Service",
@@ -85,4 +97,5 @@ __all__ = [
     "Side",
     "Sides",
     "TrackCounts",
+    "Webhooks",
 ]

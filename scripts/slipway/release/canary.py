@@ -23,8 +23,9 @@ from slipway.errors import (
 from slipway.ports import Phase, Service
 from slipway.release import bug, deploys
 from slipway.release.deploys import Ports
+from slipway.release.guarding import guards_of
 from slipway.release.happenings import Happenings
-from slipway.release.health import HealthGuard, await_build, url_of
+from slipway.release.health import await_build, url_of
 from slipway.release.judging import judged
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan, preflight
@@ -109,18 +110,17 @@ class _Release:
         """All the way to everybody."""
         self.back.canary_touched = True
         self._deploy(self._before.canary, pulse=self._traffic.lease.keep_alive)
-        guard = HealthGuard(
-            self._ports.prober,
-            url_of(self._before.canary, self._plan.settings.health),
-            self._plan.settings.health,
-            self._plan.artifact.commit,
-        )
         steps = (*self._strategy.steps, self._strategy.bake)
         watch = Watch(
             judged(self._plan, self._ports, self._traffic.edge, self._before, steps),
             self._strategy.judge,
             traffic=self._traffic,
-            guard=guard,
+            guards=guards_of(
+                self._ports,
+                self._plan.settings,
+                [url_of(self._before.canary, self._plan.settings.health)],
+                self._plan.artifact.commit,
+            ),
             journal=self.journal,
             clock=self._ports.clock,
             trip=self._ports.trip,

@@ -24,13 +24,16 @@ from slipway.ports import (
     Artifact,
     Browser,
     Clock,
+    Database,
     Deploy,
     DeployStatus,
     Kept,
     MetricSource,
+    Migrator,
     Platform,
     Prober,
     Service,
+    Webhooks,
 )
 from slipway.release.journal import Journal
 from slipway.release.ledger import Ledger
@@ -77,6 +80,12 @@ class Ports:
     start: Start = at_once
     """How something is done beside the main path."""
     log: Log = no_log
+    webhooks: Webhooks | None = None
+    """``None``: no probe of a webhook is asked for."""
+    database: Database | None = None
+    """``None``: no checks are asked for."""
+    migrator: Migrator | None = None
+    """``None``: no migrations are asked for."""
 
     def persist(self, what: str, act: Callable[[], T]) -> T:
         """Do what is worth more than one try, and idempotent: raises as the last try did."""

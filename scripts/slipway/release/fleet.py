@@ -17,7 +17,8 @@ from slipway.ports import Artifact, Deploy
 from slipway.release import bug, deploys, preflight
 from slipway.release.deploys import Ports
 from slipway.release.fleet_back import WayBack
-from slipway.release.health import HealthGuard, await_build, url_of
+from slipway.release.guarding import guards_of
+from slipway.release.health import await_build, url_of
 from slipway.release.members import Down, Member, await_all, names
 from slipway.release.observed import Observed
 from slipway.release.outcome import Outcome, Result
@@ -218,12 +219,11 @@ class _Change:
 
     def watch(self) -> None:
         """Look at all services and the public address; see that Render runs the build still."""
-        health, ports = self._plan.settings.health, self._ports
+        ports = self._ports
         urls = [self._url, *(member.url for member in self._members)]
         # Render keeps an old instance for 60 s, which may answer once more: none names the build.
         build = self._plan.artifact.commit or self._plan.artifact.identity
-        guards = [HealthGuard(ports.prober, url, health, None) for url in urls]
-        self._seen.watch(guards, build)
+        self._seen.watch(guards_of(ports, self._plan.settings, urls, None), build)
         for member in self._members:
             latest = ports.platform.deploys(member.service.id)
             identity = self._plan.artifact.identity

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from slipway.config import Health
-from slipway.errors import Aborted, DeployFailed, Refused
+from slipway.errors import Aborted, DeployFailed, Refused, Tripped
 from slipway.judge.streak import Streak
 from slipway.ports import Answer, Prober, Service
 from slipway.release.deploys import Ports, Pulse, no_pulse
+from slipway.release.guards import Look
 
 GOOD_IN_A_ROW = 3
 """Good answers in a row before a build counts as healthy, at least."""
@@ -91,8 +92,8 @@ class HealthGuard:
         self._streak = Streak()
         self._other = 0
 
-    def look(self) -> str | None:
-        """Probe once. Return the reason when this look trips the guard."""
+    def look(self) -> Look:
+        """Probe once. Trips when this is one failure too many."""
         answer = self._prober.probe(self._url, timeout=self._health.timeout)
         self._see_build(answer)
         if healthy(answer):
@@ -102,9 +103,11 @@ class HealthGuard:
         else:
             self._streak = self._streak.bad()
         if not self._streak.reached(self._health.failures):
-            return None
+            return Look()
         in_a_row = max(self._streak.failed, self._streak.unreachable)
-        return f"{self._url} failed {in_a_row} times in a row: {describe(answer)}"
+        return Look(
+            trip=Tripped(f"{self._url} failed {in_a_row} times in a row: {describe(answer)}")
+        )
 
     def _see_build(self, answer: Answer) -> None:
         if self._build is None or answer.build in (None, self._build):

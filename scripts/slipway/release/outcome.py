@@ -82,6 +82,9 @@ class Outcome:
     """Where the judge's account is; empty where nothing was judged."""
     seconds_to_zero: float | None = None
     """From the trip to share 0 confirmed at the edge."""
+    seconds_to_old_code: float | None = None
+    """From the trip until all that serves was known to be the old code; ``None``: nothing was gone
+    back from, or that is not known."""
     judged: bool = True
     """Whether it says anything of the build that serves: not where a release was only observed and
     would have been stopped."""

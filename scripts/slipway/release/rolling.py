@@ -23,7 +23,8 @@ from slipway.errors import (
 from slipway.ports import Artifact, Deploy, Service
 from slipway.release import bug, deploys, preflight, promises
 from slipway.release.deploys import Ports
-from slipway.release.health import HealthGuard, await_build, url_of
+from slipway.release.guarding import guards_of
+from slipway.release.health import await_build, url_of
 from slipway.release.observed import Observed, of_instances, of_static_site, steps
 from slipway.release.outcome import Outcome, Result
 from slipway.release.retreat import Retreat
@@ -276,11 +277,11 @@ class _Change:
 
     def watch(self) -> None:
         """Look at the new build's health. Raises :class:`Tripped` where it fails in a row."""
-        guard = HealthGuard(
-            self._ports.prober, self._url, self._plan.settings.health, self._plan.artifact.commit
+        guards = guards_of(
+            self._ports, self._plan.settings, [self._url], self._plan.artifact.commit
         )
         build = self._plan.artifact.commit or self._plan.artifact.identity
-        self.seen.watch([guard], build)
+        self.seen.watch(guards, build)
 
     def watched(self) -> str:
         """Say what the watch saw beside health."""

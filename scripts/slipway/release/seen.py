@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from slipway.config import Service as Settings
-from slipway.errors import Refused, Tripped
+from slipway.errors import Refused
 from slipway.ports import Deploy, Service, Side, Sides
 from slipway.release.assets import OldPage, page_of
 from slipway.release.counted import Counted, held
 from slipway.release.deploys import Ports
+from slipway.release.guards import Guards
 from slipway.release.happenings import Happenings
-from slipway.release.health import GOOD_IN_A_ROW, HealthGuard, describe, healthy
+from slipway.release.health import GOOD_IN_A_ROW, describe, healthy
 from slipway.release.probing import Probes, ProbingClock
 
 LOOK_EVERY = 1.0
@@ -91,7 +92,7 @@ class Seen:
         self.probes.also = lambda: self._page.turn(blame)
         return replace(self._ports, clock=ProbingClock(self._ports.clock, self.probes, every=every))
 
-    def watch(self, guards: Sequence[HealthGuard], build: str) -> None:
+    def watch(self, guards: Guards, build: str) -> None:
         """Look on for the time of the watch, or twice that where it cannot be said by then.
 
         ``build``: what the new one calls itself. Raises :class:`Tripped` where something is bad,
@@ -100,17 +101,18 @@ class Seen:
         candidate = Side(build=build, service=self._services[0].id)
         sides = Sides(candidate=candidate, control=self._control)
         self._counted.begin(sides, self._settings.strategy.rolling.watch)
+        guards.begin()
         self._look_on(guards)
-        why = self._counted.undecided()
+        why = self._counted.undecided() or guards.hold
         if why is None:
             return
         self._ports.journal.note(f"the watch is extended once: {why}")
         self._look_on(guards)
-        why = self._counted.undecided()
+        why = self._counted.undecided() or guards.hold
         if why is not None:
             self._ports.trip(held(why))  # raises it, unless it is only observed
 
-    def _look_on(self, guards: Sequence[HealthGuard]) -> None:
+    def _look_on(self, guards: Guards) -> None:
         settings, clock = self._settings, self._ports.clock
         until = clock.monotonic() + settings.strategy.rolling.watch
         looks = 0
@@ -118,10 +120,7 @@ class Seen:
         while looks < settings.health.failures or clock.monotonic() < until:
             clock.sleep(min(LOOK_EVERY, self._ports.poll))
             looks += 1
-            for guard in guards:
-                why = guard.look()
-                if why:
-                    self._ports.trip(Tripped(why))
+            guards.look(self._ports.trip)
             for happenings in self._happenings:
                 happenings.look()
             self._page.turn()

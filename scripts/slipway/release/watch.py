@@ -1,4 +1,4 @@
-"""Looks at a candidate, from its first seller to its last: edge, probe, counts."""
+"""Looks at a candidate, from its first seller to its last: edge, guards, counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipway.judge.panel import Panel
 from slipway.judge.power import Power
 from slipway.judge.verdict import Decision, Verdict
 from slipway.ports import Clock, Counts
-from slipway.release.health import HealthGuard
+from slipway.release.guards import Guards
 from slipway.release.journal import Journal
 from slipway.release.measuring import ERRORS, Readings
 from slipway.release.traffic import Traffic
@@ -54,7 +54,7 @@ class Judged:
 
 
 class Watch:
-    """All looks of a release: the edge does what was set, the probe is answered, counts are judged.
+    """All looks of a release: the edge does what was set, guards see nothing, counts are judged.
 
     The judge's evidence goes on from step to step; it is the same test with the arms turned round
     when nearly all are on the candidate.
@@ -66,7 +66,7 @@ class Watch:
         rule: Judge,
         *,
         traffic: Traffic,
-        guard: HealthGuard,
+        guards: Guards,
         journal: Journal,
         clock: Clock,
         trip: Trip,
@@ -77,7 +77,7 @@ class Watch:
         self._judged = judged
         self._rule = rule
         self._traffic = traffic
-        self._guard = guard
+        self._guards = guards
         self._journal = journal
         self._clock = clock
         self._trip = trip
@@ -95,6 +95,7 @@ class Watch:
         else:
             self._count()  # what came before the share was changed belongs to the step before
         self._step = step
+        self._guards.begin()
         self._began = self._clock.monotonic()
         shifts = {ERRORS: self._judged.shifts[step]}
         self._state = panel.begin(self._judged.panel, self._state, step, shifts)
@@ -103,9 +104,7 @@ class Watch:
     def __call__(self) -> Verdict:
         """Look once. Raises :class:`Tripped` when the candidate is bad."""
         self._traffic.check()
-        unhealthy = self._guard.look()
-        if unhealthy:
-            self._trip(Tripped(unhealthy))
+        self._guards.look(self._trip)
         return self._count()
 
     def _count(self) -> Verdict:
@@ -138,7 +137,7 @@ class Watch:
             return verdict.sentence
         if self._seen.candidate.total == 0:
             return "no request reached the candidate"
-        return None
+        return self._guards.hold
 
     def too_little(self) -> str | None:
         """Return what the step could not have seen, where that is more than it must see."""

@@ -1,0 +1,110 @@
+"""The database: checks that only read it, and the migrations of a release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One SELECT whose rows are what is wrong."""
+
+    name: str
+    """Of its file, without the ending."""
+    sql: str
+    severity: Literal["critical", "warn"] = "critical"
+    """``warn``: told, and no reason to go back."""
+    phase: Literal["always", "post-release"] = "always"
+    """``post-release``: it can only be run once the migrations of the release are there."""
+    timeout: float | None = None
+    """Seconds; ``None``: what slipway.yml says."""
+    description: str = ""
+    migrations: tuple[str, ...] = ()
+    """Versions of the migrations that a failure of it is undone by reverting."""
+
+
+class Finding(StrEnum):
+    """How a check ended. Three ways, never two."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    ERROR = "error"
+    """It could not be run: nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What one check found."""
+
+    check: Check
+    finding: Finding
+    rows: int = 0
+    """Offending rows, up to :data:`slipway.clients.postgres.MOST`; more are counted as so many."""
+    keys: tuple[str, ...] = ()
+    """The first values of the first column, where that is a key: never whole rows, which may hold
+    what belongs to a person."""
+    why: str = ""
+    """Why it could not be run."""
+    seconds: float = 0.0
+
+
+class Database(Protocol):
+    """The database, for looking."""
+
+    def check(self, check: Check) -> Checked:
+        """Run one check, within its time and its rights. What goes wrong is ``ERROR``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One migration, as its file says."""
+
+    version: str
+    name: str
+    file: str
+    """From the root of the repository."""
+    checksum: str
+    """SHA-256 of what its tool would run, 64 hex digits."""
+    up: str
+    """SQL."""
+    down: str | None
+    """SQL; ``None``: there is none, or nothing is in it."""
+    contract: bool = False
+    """Whether it says ``-- deploy: contract``: it takes away what older code reads."""
+    irreversible: bool = False
+    """Whether it says ``-- deploy: irreversible``, in the words of its tool."""
+    transactional: bool = True
+    """Whether its tool runs it in a transaction."""
+
+
+class Migrator(Protocol):
+    """A tool of the user's that migrates, and the database it does it to.
+
+    Raises :class:`slipway.errors.UsageError` for files that cannot be read,
+    :class:`slipway.errors.OutsideError` where the database or the tool does not do as it should.
+    """
+
+    def files(self) -> Sequence[Migration]:
+        """Return what the checkout holds, oldest first."""
+        ...
+
+    def applied(self) -> Sequence[str]:
+        """Return the versions that the database has, oldest first."""
+        ...
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the lock that every migration of this suite is run under."""
+        ...
+
+    def apply(self) -> None:
+        """Apply all that is pending."""
+        ...
+
+    def revert(self, version: str) -> None:
+        """Revert the newest that is applied, which must be this one."""
+        ...

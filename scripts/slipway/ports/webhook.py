@@ -1,0 +1,31 @@
+"""A webhook, as its sender sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back, or why nothing did."""
+
+    status: int | None
+    """``None``: no answer."""
+    body: bytes
+    """Its first 64 KiB."""
+    seconds: float
+    error: str | None = None
+
+
+class Webhooks(Protocol):
+    """HTTP without retries, redirects or cookies: what comes back is what the sender would get."""
+
+    def get(self, url: str, query: Mapping[str, str], *, timeout: float) -> Reply:
+        """Ask with a query."""
+        ...
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> Reply:
+        """Deliver a body."""
+        ...

@@ -7,7 +7,7 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
-from slipway.ports.data import Check, Checked, Database, Finding, Migration, Migrator
+from slipway.ports.data import MOST, Check, Checked, Database, Finding, Migration, Migrator
 from slipway.ports.edge import (
     LATENCY_LIMITS,
     Answer,
@@ -49,6 +49,7 @@ from slipway.ports.webhook import Reply, Webhooks
 
 __all__ = [
     "LATENCY_LIMITS",
+    "MOST",
     "NOTHING",
     "Alarm",
     "Answer",

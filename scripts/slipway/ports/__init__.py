@@ -7,7 +7,16 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
-from slipway.ports.data import Check, Checked, Database, Finding, Migration, Migrator
+from slipway.ports.data import (
+    Check,
+    Checked,
+    Database,
+    Finding,
+    Migration,
+    Migrator,
+    Probe,
+    Recorded,
+)
 from slipway.ports.edge import (
     LATENCY_LIMITS,
     Answer,
@@ -86,9 +95,11 @@ __all__ = [
     "Pager",
     "Phase",
     "Platform",
+    "Probe",
     "Prober",
     "Promotion",
     "Record",
+    "Recorded",
     "Reply",
     "Requests",
     "Sellers",

@@ -62,9 +62,7 @@ class Undo:
             self.checks.require()
 
     def _expand(self) -> None:
-        self._expanded = migrating.expand(
-            self._ports, self._settings.migrations, self._release
-        )
+        self._expanded = migrating.expand(self._ports, self._settings.migrations, self._release)
 
     def _beside(self, act: Callable[[], None], pulse: Pulse) -> None:
         """Act, and keep alive meanwhile what ``pulse`` keeps alive: it may take minutes."""

@@ -125,7 +125,7 @@ class _Release:
                 self._plan.settings,
                 [url_of(self._before.canary, self._plan.settings.health)],
                 self._plan.artifact.commit,
-                self._undo.checks,
+                data=self._undo.checks,
             ),
             journal=self.journal,
             clock=self._ports.clock,

@@ -22,9 +22,7 @@ class NewInstances:
         self._service = service
         self._before = frozenset(i.id for i in ports.platform.instances(service.id))
 
-    def why_not_gone(
-        self, before: Deploy, now: Deploy, pulse: Pulse = no_pulse
-    ) -> str | None:
+    def why_not_gone(self, before: Deploy, now: Deploy, pulse: Pulse = no_pulse) -> str | None:
         """Wait for them to go. Return why new code may still run; ``None``: none does.
 
         ``before`` served when the release began, ``now`` does after the way back. Where that is

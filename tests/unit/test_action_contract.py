@@ -17,8 +17,8 @@ from slipway.config import load
 from slipway.errors import UsageError
 from slipway.inputs import Inputs, Verb
 from slipway.ports import Artifact
-from slipway.release.outcome import Outcome, Result
 from slipway.release.gone import LAST
+from slipway.release.outcome import Outcome, Result
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = {

@@ -131,10 +131,10 @@ class Lease:
             yield
         finally:
             self.give_back()
-            self._renewed = None
 
     def give_back(self) -> None:
         """End the lease. A failure is said: it lapses by itself."""
+        self._renewed = None
         try:
             self._edge.give_back(self._release, self._holder)
         except SlipwayError as error:

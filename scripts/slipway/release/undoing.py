@@ -14,7 +14,7 @@ from slipway.config import Service as Settings
 from slipway.errors import Inconsistent, SlipwayError
 from slipway.ports import Deploy, Service
 from slipway.release import migrating
-from slipway.release.data import DataChecks
+from slipway.release.data import DataChecks, DataSeen
 from slipway.release.deploys import Ports, Pulse, no_pulse
 from slipway.release.gone import NewInstances
 from slipway.release.migrating import Expanded
@@ -45,7 +45,8 @@ class Undo:
 
     def check(self) -> None:
         """Look without changing anything. Raises :class:`slipway.errors.Refused`."""
-        migrating.preflight(self._ports, self._settings.migrations)
+        if self._ports.migrator is not None:
+            migrating.preflight(self._ports, self._settings.migrations)
         self.checks.before()
 
     def expand(self, services: Sequence[Service], pulse: Pulse = no_pulse) -> None:
@@ -122,9 +123,7 @@ class Undo:
         if not seen.failing:
             said = "nothing is inconsistent since the new code is gone"
             if seen.unknown:
-                first = seen.unknown[0]
-                said = f"whether data are consistent is not known: {first.check.name}: {first.why}"
-                return _frozen(self._stay(outcome), said, None)
+                return _frozen(self._stay(outcome), _said(seen), None)
             return self._stay(replace(outcome, reason=f"{outcome.reason}; {said}"))
         serving = [why for back in backs if (why := self._still(back, pulse))]
         done = migrating.revert(
@@ -137,10 +136,9 @@ class Undo:
         )
         if not done.done:
             return _frozen(outcome, done.sentence, done.remedy)
-        self.checks.reverted()
-        again = self.checks.now()
+        again = self.checks.now(reverted=True)
         if again.failing or again.unknown:
-            return _frozen(outcome, f"{done.sentence}; {self.checks.sentence(again)}", None)
+            return _frozen(outcome, f"{done.sentence}; {_said(again)}", None)
         return replace(
             outcome, reason=f"{outcome.reason}; {done.sentence}; the checks pass as before"
         )
@@ -152,7 +150,7 @@ class Undo:
             return replace(outcome, reason=f"{outcome.reason}; the checks pass as before")
         return replace(
             outcome,
-            reason=f"{outcome.reason}; {self.checks.sentence(seen)}",
+            reason=f"{outcome.reason}; {_said(seen)}",
             remedy="Mend the rows that the checks name: there is no migration of this release to "
             f"revert, and nothing else is done to data. {outcome.remedy or ''}".strip(),
         )
@@ -167,6 +165,12 @@ class Undo:
         if new is None:
             return f"the instances of {back.service.name} were not counted"
         return new.why_not_gone(back.before, back.now, pulse)
+
+
+def _said(seen: DataSeen) -> str:
+    if seen.failing:
+        return f"without the new code still {seen.failed()}"
+    return f"whether data are consistent now is not known: {seen.unknowns()}"
 
 
 def _frozen(outcome: Outcome, why: str, remedy: str | None) -> Outcome:

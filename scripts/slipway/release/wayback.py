@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from slipway.errors import SlipwayError
+from slipway.errors import Inconsistent, SlipwayError
 from slipway.ports import Deploy, Phase, Service
 from slipway.release import deploys
 from slipway.release.deploys import Ports
@@ -15,12 +15,16 @@ from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan
 from slipway.release.stop import HURRIED, Zero
 from slipway.release.traffic import Traffic
+from slipway.release.undoing import Back, Undo
 
 
 class WayBack:
     """Knows what has been touched, and puts it back. Never raises for what the outside does."""
 
-    def __init__(self, plan: Plan, ports: Ports, traffic: Traffic, before: Before) -> None:
+    def __init__(
+        self, plan: Plan, ports: Ports, traffic: Traffic, before: Before, undo: Undo
+    ) -> None:
+        self._undo = undo
         self._plan = plan
         self._ports = ports
         self._traffic = traffic
@@ -31,15 +35,14 @@ class WayBack:
         self.deploys: set[str] = set()
         """Ids of the deploys this release started or adopted."""
 
-    def go(
-        self, result: Result, reason: str, remedy: str | None, *, hurry: bool = False
-    ) -> Outcome:
+    def go(self, result: Result, error: SlipwayError, *, hurry: bool = False) -> Outcome:
         """Everybody back on the build before; then leave both services as they were.
 
         The stable service is put back only from a build that was judged bad: one that is settling
         has passed, and may stay where the release was merely stopped. ``hurry``: the process is
         about to be killed, so nothing is waited for.
         """
+        reason, remedy = error.found, error.remedy
         zero = self._traffic.to_zero(reason)
         self._ports.journal.note(f"going back: {reason}")
         if hurry:
@@ -59,20 +62,42 @@ class WayBack:
             if zero.edge is None:
                 # Before the record says that nothing is left to do.
                 self.scale_canary_back()
-            if restored:
-                self._traffic.close(zero, serving)
-            else:
-                self._traffic.close(zero, self._before.live, phase=Phase.FROZEN)
             if result is Result.ROLLED_BACK and not self.stable_touched:
                 found = self._maintenance()
                 if found is not None:
                     result, remedy = Result.HELD, "Turn it off at Render, then release again."
                     reason = f"{reason}; but {found}, so the build is not blamed"
-        outcome = self._outcome(result, reason, remedy, zero, serving if restored else None)
-        if self.canary_touched and self._before.canary_live and zero.edge is None:
-            # Nobody waits for this, so it may be cancelled.
-            self._restore(self._before.canary, self._before.canary_live)
+            outcome = self._outcome(result, reason, remedy, zero, serving if restored else None)
+            outcome = self._undo_data(outcome, error, zero, serving)
+            if restored:
+                self._traffic.close(zero, serving)
+            else:
+                self._traffic.close(zero, self._before.live, phase=Phase.FROZEN)
+        if zero.edge is None:
+            self._restore_canary()  # nobody waits for this, so it may be cancelled
         return outcome
+
+    def _undo_data(
+        self, outcome: Outcome, error: SlipwayError, zero: Zero, serving: Deploy
+    ) -> Outcome:
+        """Data and migrations, once the code is back: what new code uses is not taken from it."""
+        backs: list[Back] = []
+        if isinstance(error, Inconsistent) and outcome.result is Result.ROLLED_BACK:
+            self._restore_canary()
+            canary, before = self._before.canary, self._before
+            backs = [
+                Back(service=canary, before=before.canary_live, now=self._live(canary)),
+                Back(service=before.stable, before=before.live, now=serving),
+            ]
+        share = 0.0 if zero.edge is None else None
+        pulse = self._traffic.lease.hold_on
+        return self._undo.after(outcome, error, backs, share=share, pulse=pulse)
+
+    def _restore_canary(self) -> None:
+        """Put the canary service back, once, where it was touched."""
+        if self.canary_touched and self._before.canary_live:
+            self.canary_touched = False
+            self._restore(self._before.canary, self._before.canary_live)
 
     def _hurry(self, reason: str, remedy: str | None, zero: Zero) -> Outcome:
         """The process is about to be killed: ask for what can be asked for, and wait for little."""
@@ -106,12 +131,14 @@ class WayBack:
 
     def _serving(self) -> Deploy:
         """Return what the stable service runs now: somebody may have deployed it meanwhile."""
+        return self._live(self._before.stable) or self._before.live
+
+    def _live(self, service: Service) -> Deploy | None:
         try:
-            now = deploys.live(self._ports.platform.deploys(self._plan.stable))
+            return deploys.live(self._ports.platform.deploys(service.id))
         except SlipwayError as error:
-            self._ports.journal.trouble(f"reading the stable service: {error.found}")
-            now = None
-        return now or self._before.live
+            self._ports.journal.trouble(f"reading {service.name}: {error.found}")
+            return None
 
     def scale_canary_back(self) -> None:
         """Give the canary service the instance count it had."""
@@ -141,6 +168,7 @@ class WayBack:
                 image_backed=service.image_backed,
                 deadline=self._plan.settings.strategy.deploy_deadline,
                 only={self._plan.artifact.identity, *self.deploys},
+                pulse=self._traffic.lease.hold_on,
             )
         except Theirs as error:
             self._ports.journal.trouble(f"{error.found}: it is left to them")

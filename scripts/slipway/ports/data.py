@@ -169,6 +169,10 @@ class Migrator(Protocol):
         """Count the rows that hold what is looked for, as the tables' owner sees them."""
         ...
 
+    def keyed(self, probe: Probe) -> bool:
+        """Return whether the table has a primary key, by which an archive can name its rows."""
+        ...
+
     def round_trip(self, version: str) -> str | None:
         """Return the checksum with which it went there and back in this run of the workflow."""
         ...

@@ -51,7 +51,7 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
             build=before.live.identity,
             share=0.0,
         )
-    undo = Undo(ports, plan.settings, plan.release)
+    undo = Undo(ports, plan.settings, plan.artifact.identity)
     undo.check()
     traffic.begin(before.live, canary_instances=before.canary.instances)
     return _there_or_back(_Release(plan, ports, traffic, before, undo))
@@ -63,7 +63,7 @@ def check(plan: Plan, ports: Ports, traffic: Traffic) -> None:
     left = traffic.past.left(traffic.look().killed)
     if left is None:
         preflight(plan, ports, traffic)
-        Undo(ports, plan.settings, plan.release).check()
+        Undo(ports, plan.settings, plan.artifact.identity).check()
     else:
         ports.journal.note(f"release {left.record.release} died: what it left is ended first")
 

@@ -16,11 +16,15 @@ switched, and kills them after a shutdown delay of 300 s at most."""
 class NewInstances:
     """The instances of one service that came after a release had begun."""
 
-    def __init__(self, ports: Ports, service: Service) -> None:
-        """Raises what Render's list raises: without it nothing can be told later."""
+    def __init__(self, ports: Ports, service: Service, *, all_new: bool = False) -> None:
+        """``all_new``: those that are there came with the release already, by a run that died.
+
+        Raises what Render's list raises: without it nothing can be told later.
+        """
         self._ports = ports
         self._service = service
-        self._before = frozenset(i.id for i in ports.platform.instances(service.id))
+        listed = () if all_new else ports.platform.instances(service.id)
+        self._before = frozenset(instance.id for instance in listed)
 
     def why_not_gone(self, before: Deploy, now: Deploy, pulse: Pulse = no_pulse) -> str | None:
         """Wait for them to go. Return why new code may still run; ``None``: none does.

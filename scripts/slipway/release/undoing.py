@@ -7,13 +7,13 @@ any other case a person decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from slipway.config import Service as Settings
 from slipway.errors import Inconsistent, SlipwayError
 from slipway.ports import Deploy, Service
-from slipway.release import migrating
+from slipway.release import deploys, migrating
 from slipway.release.data import DataChecks, DataSeen
 from slipway.release.deploys import Ports, Pulse, no_pulse
 from slipway.release.gone import NewInstances
@@ -22,24 +22,26 @@ from slipway.release.outcome import Outcome, Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Back:
-    """One service that is back on the build before, or ought to be."""
+class Was:
+    """What one service ran before the release."""
 
     service: Service
-    before: Deploy | None
-    """What served when the release began; ``None``: nothing did."""
-    now: Deploy | None
-    """What serves it now; ``None``: that is not known."""
+    live: Deploy | None
+    """``None``: nothing did."""
 
 
 class Undo:
     """The database's part of one release. Without `data` and `migrations` it does nothing."""
 
-    def __init__(self, ports: Ports, settings: Settings, release: str) -> None:
+    def __init__(self, ports: Ports, settings: Settings, build: str) -> None:
+        """``build``: the candidate's digest or commit. What it has applied is kept under that name:
+        a later attempt takes it up."""
         self.checks = DataChecks(ports, settings)
+        self.began = False
+        """Whether anything may have been applied."""
         self._ports = ports
         self._settings = settings
-        self._release = release
+        self._build = build
         self._expanded: Expanded | None = None
         self._instances: dict[str, NewInstances] = {}
 
@@ -49,21 +51,31 @@ class Undo:
             migrating.preflight(self._ports, self._settings.migrations)
         self.checks.before()
 
-    def expand(self, services: Sequence[Service], pulse: Pulse = no_pulse) -> None:
+    def expand(
+        self,
+        services: Sequence[Service],
+        pulse: Pulse = no_pulse,
+        *,
+        new: Collection[Service] = (),
+    ) -> None:
         """Apply what is pending, and see that nothing is inconsistent for it.
 
-        ``services`` are those that the new code will run on. Raises :class:`DeployFailed` where a
-        migration fails, :class:`Inconsistent` where data do.
+        ``services`` are those that the new code will run on, ``new`` those that run it already.
+        Raises :class:`DeployFailed` where a migration fails, :class:`Inconsistent` where data do.
         """
         if self._ports.migrator is None:
             return
-        self._instances = {s.id: NewInstances(self._ports, s) for s in services}
+        self._instances = {
+            service.id: NewInstances(self._ports, service, all_new=service in new)
+            for service in services
+        }
+        self.began = True
         self._beside(self._expand, pulse)
         if self._expanded is not None:
             self.checks.require()
 
     def _expand(self) -> None:
-        self._expanded = migrating.expand(self._ports, self._settings.migrations, self._release)
+        self._expanded = migrating.expand(self._ports, self._settings.migrations, self._build)
 
     def _beside(self, act: Callable[[], None], pulse: Pulse) -> None:
         """Act, and keep alive meanwhile what ``pulse`` keeps alive: it may take minutes."""
@@ -86,7 +98,7 @@ class Undo:
         self,
         outcome: Outcome,
         error: SlipwayError,
-        backs: Sequence[Back],
+        was: Sequence[Was],
         *,
         share: float | None,
         pulse: Pulse = no_pulse,
@@ -100,7 +112,7 @@ class Undo:
         if outcome.result is not Result.ROLLED_BACK:
             return self._stay(outcome)
         try:
-            return self._undone(outcome, backs, share, pulse)
+            return self._undone(outcome, was, share, pulse)
         except SlipwayError as trouble:
             return _frozen(outcome, trouble.found, trouble.remedy)
 
@@ -115,7 +127,7 @@ class Undo:
         return f"{some} {', '.join(m.version for m in migrations)}"
 
     def _undone(
-        self, outcome: Outcome, backs: Sequence[Back], share: float | None, pulse: Pulse
+        self, outcome: Outcome, was: Sequence[Was], share: float | None, pulse: Pulse
     ) -> Outcome:
         seen = self.checks.now()
         if self._expanded is None:
@@ -125,7 +137,7 @@ class Undo:
             if seen.unknown:
                 return _frozen(self._stay(outcome), _said(seen), None)
             return self._stay(replace(outcome, reason=f"{outcome.reason}; {said}"))
-        serving = [why for back in backs if (why := self._still(back, pulse))]
+        serving = [why for one in was if (why := self._still(one, pulse))]
         done = migrating.revert(
             self._ports,
             self._settings.migrations,
@@ -155,16 +167,14 @@ class Undo:
             f"revert, and nothing else is done to data. {outcome.remedy or ''}".strip(),
         )
 
-    def _still(self, back: Back, pulse: Pulse) -> str | None:
-        """Return why new code may still run on a service."""
-        if back.before is None or back.now is None:
-            return f"what {back.service.name} runs is not known"
-        if back.now.identity != back.before.identity:
-            return f"{back.service.name} does not run the build before"
-        new = self._instances.get(back.service.id)
-        if new is None:
-            return f"the instances of {back.service.name} were not counted"
-        return new.why_not_gone(back.before, back.now, pulse)
+    def _still(self, was: Was, pulse: Pulse) -> str | None:
+        """Return why new code may still run on a service. Raises what Render does."""
+        service, read = was.service, self._ports.platform.deploys
+        what = f"reading {service.name}"
+        now = deploys.live(self._ports.persist(what, lambda: read(service.id)))
+        if was.live is None or now is None or now.identity != was.live.identity:
+            return f"{service.name} does not run the build before"
+        return self._instances[service.id].why_not_gone(was.live, now, pulse)
 
 
 def _said(seen: DataSeen) -> str:

@@ -15,7 +15,7 @@ from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan
 from slipway.release.stop import HURRIED, Zero
 from slipway.release.traffic import Traffic
-from slipway.release.undoing import Back, Undo
+from slipway.release.undoing import Undo, Was
 
 
 class WayBack:
@@ -68,7 +68,7 @@ class WayBack:
                     result, remedy = Result.HELD, "Turn it off at Render, then release again."
                     reason = f"{reason}; but {found}, so the build is not blamed"
             outcome = self._outcome(result, reason, remedy, zero, serving if restored else None)
-            outcome = self._undo_data(outcome, error, zero, serving)
+            outcome = self._undo_data(outcome, error, zero)
             if restored:
                 self._traffic.close(zero, serving)
             else:
@@ -77,21 +77,18 @@ class WayBack:
             self._restore_canary()  # nobody waits for this, so it may be cancelled
         return outcome
 
-    def _undo_data(
-        self, outcome: Outcome, error: SlipwayError, zero: Zero, serving: Deploy
-    ) -> Outcome:
+    def _undo_data(self, outcome: Outcome, error: SlipwayError, zero: Zero) -> Outcome:
         """Data and migrations, once the code is back: what new code uses is not taken from it."""
-        backs: list[Back] = []
         if isinstance(error, Inconsistent) and outcome.result is Result.ROLLED_BACK:
             self._restore_canary()
-            canary, before = self._before.canary, self._before
-            backs = [
-                Back(service=canary, before=before.canary_live, now=self._live(canary)),
-                Back(service=before.stable, before=before.live, now=serving),
-            ]
+        before = self._before
+        was = [
+            Was(service=before.canary, live=before.canary_live),
+            Was(service=before.stable, live=before.live),
+        ]
         share = 0.0 if zero.edge is None else None
         pulse = self._traffic.lease.hold_on
-        return self._undo.after(outcome, error, backs, share=share, pulse=pulse)
+        return self._undo.after(outcome, error, was, share=share, pulse=pulse)
 
     def _restore_canary(self) -> None:
         """Put the canary service back, once, where it was touched."""
@@ -131,14 +128,12 @@ class WayBack:
 
     def _serving(self) -> Deploy:
         """Return what the stable service runs now: somebody may have deployed it meanwhile."""
-        return self._live(self._before.stable) or self._before.live
-
-    def _live(self, service: Service) -> Deploy | None:
         try:
-            return deploys.live(self._ports.platform.deploys(service.id))
+            now = deploys.live(self._ports.platform.deploys(self._plan.stable))
         except SlipwayError as error:
-            self._ports.journal.trouble(f"reading {service.name}: {error.found}")
-            return None
+            self._ports.journal.trouble(f"reading the stable service: {error.found}")
+            now = None
+        return now or self._before.live
 
     def scale_canary_back(self) -> None:
         """Give the canary service the instance count it had."""

@@ -33,6 +33,7 @@ Verb = Literal[
     "runbook",
     "rotate-cohort",
     "check-metrics",
+    "check-data",
     "explain",
     "report",
 ]
@@ -41,9 +42,22 @@ OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
 """These take any number of services."""
 OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
-ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", "check-metrics", *OF_FILES)
+ASIDE: tuple[Verb, ...] = (
+    "doctor",
+    "runbook",
+    "rotate-cohort",
+    "check-metrics",
+    "check-data",
+    *OF_FILES,
+)
 """These release nothing."""
-WITHOUT_RENDER: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_FILES)
+WITHOUT_RENDER: tuple[Verb, ...] = (
+    "doctor",
+    "runbook",
+    "rotate-cohort",
+    "check-data",
+    *OF_FILES,
+)
 """These can do without Render's key."""
 Format = Literal["markdown", "json"]
 FORMATS: tuple[Format, ...] = ("markdown", "json")
@@ -121,6 +135,8 @@ class Inputs:
     reason: str
     output: Path | None
     """A file to write, beside the log."""
+    baseline: Path | None
+    """What failed before: read where it is there, else written."""
     evidence: Path
     """The directory that accounts of the judge are written to."""
     files: tuple[Path, ...]
@@ -188,6 +204,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         if verb in ("rollback", "adopt") or mode != "release"
         else reader.text("reason"),
         output=Path(workspace, reader.text("output")) if reader.text("output") else None,
+        baseline=Path(workspace, reader.text("baseline")) if reader.text("baseline") else None,
         evidence=Path(environ.get("RUNNER_TEMP") or workspace, EVIDENCE),
         files=tuple(Path(workspace, name) for name in _files(reader, verb)),
         format=reader.one_of("format", FORMATS),
@@ -204,7 +221,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             edge=reader.text("edge-token") or None,
             github=reader.text("github-token") or None,
             prometheus=reader.text("prometheus-token") or None,
-            database=reader.text("database-url") or None,
+            database=reader.required("database-url", "The address of the database to look at.")
+            if verb == "check-data"
+            else reader.text("database-url") or None,
             migrations=reader.text("migrations-url") or None,
             meta_secret=reader.text("meta-app-secret") or None,
             meta_token=reader.text("meta-verify-token") or None,

@@ -199,6 +199,7 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "edge-token": ("key-3", lambda i: i.keys.edge, "key-3"),
     "prometheus-token": ("key-5", lambda i: i.keys.prometheus, "key-5"),
     "database-url": ("key-6", lambda i: i.keys.database, "key-6"),
+    "baseline": ("seen.json", lambda i: i.baseline, Path("seen.json")),
     "migrations-url": ("key-7", lambda i: i.keys.migrations, "key-7"),
     "meta-app-secret": ("key-8", lambda i: i.keys.meta_secret, "key-8"),
     "meta-verify-token": ("key-9", lambda i: i.keys.meta_token, "key-9"),

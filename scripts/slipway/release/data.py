@@ -95,26 +95,35 @@ class DataChecks:
 
     def before(self) -> None:
         """Run what can be run before anything is changed. Raises :class:`Refused` for an error."""
-        if not self.asked or self._ports.database is None:
+        if not self.asked:
             return
         journal = self._ports.journal
-        for caution in self._ports.database.cautions():
-            journal.trouble(f"data: {caution}")
-        found = self._run([check for check in self._checks if check.phase == "always"])
-        seen = self._sorted(found)
+        self.caution()
+        seen = self.first()
         if seen.unknown:
             refused = f"data checks could not be run: {seen.unknowns()}"
             self._ports.trip(Refused(refused, remedy=UNKNOWN))
-        self._baseline = {c.check.name: c.rows for c in found if c.finding is Finding.FAIL}
         for one in seen.failing:
             more = "only more of it is new"
             if one.rows >= MOST:
                 more = "whether it becomes more cannot be seen, and it counts no more"
             journal.trouble(f"data, before the release: {told(one)}; {more}")
-        self._warned = seen.warned
         self.tell()
-        passed = sum(one.finding is Finding.PASS for one in found)
-        journal.gate(f"data: {passed} of {len(found)} checks pass before the release")
+        passed = sum(one.finding is Finding.PASS for one in seen.all)
+        journal.gate(f"data: {passed} of {len(seen.all)} checks pass before the release")
+
+    def caution(self) -> None:
+        """Say what the role of the checks may do that a check needs not."""
+        if self.asked and self._ports.database is not None:
+            for caution in self._ports.database.cautions():
+                self._ports.journal.trouble(f"data: {caution}")
+
+    def first(self) -> DataSeen:
+        """Run what can be run before a release; what fails is the baseline from now on."""
+        seen = self._sorted(self._run([c for c in self._checks if c.phase == "always"]))
+        self._baseline = {c.check.name: c.rows for c in seen.all if c.finding is Finding.FAIL}
+        self._warned = seen.warned
+        return seen
 
     def now(self, *, reverted: bool = False) -> DataSeen:
         """Run all checks, and say what is new since the baseline. May be called in a thread.
@@ -125,10 +134,6 @@ class DataChecks:
         seen = self._sorted(self._run(checks))
         self._warned = seen.warned
         return seen
-
-    def reverted(self) -> None:
-        """The migrations of the release are gone: what can only be run with them is left out."""
-        self._checks = tuple(check for check in self._checks if check.phase == "always")
 
     def sentence(self, seen: DataSeen) -> str:
         """Say what is newly failing and what is not known."""

@@ -126,6 +126,17 @@ class DataChecks:
         self._warned = seen.warned
         return seen
 
+    def reverted(self) -> None:
+        """The migrations of the release are gone: what can only be run with them is left out."""
+        self._checks = tuple(check for check in self._checks if check.phase == "always")
+
+    def sentence(self, seen: DataSeen) -> str:
+        """Say what is newly failing and what is not known."""
+        said = [seen.failed()] if seen.failing else []
+        if seen.unknown:
+            said.append(f"whether data are consistent is not known: {seen.unknowns()}")
+        return "; ".join(said) or f"{len(seen.all)} data checks find nothing new"
+
     def require(self) -> None:
         """Run all checks now.
 
@@ -141,7 +152,7 @@ class DataChecks:
         if seen.unknown:
             self._ports.trip(Held(f"data: {seen.unknowns()}", UNKNOWN))
         if not seen.failing and not seen.unknown:
-            self._ports.journal.gate(f"data: {len(self._checks)} checks find nothing new")
+            self._ports.journal.gate(self.sentence(seen))
 
     def tell(self) -> None:
         """Say what only warns, each once."""

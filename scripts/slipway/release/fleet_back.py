@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from slipway.config import Service as Settings
 from slipway.errors import Refused, SlipwayError
 from slipway.ports import Artifact, Deploy, DeployStatus, Service
-from slipway.release import deploys, preflight
+from slipway.release import deploys, preflight, pressing
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
 from slipway.release.health import await_build, url_of
@@ -39,6 +39,7 @@ class WayBack:
 
     def go(self, result: Result, error: SlipwayError, changed: Sequence[Member]) -> Outcome:
         """Bring the builds before back to ``changed``; what other people deploy is left alone."""
+        began = self._ports.clock.monotonic()
         self._ports.journal.note(
             f"going back on {names(list(reversed(changed)))}; if this job is ended before, run "
             "Promote Previous Build"
@@ -64,7 +65,8 @@ class WayBack:
                 one_by_one_back(self._ports, self._members, changed, self._settings.health, act)
             except SlipwayError as down:
                 stuck = down.found
-        return self._ended(result, error, changed, ended, stuck)
+        seconds = self._ports.clock.monotonic() - began
+        return self._ended(result, error, changed, ended, stuck, seconds)
 
     def _ended(
         self,
@@ -73,6 +75,7 @@ class WayBack:
         changed: Sequence[Member],
         ended: dict[str, Outcome],
         stuck: str,
+        seconds: float,
     ) -> Outcome:
         back = [
             member
@@ -103,13 +106,18 @@ class WayBack:
         return Outcome(
             result=Result.FROZEN if frozen else Result.ABORTED if left else result,
             reason="; ".join(parts),
-            remedy=f"Now: run Promote Previous Build, or press Rollback at Render on "
-            f"{names(left)}, one after the other."
+            remedy=f"Now: run Promote Previous Build, or one after the other {_presses(left)}."
             if frozen
             else error.remedy,
             deploy_id=arrived.deploy_id if arrived else first.live.id,
             build=arrived.build if arrived else first.live.identity or "",
+            seconds_to_old_code=None if left else seconds,
         )
+
+
+def _presses(members: Sequence[Member]) -> str:
+    """Return what to press for each of them."""
+    return "; ".join(pressing.of_service(m.service, m.before) for m in members)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

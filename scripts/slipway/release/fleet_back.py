@@ -65,8 +65,10 @@ class WayBack:
                 one_by_one_back(self._ports, self._members, changed, self._settings.health, act)
             except SlipwayError as down:
                 stuck = down.found
-        seconds = self._ports.clock.monotonic() - began
-        return self._ended(result, error, changed, ended, stuck, seconds)
+        outcome = self._ended(result, error, changed, ended, stuck)
+        if any(ended.get(m.service.id, outcome).seconds_to_old_code is None for m in changed):
+            return outcome
+        return replace(outcome, seconds_to_old_code=self._ports.clock.monotonic() - began)
 
     def _ended(
         self,
@@ -75,7 +77,6 @@ class WayBack:
         changed: Sequence[Member],
         ended: dict[str, Outcome],
         stuck: str,
-        seconds: float,
     ) -> Outcome:
         back = [
             member
@@ -111,7 +112,6 @@ class WayBack:
             else error.remedy,
             deploy_id=arrived.deploy_id if arrived else first.live.id,
             build=arrived.build if arrived else first.live.identity or "",
-            seconds_to_old_code=None if left else seconds,
         )
 
 

@@ -33,6 +33,7 @@ from slipway.release.preflight import Before, Plan, preflight
 from slipway.release.recovery import Place, clear
 from slipway.release.stepping import Stepping
 from slipway.release.traffic import Traffic
+from slipway.release.undoing import Undo
 from slipway.release.watch import Watch, every
 from slipway.release.wayback import WayBack
 
@@ -50,8 +51,10 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
             build=before.live.identity,
             share=0.0,
         )
+    undo = Undo(ports, plan.settings, plan.release)
+    undo.check()
     traffic.begin(before.live, canary_instances=before.canary.instances)
-    return _there_or_back(_Release(plan, ports, traffic, before))
+    return _there_or_back(_Release(plan, ports, traffic, before, undo))
 
 
 def check(plan: Plan, ports: Ports, traffic: Traffic) -> None:
@@ -60,6 +63,7 @@ def check(plan: Plan, ports: Ports, traffic: Traffic) -> None:
     left = traffic.past.left(traffic.look().killed)
     if left is None:
         preflight(plan, ports, traffic)
+        Undo(ports, plan.settings, plan.release).check()
     else:
         ports.journal.note(f"release {left.record.release} died: what it left is ended first")
 
@@ -76,15 +80,9 @@ def _there_or_back(release: _Release) -> Outcome:
         # Whatever runs now is another release's: nothing is ours to put back.
         return release.left_to_another(error)
     except SlipwayError as error:
-        return release.back.go(
-            _result_of(error),
-            error.found,
-            error.remedy,
-            hurry=isinstance(error, Cancelled),
-        )
+        return release.back.go(_result_of(error), error, hurry=isinstance(error, Cancelled))
     except Exception as error:
-        found = bug.aborted(error, release.journal)
-        return release.back.go(Result.ABORTED, found.found, found.remedy)
+        return release.back.go(Result.ABORTED, bug.aborted(error, release.journal))
 
 
 def _result_of(error: SlipwayError) -> Result:
@@ -96,12 +94,15 @@ def _result_of(error: SlipwayError) -> Result:
 class _Release:
     """The way forwards, step by step. Whatever stops it is raised."""
 
-    def __init__(self, plan: Plan, ports: Ports, traffic: Traffic, before: Before) -> None:
+    def __init__(
+        self, plan: Plan, ports: Ports, traffic: Traffic, before: Before, undo: Undo
+    ) -> None:
+        self._undo = undo
         self._plan = plan
         self._ports = ports
         self._traffic = traffic
         self._before = before
-        self.back = WayBack(plan, ports, traffic, before)
+        self.back = WayBack(plan, ports, traffic, before, undo)
         self.journal = ports.journal
         self._strategy = plan.settings.strategy
         self._notices: list[str] = []
@@ -110,6 +111,8 @@ class _Release:
 
     def forwards(self) -> Outcome:
         """All the way to everybody."""
+        both = (self._before.canary, self._before.stable)
+        self._undo.expand(both, self._traffic.lease.keep_alive)
         self.back.canary_touched = True
         self._deploy(self._before.canary, pulse=self._traffic.lease.keep_alive)
         steps = (*self._strategy.steps, self._strategy.bake)
@@ -122,6 +125,7 @@ class _Release:
                 self._plan.settings,
                 [url_of(self._before.canary, self._plan.settings.health)],
                 self._plan.artifact.commit,
+                data=self._undo.checks,
             ),
             journal=self.journal,
             clock=self._ports.clock,

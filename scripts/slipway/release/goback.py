@@ -56,7 +56,7 @@ def go_back(
     deploy ids alone, and any other running deploy, or live build, raises :class:`Theirs`.
     """
     build = short(target.identity or target.id)
-    patience = Patience(ports, f"going back on {service_id} to {build}", deadline)
+    patience = Patience(ports, f"going back on {service_id} to {build}", deadline, pulse)
     ports.journal.note(
         f"going back on {service_id} to {build} (deploy {target.id}): until {patience.until} at "
         "most"

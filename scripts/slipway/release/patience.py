@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from slipway.errors import Aborted, NotFound, OutsideError, SlipwayError, Unauthorized
-from slipway.release.deploys import PROGRESS_EVERY, Ports
+from slipway.release.deploys import PROGRESS_EVERY, Ports, Pulse, no_pulse, pause
 
 REFUSED: Final = 3
 """Times in a row that a key may not be accepted, or an id not be known: a proxy before a system
@@ -19,9 +19,10 @@ T = TypeVar("T")
 class Patience:
     """How long one thing is tried, in seconds from now. The log is told until when."""
 
-    def __init__(self, ports: Ports, what: str, deadline: float) -> None:
+    def __init__(self, ports: Ports, what: str, deadline: float, pulse: Pulse = no_pulse) -> None:
         """``what``: in the middle of a sentence, such as ``going back on bot``."""
         self._ports = ports
+        self._pulse = pulse
         self._what = what
         self._until = ports.clock.monotonic() + deadline
         self._said: tuple[str, float] = ("", 0.0)
@@ -49,7 +50,7 @@ class Patience:
             self._ports.journal.trouble(
                 f"{self._what}, tried again until {self.until} ({self.left:.0f} s): {why}"
             )
-        self._ports.clock.sleep(self._ports.poll)
+        pause(self._ports, self._ports.poll, self._pulse)
 
 
 def patiently(ports: Ports, what: str, act: Callable[[], T], *, deadline: float) -> T:

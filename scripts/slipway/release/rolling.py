@@ -23,6 +23,7 @@ from slipway.errors import (
 from slipway.ports import Artifact, Deploy, Service
 from slipway.release import bug, deploys, preflight, promises
 from slipway.release.deploys import Ports
+from slipway.release.gone import LAST
 from slipway.release.guarding import guards_of
 from slipway.release.health import await_build, url_of
 from slipway.release.observed import Observed, of_instances, of_static_site, steps
@@ -31,9 +32,6 @@ from slipway.release.retreat import Retreat
 from slipway.release.seen import Seen
 from slipway.text import short
 
-OLD_GONE = 420.0
-"""Seconds for the last old instance to be gone after the new build is live: Render ends them after
-60 s and kills them after a shutdown delay of 300 s at most."""
 _STATIC = "static_site"
 
 
@@ -266,11 +264,11 @@ class _Change:
         self._look()
 
     def _until_the_old_are_gone(self, ports: Ports) -> None:
-        until = ports.clock.monotonic() + OLD_GONE
+        until = ports.clock.monotonic() + LAST
         while not self._look():
             if ports.clock.monotonic() >= until:
                 raise OutsideError(
-                    f"Render did not list new instances alone within {OLD_GONE:.0f} s",
+                    f"Render did not list new instances alone within {LAST:.0f} s",
                     remedy="Look at the service's instances at Render, then release again.",
                 )
             ports.clock.sleep(ports.poll)

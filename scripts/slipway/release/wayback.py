@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from slipway.errors import SlipwayError
+from slipway.errors import Inconsistent, OutsideError, SlipwayError
 from slipway.ports import Deploy, Phase, Service
 from slipway.release import deploys, pressing
 from slipway.release.deploys import Ports
@@ -16,12 +16,16 @@ from slipway.release.patience import patiently
 from slipway.release.preflight import Before, Plan
 from slipway.release.stop import HURRIED, Zero
 from slipway.release.traffic import Traffic
+from slipway.release.undoing import Back, Undo
 
 
 class WayBack:
     """Knows what has been touched, and puts it back. Never raises for what the outside does."""
 
-    def __init__(self, plan: Plan, ports: Ports, traffic: Traffic, before: Before) -> None:
+    def __init__(
+        self, plan: Plan, ports: Ports, traffic: Traffic, before: Before, undo: Undo
+    ) -> None:
+        self._undo = undo
         self._plan = plan
         self._ports = ports
         self._traffic = traffic
@@ -38,15 +42,14 @@ class WayBack:
         self._silent = False
         """Whether Render did not answer: what can wait until it does is left then."""
 
-    def go(
-        self, result: Result, reason: str, remedy: str | None, *, hurry: bool = False
-    ) -> Outcome:
+    def go(self, result: Result, error: SlipwayError, *, hurry: bool = False) -> Outcome:
         """Everybody back on the build before; then leave both services as they were.
 
         The stable service is put back only from a build that was judged bad: one that is settling
         has passed, and may stay where the release was merely stopped. ``hurry``: the process is
         about to be killed, so nothing is waited for.
         """
+        reason, remedy = error.found, error.remedy
         began = self._ports.clock.monotonic()
         zero = self._traffic.to_zero(reason)
         self._ports.journal.note(f"going back: {reason}")
@@ -59,24 +62,25 @@ class WayBack:
                 self._cancel_ours(self._plan.canary)
             # Before the record says that nothing is left to do.
             scaled_back = zero.edge is not None or self.scale_canary_back()
-            if serving is None:
-                self._traffic.close(zero, self._before.live, phase=Phase.FROZEN)
-            elif scaled_back:
-                self._traffic.close(zero, serving)
-            else:
-                self._traffic.close(zero, serving, phase=Phase.ROLLING_BACK)
-                reason = f"{reason}; the canary service could not be scaled back: run reconcile"
             if result is Result.ROLLED_BACK and not self.stable_touched and not self._silent:
                 found = self._maintenance()
                 if found is not None:
                     result, remedy = Result.HELD, "Turn it off at Render, then release again."
                     reason = f"{reason}; but {found}, so the build is not blamed"
-        outcome = self._outcome(result, reason, remedy, zero, serving)
-        outcome = replace(outcome, seconds_to_old_code=self._old_code(zero, serving, confirmed))
-        done = zero.edge is None and scaled_back and not self._silent
-        if self.canary_touched and self._before.canary_live and done:
+            outcome = self._outcome(result, reason, remedy, zero, serving)
+            outcome = replace(outcome, seconds_to_old_code=self._old_code(zero, serving, confirmed))
+            outcome = self._undo_data(outcome, error, zero, None if self._silent else serving)
+            if serving is None:
+                self._traffic.close(zero, self._before.live, phase=Phase.FROZEN)
+            elif scaled_back:
+                self._traffic.close(zero, serving)
+            else:
+                left = "the canary service is not scaled back yet: run Reconcile"
+                outcome = replace(outcome, reason=f"{outcome.reason}; {left}")
+                self._traffic.close(zero, serving, phase=Phase.ROLLING_BACK)
+        if zero.edge is None and scaled_back and not self._silent:
             # Nobody waits for this, so it may be cancelled; but the outcome is told after it.
-            self._restore(self._before.canary, self._before.canary_live)
+            self._restore_canary()
         return outcome
 
     def _old_code(
@@ -107,7 +111,7 @@ class WayBack:
         try:
             return patiently(self._ports, what, self._as_it_is, deadline=deadline)
         except SlipwayError as error:
-            self._stuck = error
+            self._stuck, self._silent = error, True
             return None
 
     def _as_it_is(self) -> Deploy | None:
@@ -117,6 +121,28 @@ class WayBack:
             self._ports, stable, only=self._plan.artifact.identity, ids=self.deploys
         )
         return deploys.live(self._ports.platform.deploys(stable))
+
+    def _undo_data(
+        self, outcome: Outcome, error: SlipwayError, zero: Zero, serving: Deploy | None
+    ) -> Outcome:
+        """Data and migrations, once the code is back: what new code uses is not taken from it."""
+        backs: list[Back] = []
+        if isinstance(error, Inconsistent) and outcome.result is Result.ROLLED_BACK:
+            self._restore_canary()
+            canary, before = self._before.canary, self._before
+            backs = [
+                Back(service=canary, before=before.canary_live, now=self._live(canary)),
+                Back(service=before.stable, before=before.live, now=serving),
+            ]
+        share = 0.0 if zero.edge is None else None
+        pulse = self._traffic.lease.hold_on
+        return self._undo.after(outcome, error, backs, share=share, pulse=pulse)
+
+    def _restore_canary(self) -> None:
+        """Put the canary service back, once, where it was touched."""
+        if self.canary_touched and self._before.canary_live:
+            self.canary_touched = False
+            self._restore(self._before.canary, self._before.canary_live)
 
     def _hurry(self, reason: str, remedy: str | None, zero: Zero) -> Outcome:
         """The process is about to be killed: ask for what can be asked for, and wait for little."""
@@ -149,14 +175,15 @@ class WayBack:
         return None
 
     def _serving(self) -> Deploy | None:
-        """Return what the stable service runs now: somebody may have deployed it meanwhile.
+        """Return what the stable service runs now: somebody may have deployed it meanwhile."""
+        return self._live(self._before.stable)
 
-        ``None``: Render does not say.
-        """
+    def _live(self, service: Service) -> Deploy | None:
+        """Return what a service runs; ``None``: Render does not say."""
         try:
-            return deploys.live(self._ports.platform.deploys(self._plan.stable))
+            return deploys.live(self._ports.platform.deploys(service.id))
         except SlipwayError as error:
-            self._ports.journal.trouble(f"reading the stable service: {error.found}")
+            self._ports.journal.trouble(f"reading {service.name}: {error.found}")
             self._silent = True
             return None
 
@@ -189,12 +216,15 @@ class WayBack:
                 image_backed=service.image_backed,
                 deadline=self._plan.settings.strategy.deploy_deadline,
                 only={self._plan.artifact.identity, *self.deploys},
+                pulse=self._traffic.lease.hold_on,
             )
         except Theirs as error:
             self._ports.journal.trouble(f"{error.found}: it is left to them")
         except SlipwayError as error:
             self._ports.journal.trouble(f"putting {service.name} back: {error.found}")
-            self._stuck = error
+            if service.id == self._plan.stable:
+                self._stuck = error
+            self._silent = self._silent or isinstance(error, OutsideError)
             return False
         else:
             if service.id == self._plan.stable:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from slipway.config import Service as Settings
 from slipway.errors import Refused, SlipwayError
 from slipway.ports import Artifact, Deploy, DeployStatus, Service
-from slipway.release import deploys, preflight, pressing
+from slipway.release import deploys, preflight, pressing, unseen
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
 from slipway.release.health import await_build, url_of
 from slipway.release.members import Down, Member, names, one_by_one_back
 from slipway.release.outcome import Outcome, Result
+from slipway.release.patience import patiently
 from slipway.release.retreat import Retreat
 from slipway.release.rollback import choose, stop_auto_deploy
 from slipway.text import short
@@ -136,8 +137,9 @@ class Plan:
 
 def run(plan: Plan, ports: Ports) -> Outcome:
     """Bring one earlier build back to all services. Never raises SlipwayError."""
+    left: list[Member] = []
     try:
-        outcome = _go(plan, ports)
+        outcome = _go(plan, ports, left)
     except Refused as error:
         outcome = Outcome(
             result=Result.REFUSED,
@@ -149,14 +151,34 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         outcome = Outcome(
             result=Result.FROZEN,
             reason=f"going back was not finished: {error.found}",
-            remedy=f"{error.remedy} Or press Rollback at Render on each service.",
+            remedy=f"Now: {_by_hand(plan, ports, left, error)}. {error.remedy}",
         )
     return replace(outcome, release_id=plan.release)
 
 
-def _go(plan: Plan, ports: Ports) -> Outcome:
-    services = [deploys.usable(ports, service_id) for service_id in plan.fleet]
-    histories = [ports.platform.deploys(service.id, limit=100) for service in services]
+def _by_hand(plan: Plan, ports: Ports, left: Sequence[Member], error: SlipwayError) -> str:
+    """Return what to press for those that are not back, or for all where none could be read."""
+    if left:
+        return f"one after the other {_presses(left)}"
+    presses = [
+        unseen.what_to_press(ports, unseen.Aim(), error, target=plan.target, service_id=service_id)
+        for service_id in plan.fleet
+    ]
+    return f"one after the other {'; '.join(presses)}"
+
+
+def _go(plan: Plan, ports: Ports, left: list[Member]) -> Outcome:
+    """Go back. ``left``: becomes those whose way back has not ended."""
+    began = ports.clock.monotonic()
+    services, histories = patiently(
+        ports,
+        f"reading {', '.join(plan.fleet)}",
+        lambda: (
+            [deploys.usable(ports, each) for each in plan.fleet],
+            [ports.platform.deploys(each, limit=100) for each in plan.fleet],
+        ),
+        deadline=plan.settings.strategy.deploy_deadline,
+    )
     build, why = _build(plan, services[0], histories[0])
     ports.journal.note(why)
     members, changed = [], []
@@ -180,6 +202,7 @@ def _go(plan: Plan, ports: Ports) -> Outcome:
             deploy_id=members[0].live.id,
             build=build,
         )
+    left += changed
     arrived: dict[str, Deploy] = {}
 
     def act(member: Member) -> None:
@@ -192,6 +215,7 @@ def _go(plan: Plan, ports: Ports) -> Outcome:
             deadline=plan.settings.strategy.deploy_deadline,
         )
         await_build(ports, member.url, build=None, health=plan.settings.health, instances=1)
+        left.remove(member)
         ports.journal.gate(f"{len(arrived)} of {len(changed)} services back: {member.name}")
 
     try:
@@ -206,6 +230,7 @@ def _go(plan: Plan, ports: Ports) -> Outcome:
         deploy_id=arrived.get(first.service.id, first.live).id,
         build=build,
         previous_build=first.live.identity or "",
+        seconds_to_old_code=ports.clock.monotonic() - began,
     )
 
 

@@ -119,6 +119,7 @@ class Traffic:
 
     def _record(self, phase: Phase, share: float) -> Record:
         build, deploy_id = self._stable
+        previous = self._previous if self._previous and self._previous[0] != build else None
         return Record(
             release=self._release,
             candidate=self._candidate,
@@ -129,8 +130,8 @@ class Traffic:
             holder=self._holder,
             since=self._clock.now(),
             canary_instances=self._canary_instances,
-            previous_build=self._previous[0] if self._previous else None,
-            previous_deploy=self._previous[1] if self._previous else None,
+            previous_build=previous[0] if previous else None,
+            previous_deploy=previous[1] if previous else None,
         )
 
     def set(self, phase: Phase, share: float, text: str) -> None:

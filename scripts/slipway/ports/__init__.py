@@ -45,7 +45,7 @@ from slipway.ports.platform import (
     Requests,
     Service,
 )
-from slipway.ports.webhook import Reply, Webhooks
+from slipway.ports.webhook import MetaKeys, Reply, Webhooks
 
 __all__ = [
     "LATENCY_LIMITS",
@@ -78,6 +78,7 @@ __all__ = [
     "Instance",
     "Kept",
     "Measured",
+    "MetaKeys",
     "Meter",
     "MetricSource",
     "Migration",

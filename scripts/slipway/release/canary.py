@@ -21,7 +21,7 @@ from slipway.errors import (
     Tripped,
 )
 from slipway.ports import Phase, Service
-from slipway.release import bug, deploys
+from slipway.release import bug, deploys, webhook
 from slipway.release.deploys import Ports
 from slipway.release.guarding import guards_of
 from slipway.release.happenings import Happenings
@@ -110,6 +110,7 @@ class _Release:
         """All the way to everybody."""
         self.back.canary_touched = True
         self._deploy(self._before.canary, pulse=self._traffic.lease.keep_alive)
+        self._require_webhook()
         steps = (*self._strategy.steps, self._strategy.bake)
         watch = Watch(
             judged(self._plan, self._ports, self._traffic.edge, self._before, steps),
@@ -120,6 +121,8 @@ class _Release:
                 self._plan.settings,
                 [url_of(self._before.canary, self._plan.settings.health)],
                 self._plan.artifact.commit,
+                release=self._plan.release,
+                service=self._plan.canary,
             ),
             journal=self.journal,
             clock=self._ports.clock,
@@ -138,6 +141,16 @@ class _Release:
         )
         self._judge(Phase.BAKING, len(steps) - 1, bake, text, watch)
         return self._settle(watch)
+
+    def _require_webhook(self) -> None:
+        webhook.require(
+            self._ports,
+            self._plan.settings,
+            url_of(self._before.canary, self._plan.settings.health),
+            build=self._plan.artifact.commit,
+            release=self._plan.release,
+            pulse=self._traffic.lease.keep_alive,
+        )
 
     def _hindrance(self) -> str | None:
         return next((h.hindrance for h in self._happenings if h.hindrance), None)

@@ -29,6 +29,7 @@ from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.setup import Desk, brisk_render, render
 from slipway.sources import sources_of
 from slipway.text import is_build, short
+from slipway.webhooks import webhooks_of
 
 Stage = Literal["staging", "production"]
 
@@ -71,7 +72,13 @@ def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
     journal = Journal(desk.clock, _printer(desk.runner))
     task.check(
-        ports_of(desk, task.environment, journal, judged=task.verb in _JUDGED),
+        ports_of(
+            desk,
+            task.environment,
+            journal,
+            judged=task.verb in _JUDGED,
+            probed=task.verb in _PROBED,
+        ),
         _release_id(desk, task),
     )
 
@@ -99,7 +106,8 @@ def perform(desk: Desk, task: Task) -> Done:
     release = _release_id(desk, task)
     account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
     judged = task.verb in _JUDGED
-    ports = ports_of(desk, task.environment, journal, judged=judged, log=account)
+    probed = task.verb in _PROBED
+    ports = ports_of(desk, task.environment, journal, judged=judged, probed=probed, log=account)
     started = clock.now()
     try:
         outcome = task.act(ports, release)
@@ -136,6 +144,8 @@ _SILENT = frozenset({"adopt", "reconcile"})
 belongs to the release that died."""
 _JUDGED = frozenset({"canary-prod", "rolling-ui"})
 """Verbs that look at metrics."""
+_PROBED = _JUDGED | {"deploy-staging"}
+"""Verbs that probe a webhook."""
 _TASKS = {"rollback": "rollback", "abort": "rollback"}
 """GitHub's name for what a deployment does."""
 
@@ -147,12 +157,20 @@ def _release_id(desk: Desk, task: Task) -> str:
 
 
 def ports_of(
-    desk: Desk, environment: Stage, journal: Journal, *, judged: bool, log: Log = no_log
+    desk: Desk,
+    environment: Stage,
+    journal: Journal,
+    *,
+    judged: bool,
+    probed: bool = False,
+    log: Log = no_log,
 ) -> Ports:
-    """Return what a strategy calls, for one service; ``judged``: with the sources of its metrics.
+    """Return what a strategy calls, for one service.
 
+    ``judged``: with the sources of its metrics; ``probed``: with what its webhook is probed with.
     Raises :class:`UsageError` where one of those lacks a key. The way back never asks for them.
     """
+    webhooks, meta = webhooks_of(desk) if probed else (None, None)
     return Ports(
         platform=render(desk, journal),
         prober=HttpProber(
@@ -171,6 +189,8 @@ def ports_of(
         sources=sources_of(desk) if judged else {},
         start=in_thread,
         log=log,
+        webhooks=webhooks,
+        meta=meta,
     )
 
 

@@ -197,10 +197,7 @@ def require(
     if address is None:
         return
     guard = WebhookGuard(address, ports.journal.trouble)
-    look = _until_taken(ports, guard, settings, pulse)
-    if look.trip is None and look.hold is None:
-        look = guard.forged(pulse)
-        look = look if look.trip else Look(hold=look.hold or guard.of_another())
+    look = examine(ports, guard, settings, pulse)
     if look.trip is not None:
         ports.trip(look.trip)
     elif look.hold is not None:
@@ -210,6 +207,15 @@ def require(
             f"{address.probes.url} takes what Meta would send and refuses what it would not: "
             f"{len(guard.last)} probes"
         )
+
+
+def examine(ports: Ports, guard: WebhookGuard, settings: Settings, pulse: Pulse = no_pulse) -> Look:
+    """Ask one whole set: what must be taken a few times, what must be refused once."""
+    look = _until_taken(ports, guard, settings, pulse)
+    if look.trip is None and look.hold is None:
+        look = guard.forged(pulse)
+        look = look if look.trip else Look(hold=look.hold or guard.of_another())
+    return look
 
 
 def _until_taken(ports: Ports, guard: WebhookGuard, settings: Settings, pulse: Pulse) -> Look:

@@ -34,6 +34,8 @@ Verb = Literal[
     "rotate-cohort",
     "check-metrics",
     "check-data",
+    "check-health",
+    "check-webhook",
     "explain",
     "report",
 ]
@@ -42,12 +44,14 @@ OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
 """These take any number of services."""
 OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
+OF_LIVE: tuple[Verb, ...] = ("check-metrics", "check-health", "check-webhook")
+"""These look at what is live, and change nothing."""
 ASIDE: tuple[Verb, ...] = (
     "doctor",
     "runbook",
     "rotate-cohort",
-    "check-metrics",
     "check-data",
+    *OF_LIVE,
     *OF_FILES,
 )
 """These release nothing."""
@@ -59,6 +63,8 @@ WITHOUT_RENDER: tuple[Verb, ...] = (
     *OF_FILES,
 )
 """These can do without Render's key."""
+Asked = Literal["public", "stable", "canary", "staging"]
+ASKED: tuple[Asked, ...] = ("public", "stable", "canary", "staging")
 Format = Literal["markdown", "json"]
 FORMATS: tuple[Format, ...] = ("markdown", "json")
 
@@ -148,6 +154,10 @@ class Inputs:
     summary: bool
     seconds: float
     """For how long is looked; 0: once."""
+    track: Asked
+    """Which address of a service is asked."""
+    expect: str | None
+    """The commit that must answer there; ``None``: any."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
     keys: Keys
@@ -212,6 +222,8 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
         seconds=reader.seconds("for"),
+        track=reader.one_of("track", ASKED),
+        expect=reader.matching("expect", _COMMIT, "40 hexadecimal digits"),
         finalize=reader.boolean("finalize", default=False),
         keys=Keys(
             render=reader.text("render-api-key")

@@ -58,7 +58,6 @@ class Job:
         )
         self.log, self.summary = said.getvalue(), summary.read_text() if summary.exists() else ""
         password = self.database.checks.split(":")[2].split("@")[0]
-        print(self.log)
         assert password not in self.log + self.summary
         return code
 
@@ -135,4 +134,4 @@ def test_what_is_missing_is_told_with_what_to_do(job: Job) -> None:
 
 def test_a_role_that_may_write_is_warned_of(job: Job) -> None:
     assert job.run(database_url=job.database.owner) == 0
-    assert "::warning title=Role of the database::data: the role" in job.log
+    assert "::warning title=Role of the database::the role" in job.log

@@ -206,6 +206,8 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "page-url": ("key-10", lambda i: i.keys.page_url, "key-10"),
     "page-secret": ("key-11", lambda i: i.keys.page_secret, "key-11"),
     "for": ("90s", lambda i: i.seconds, 90.0),
+    "track": ("canary", lambda i: i.track, "canary"),
+    "expect": ("f" * 40, lambda i: i.expect, "f" * 40),
     "github-token": ("key-4", lambda i: i.keys.github, "key-4"),
     "output": ("page.md", lambda i: i.output, Path("page.md")),
     "flags": ("pay-x pay-y", lambda i: i.flags, ("pay-x", "pay-y")),
@@ -289,6 +291,8 @@ def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
         "strategy",
         "for",
         "format",
+        "track",
+        "expect",
     }
     for name in checked & set(read(ACTIONS[verb])["inputs"]):
         with pytest.raises(UsageError, match=f"`{name}` is '!'"):

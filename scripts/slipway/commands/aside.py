@@ -8,6 +8,7 @@ from slipway.clients.clock import SystemClock
 from slipway.commands.accounts import explain, report
 from slipway.commands.check_data import check_data
 from slipway.commands.check_metrics import check_metrics
+from slipway.commands.checkups import check_health, check_webhook
 from slipway.commands.doctor import diagnose
 from slipway.commands.rotate import rotate_cohort
 from slipway.commands.runbook import write
@@ -23,4 +24,6 @@ ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "report": report,
     "check-metrics": check_metrics,
     "check-data": check_data,
+    "check-health": check_health,
+    "check-webhook": check_webhook,
 }

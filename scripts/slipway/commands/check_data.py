@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from slipway import config
 from slipway.clients import baseline_file
 from slipway.clients.clock import SystemClock
-from slipway.commands.perform import ports_of
+from slipway.databases import database_of
 from slipway.errors import UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs
 from slipway.ports import Checked, Finding
-from slipway.release.data import BAD, UNKNOWN, DataChecks, DataSeen, told
-from slipway.release.journal import Journal, Kind
+from slipway.release.data import BAD, UNKNOWN, Consistency, DataSeen, told
 from slipway.release.outcome import Outcome, Result
-from slipway.setup import Desk
 from slipway.text import code, escape
 
 SHOWN = {Finding.PASS: "passes", Finding.FAIL: "fails", Finding.ERROR: "not known"}
@@ -23,35 +21,28 @@ SHOWN = {Finding.PASS: "passes", Finding.FAIL: "fails", Finding.ERROR: "not know
 
 def check_data(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
     """Run all checks once. Raises what is wrong with the configuration or a file of a check."""
+    del clock
     settings = config.load(inputs.config)
     (name,) = inputs.services
-    desk = Desk(
-        inputs=inputs,
-        settings=settings,
-        name=name,
-        service=settings.service(name),
-        clock=clock,
-        runner=runner,
-        conclude=lambda _: None,
-    )
-    if desk.service.data is None:
+    service = settings.service(name)
+    if service.data is None:
         raise UsageError(
             f"{name} has no `data` in slipway.yml, and so no checks",
             remedy="Add `data: {checks: checks}` to the service: see docs/data.md.",
         )
     baseline = baseline_file.read(inputs.baseline, name) if inputs.baseline else {}
-    journal = Journal(clock)
-    ports = ports_of(desk, "production", journal, stored=True)
-    checks = DataChecks(ports, desk.service, baseline=baseline)
-    _caution(checks, journal, runner)
+    looked = database_of(inputs, name, service)
+    data = Consistency(looked.database, looked.checks, baseline)
+    for caution in data.cautions():
+        runner.annotate("warning", "Role of the database", caution)
     if baseline is None:
-        seen = checks.first()
+        seen = data.first()
         outcome = _first(seen)
         if outcome.exit_code == 0 and inputs.baseline:
-            baseline_file.write(inputs.baseline, name, checks.baseline)
+            baseline_file.write(inputs.baseline, name, data.baseline)
     else:
-        seen = checks.now()
-        outcome = _judged(checks, seen)
+        seen = data.now()
+        outcome = _judged(seen)
     for one in seen.all:
         runner.say(_line(one))
     if outcome.exit_code:
@@ -60,13 +51,6 @@ def check_data(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
     if inputs.summary:
         runner.add_summary("\n".join(_summary(name, outcome, seen)) + "\n")
     return outcome
-
-
-def _caution(checks: DataChecks, journal: Journal, runner: Runner) -> None:
-    checks.caution()
-    for entry in journal.entries:
-        if entry.kind is Kind.TROUBLE:
-            runner.annotate("warning", "Role of the database", entry.text)
 
 
 def _first(seen: DataSeen) -> Outcome:
@@ -86,10 +70,10 @@ def _first(seen: DataSeen) -> Outcome:
     )
 
 
-def _judged(checks: DataChecks, seen: DataSeen) -> Outcome:
+def _judged(seen: DataSeen) -> Outcome:
     result = Result.FAILED if seen.failing else Result.HELD if seen.unknown else Result.UNCHANGED
     remedy = {Result.FAILED: BAD, Result.HELD: UNKNOWN}.get(result)
-    return Outcome(result=result, reason=checks.sentence(seen), remedy=remedy)
+    return Outcome(result=result, reason=seen.sentence(), remedy=remedy)
 
 
 def _line(one: Checked) -> str:

@@ -131,6 +131,7 @@ def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
             "POSTHOG_API_KEY": world.keys.posthog,
             "EDGE_TOKEN": world.keys.edge,
             "GITHUB_TOKEN": world.keys.github,
+            **(world.stored.secrets() if world.stored else {}),
         },
         variables={"REGISTRY": REGISTRY},
         environment={

@@ -55,6 +55,9 @@ class Press:
     measured: bool = False
     """Whether the AI's provider and a Prometheus are there, and replies and calls are judged."""
 
+    stored: bool = False
+    """Whether the bot writes orders into a database, and checks look at them."""
+
     @property
     def results(self) -> tuple[str, ...]:
         """What it may end as."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.demo import aftermath, judged, middle
+from sandbox.demo import aftermath, judged, middle, stored_presses
 from sandbox.demo.presses import Press
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
@@ -147,6 +147,8 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "ai-provider-slow": (judged.AI_PROVIDER_SLOW,),
     "shared-incident": (judged.SHARED_INCIDENT,),
     "low-traffic": (judged.LOW_TRAFFIC,),
+    "data-bad": (stored_presses.DATA_BAD,),
+    "data-good": (stored_presses.DATA_GOOD,),
     "late-leak": (judged.LATE_LEAK,),
     "errors-in-first-minute": (judged.ERRORS_IN_FIRST_MINUTE,),
 }

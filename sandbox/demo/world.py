@@ -19,6 +19,7 @@ from sandbox.demo.edges import Edges
 from sandbox.demo.measured import Measured
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
+from sandbox.demo.stored import Stored
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "livestreamsell"
@@ -77,6 +78,7 @@ class World:
         step: float = STEP,
         bake: float = BAKE,
         measured: bool = False,
+        stored: bool = False,
     ) -> None:
         self.keys = Keys()
         self.directory = directory
@@ -118,6 +120,7 @@ class World:
             if measured
             else None
         )
+        self.stored = Stored(self.repository.path) if stored else None
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""
@@ -125,6 +128,8 @@ class World:
 
     def start(self) -> None:
         """Start everything; returns when sellers are being served by v1."""
+        if self.stored:
+            self.stored.start()
         self._configure()
         first, second = self.repository.commit("v0", {}), self.repository.commit("v1", {})
         config = self.directory / "render.json"
@@ -156,6 +161,8 @@ class World:
         """End everything."""
         self.edges.stop()
         self.children.stop()
+        if self.stored:
+            self.stored.stop()
         self._plain.cleanup()
 
     def open_pull_request(self, commit: str, title: str) -> int:
@@ -234,8 +241,9 @@ class World:
                 },
             }
         )
-        if self._measured:
-            self.repository.configure(self._measured.settings())
+        for part in (self._measured, self.stored):
+            if part:
+                self.repository.configure(part.settings())
 
     def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
         images = [
@@ -243,8 +251,9 @@ class World:
             for c, v in versions.items()
         ]
         env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
-        if self._measured:
-            env |= self._measured.environment()
+        for part in (self._measured, self.stored):
+            if part:
+                env |= part.environment()
         history = [image["ref"] for image in images]
         bot = {"app": "bot", "runtime": "image", "image": IMAGE, "env": env}
         tracks = (("bot", 2, history), ("canary", 1, history[-1:]), ("staging", 1, history[-1:]))

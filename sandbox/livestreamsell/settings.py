@@ -29,6 +29,8 @@ class Behaviour:
     """``/healthz`` answers 503 from then on."""
     needs: str | None = None
     """A variable of the environment without which ``/healthz`` answers 503."""
+    orphans_orders: bool = False
+    """Orders are written for shops that are not there."""
     forgets_assets: bool = False
     """The dashboard has the scripts of its own version only: the page before it breaks."""
     slow_start: float = 0.0
@@ -58,6 +60,8 @@ class Settings:
     """A call of the AI that takes longer is slow."""
     reply_slow_seconds: float = 10.0
     """A reply that takes longer is slow."""
+    database_url: str = field(default="", repr=False)
+    """Where orders are kept; empty: nowhere."""
     provider_url: str = ""
     """Where the AI and the store are; empty: the bot does without a store and waits itself."""
 
@@ -78,6 +82,7 @@ class Settings:
             ai_seconds=float(environment.get("AI_SECONDS") or 0.05),
             slow_seconds=slow,
             reply_slow_seconds=float(environment.get("REPLY_SLOW_SECONDS") or slow),
+            database_url=environment.get("DATABASE_URL", ""),
             provider_url=environment.get("AI_PROVIDER_URL", ""),
         )
 

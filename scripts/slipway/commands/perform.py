@@ -132,9 +132,9 @@ def perform(desk: Desk, task: Task) -> Done:
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 
-_SILENT = frozenset({"adopt", "reconcile"})
-"""Not told beside the main path: the record of an adoption is its point, and what is put in order
-belongs to the release that died."""
+_SILENT = frozenset({"adopt", "reconcile", "unlock"})
+"""Not told beside the main path: the record of an adoption, or of an unlock, is its point, and what
+is put in order belongs to the release that died."""
 _JUDGED = frozenset({"canary-prod", "rolling-ui"})
 """Verbs that look at metrics."""
 _STORED = frozenset({"canary-prod", "rolling-ui", "deploy-staging", "direct"})
@@ -267,7 +267,8 @@ def _publisher(desk: Desk, report: Report, task: Task, carried: Commits | None) 
             task=_TASKS.get(report.verb, "deploy"),
             pull_request=run.pull_request,
             comment=desk.inputs.comment,
-            payload=_payload(report, task.environment, desk.inputs.commit),
+            payload=_payload(report, task.environment, desk.inputs.commit)
+            | {"release": _release_id(desk, task), "run": run.holder.run_id},
         ),
         report,
         _notifier(desk.runner),

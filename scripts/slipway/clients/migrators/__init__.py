@@ -39,8 +39,9 @@ class Adapter(Protocol):
         """Apply all that is pending."""
         ...
 
-    def revert(self, version: str, probes: Sequence[Probe]) -> None:
-        """Revert the newest; what ``probes`` name is copied first."""
+    def revert(self, version: str, probes: Sequence[Probe]) -> Sequence[str]:
+        """Revert the newest; what ``probes`` name is copied first. Returns what the copies are
+        called."""
         ...
 
 
@@ -85,7 +86,7 @@ class Migrating(Migrator):
         self._adapter.apply()
         self._session.require_lock()
 
-    def revert(self, version: str, archive: Sequence[Probe] = ()) -> None:
+    def revert(self, version: str, archive: Sequence[Probe] = ()) -> Sequence[str]:
         """Revert the newest, where it is this one."""
         self._session.require_lock()
         newest = self._adapter.applied()[-1:]
@@ -94,7 +95,7 @@ class Migrating(Migrator):
                 f"the newest migration is {', '.join(newest) or 'none'}, and not {version}",
                 remedy="Somebody migrated meanwhile. Revert by hand.",
             )
-        self._adapter.revert(version, archive)
+        return self._adapter.revert(version, archive)
 
     def recorded(self) -> Sequence[Recorded]:
         """Read ``deploy.migrations``."""

@@ -104,15 +104,17 @@ class Alembic:
     def apply(self) -> None:
         self._run("upgrade", "head")
 
-    def revert(self, version: str, probes: Sequence[Probe]) -> None:
+    def revert(self, version: str, probes: Sequence[Probe]) -> Sequence[str]:
+        made: Sequence[str] = ()
         one = next((r for r in self._chain() if r.version == version), None)
         if one is None:
             raise UsageError(f"there is no revision {version}", remedy="Revert it by hand.")
         if probes:
             # Alembic lets nobody into its transaction: copied before it, counted in the copy.
             with self._session.connection() as connection, all_rows(connection):
-                archive(connection, version, probes)
+                made = archive(connection, version, probes)
         self._run("downgrade", one.parent or "base")
+        return made
 
     def _chain(self) -> Sequence[_Revision]:
         """Return all revisions, oldest first. Raises :class:`UsageError` where they branch."""

@@ -52,12 +52,14 @@ class Dbmate:
         # would leave an empty one. --strict: nothing older than what is applied.
         self._run("migrate", "--strict")
 
-    def revert(self, version: str, probes: Sequence[Probe]) -> None:
+    def revert(self, version: str, probes: Sequence[Probe]) -> Sequence[str]:
+        made: Sequence[str] = ()
         if probes:
             # dbmate lets nobody into its transaction: copied before it, and counted in the copy.
             with self._session.connection() as connection, all_rows(connection):
-                archive(connection, version, probes)
+                made = archive(connection, version, probes)
         self._run("rollback")
+        return made
 
     def _run(self, *command: str) -> None:
         said: Said = self._tool.run(self.arguments(*command), cwd=self._root, timeout=self._timeout)

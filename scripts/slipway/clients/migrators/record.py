@@ -160,7 +160,7 @@ def archive(connection: Connection, version: str, probes: Sequence[Probe]) -> Se
     return made
 
 
-def _copy(connection: Connection, name: str, probes: Sequence[Probe]) -> sql.Composable:
+def _copy(connection: Connection, name: str, probes: Sequence[Probe]) -> sql.Composed:
     columns = [probe.column for probe in probes if probe.column]
     table = _table(probes[0])
     target = sql.Identifier("deploy", name)

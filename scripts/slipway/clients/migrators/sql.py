@@ -30,7 +30,8 @@ class PlainSql:
         self._session = session
         self._root = root
         self._directory = directory
-        self._schema, self._table = (None, table) if table else ("deploy", TABLE)
+        self._schema = None if table else "deploy"
+        self._table = table or TABLE
         self._timeout = timeout
 
     def files(self) -> Sequence[Migration]:
@@ -66,12 +67,13 @@ class PlainSql:
                     query = sql.SQL("INSERT INTO {} (version) VALUES (%s)")
                     connection.execute(query.format(self._name()), (migration.version,))
 
-    def revert(self, version: str, probes: Sequence[Probe]) -> None:
+    def revert(self, version: str, probes: Sequence[Probe]) -> Sequence[str]:
         found = next((file for file in self.files() if file.version == version), None)
         if found is None or found.down is None:
             raise UsageError(
                 f"there is no file that reverts {version}", remedy="Revert it by hand."
             )
+        made: Sequence[str] = ()
         with self._session.connection() as connection, connection.transaction():
             if probes:
                 connection.execute("SET LOCAL row_security = off")
@@ -79,11 +81,12 @@ class PlainSql:
                     table = (probe.schema, probe.table) if probe.schema else (probe.table,)
                     query = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE")
                     connection.execute(query.format(sql.Identifier(*table)))
-                archive(connection, version, probes)
+                made = archive(connection, version, probes)
                 connection.execute("SET LOCAL row_security = on")
             self._execute(connection, found.down, found.file)
             query = sql.SQL("DELETE FROM {} WHERE version = %s")
             connection.execute(query.format(self._name()), (version,))
+        return made
 
     def _execute(self, connection: Connection, text: str, file: str) -> None:
         milliseconds = sql.Literal(int(self._timeout * 1000))

@@ -1,8 +1,9 @@
 """Supabase's Management API, asked for one thing: when the newest backup was made.
 
-``GET /v1/projects/{ref}/database/backups``, https://supabase.com/docs/reference/api/v1-list-all-backups.
+``GET /v1/projects/{ref}/database/backups``, of
+https://supabase.com/docs/reference/api/v1-list-all-backups
 It answers with ``backups`` (each ``status`` and ``inserted_at``), ``pitr_enabled``, and
-``physical_backup_data.latest_physical_backup_date_unix``, the newest moment that can be gone back to.
+``physical_backup_data.latest_physical_backup_date_unix``, the newest moment to go back to.
 """
 
 from __future__ import annotations
@@ -65,9 +66,8 @@ def _newest(body: Mapping[str, Any]) -> datetime | None:
         if isinstance(backup, dict) and backup.get("status") == "COMPLETED":
             moments += _moment(backup.get("inserted_at"))
     physical = body.get("physical_backup_data")
-    latest = (
-        physical.get("latest_physical_backup_date_unix") if isinstance(physical, dict) else None
-    )
+    physical = physical if isinstance(physical, dict) else {}
+    latest = physical.get("latest_physical_backup_date_unix")
     if body.get("pitr_enabled") is True and type(latest) is int and 0 < latest < 2**33:
         moments.append(datetime.fromtimestamp(latest, UTC))
     return max(moments, default=None)

@@ -188,7 +188,7 @@ class Team:
     def sum_of(self, table: str) -> str:
         """Return a checksum of everything in a table."""
         query = (
-            f"SELECT md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) FROM {table} t"
+            f"SELECT md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) FROM {table} t"  # noqa: S608
         )
         return str(self.sql(query)[0][0])
 

@@ -33,6 +33,8 @@ Verb = Literal[
     "runbook",
     "rotate-cohort",
     "check-metrics",
+    "check-health",
+    "check-webhook",
     "explain",
     "report",
 ]
@@ -41,10 +43,14 @@ OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
 """These take any number of services."""
 OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
-ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", "check-metrics", *OF_FILES)
+OF_LIVE: tuple[Verb, ...] = ("check-metrics", "check-health", "check-webhook")
+"""These look at what is live, and change nothing."""
+ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_LIVE, *OF_FILES)
 """These release nothing."""
 WITHOUT_RENDER: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_FILES)
 """These can do without Render's key."""
+Asked = Literal["public", "stable", "canary", "staging"]
+ASKED: tuple[Asked, ...] = ("public", "stable", "canary", "staging")
 Format = Literal["markdown", "json"]
 FORMATS: tuple[Format, ...] = ("markdown", "json")
 
@@ -109,6 +115,8 @@ class Inputs:
     """Names in slipway.yml. None: the root action finds out which have changed; the doctor looks at
     all."""
     config: Path
+    root: Path
+    """Of the repository, where it is checked out."""
     images: Mapping[str, str]
     """By the name of the service; under the empty name: for every service that runs it."""
     commit: str | None
@@ -130,6 +138,10 @@ class Inputs:
     summary: bool
     seconds: float
     """For how long is looked; 0: once."""
+    track: Asked
+    """Which address of a service is asked."""
+    expect: str | None
+    """The commit that must answer there; ``None``: any."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
     keys: Keys
@@ -171,6 +183,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         if verb in (*OF_ALL, *OF_FILES)
         else (reader.required("service", "The name of a service in slipway.yml."),),
         config=Path(workspace, reader.text("config") or "slipway.yml"),
+        root=Path(workspace),
         images=reader.images("image"),
         commit=reader.matching("commit", _COMMIT, "40 hexadecimal digits")
         or _sha(environ.get("GITHUB_SHA")),
@@ -192,6 +205,8 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
         seconds=reader.seconds("for"),
+        track=reader.one_of("track", ASKED),
+        expect=reader.matching("expect", _COMMIT, "40 hexadecimal digits"),
         finalize=reader.boolean("finalize", default=False),
         keys=Keys(
             render=reader.text("render-api-key")

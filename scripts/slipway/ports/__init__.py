@@ -8,6 +8,7 @@ documented, and never returns a guess.
 
 from slipway.ports.clock import Clock
 from slipway.ports.data import (
+    MOST,
     Check,
     Checked,
     Database,
@@ -54,10 +55,11 @@ from slipway.ports.platform import (
     Requests,
     Service,
 )
-from slipway.ports.webhook import Reply, Webhooks
+from slipway.ports.webhook import MetaKeys, Reply, Webhooks
 
 __all__ = [
     "LATENCY_LIMITS",
+    "MOST",
     "NOTHING",
     "Alarm",
     "Answer",
@@ -87,6 +89,7 @@ __all__ = [
     "Instance",
     "Kept",
     "Measured",
+    "MetaKeys",
     "Meter",
     "MetricSource",
     "Migration",

@@ -196,7 +196,7 @@ CASES = {
     "the down commits": Case("no-transaction", "COMMIT", plainly(down=f"{DROP}\nCOMMIT;")),
     "a value of a type": Case(
         "no-transaction",
-        "alter",
+        "ADD VALUE",
         plainly(
             "CREATE TYPE state AS ENUM ('a'); ALTER TYPE state ADD VALUE 'b';", "DROP TYPE state;"
         ),

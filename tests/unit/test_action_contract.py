@@ -204,6 +204,13 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "database-url": ("key-6", lambda i: i.keys.database, "key-6"),
     "baseline": ("seen.json", lambda i: i.baseline, Path("seen.json")),
     "migrations-url": ("key-7", lambda i: i.keys.migrations, "key-7"),
+    "supabase-token": ("key-12", lambda i: i.keys.supabase, "key-12"),
+    "round-trips": ('{"1": "%s"}' % ("a" * 64), lambda i: i.round_trips, {"1": "a" * 64}),
+    "backup-at": (
+        "2026-01-31T04:00:00Z",
+        lambda i: i.backup_at,
+        datetime(2026, 1, 31, 4, tzinfo=UTC),
+    ),
     "meta-app-secret": ("key-8", lambda i: i.keys.meta_secret, "key-8"),
     "meta-verify-token": ("key-9", lambda i: i.keys.meta_token, "key-9"),
     "page-url": ("key-10", lambda i: i.keys.page_url, "key-10"),
@@ -294,6 +301,8 @@ def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
         "strategy",
         "for",
         "format",
+        "round-trips",
+        "backup-at",
         "track",
         "expect",
     }

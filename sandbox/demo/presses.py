@@ -52,6 +52,8 @@ class Press:
     """Seconds at 95 %."""
     rate: float | None = None
     """Requests per second of the sellers; ``None``: as many as there are usually."""
+    webhook: bool = False
+    """Whether slipway.yml has a `webhook`, and the workflows are given its secrets."""
     measured: bool = False
     """Whether the AI's provider and a Prometheus are there, and replies and calls are judged."""
 

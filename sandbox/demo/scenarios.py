@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.demo import aftermath, judged, middle, stored_presses
+from sandbox.demo import aftermath, guarded, judged, middle, stored_presses
 from sandbox.demo.presses import Press
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
@@ -151,4 +151,6 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "data-good": (stored_presses.DATA_GOOD,),
     "late-leak": (judged.LATE_LEAK,),
     "errors-in-first-minute": (judged.ERRORS_IN_FIRST_MINUTE,),
+    "webhook-broken": (guarded.WEBHOOK_BROKEN,),
+    "health-fails": (guarded.HEALTH_FAILS,),
 }

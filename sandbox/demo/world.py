@@ -27,6 +27,9 @@ REGISTRY = "registry.sandbox"
 IMAGE = f"{REGISTRY}/livestreamsell/bot"
 REPOSITORY = "livestreamsell/livestreamsell"
 APP_SECRET = "sandbox-app-secret"
+VERIFY_TOKEN = "sandbox"
+RENAMED = "META_SECRET"
+"""A variable that only staging has: the app secret under a new name."""
 
 SELLERS = 400
 RATE = 120.0
@@ -79,6 +82,7 @@ class World:
         bake: float = BAKE,
         measured: bool = False,
         stored: bool = False,
+        webhook: bool = False,
     ) -> None:
         self.keys = Keys()
         self.directory = directory
@@ -88,6 +92,7 @@ class World:
         self._lag = lag
         self._rate = rate
         self._durations = (step, bake)
+        self._webhook = webhook
         self.lease = lease
         """Seconds."""
         self.rolling = rolling
@@ -244,13 +249,20 @@ class World:
         for part in (self._measured, self.stored):
             if part:
                 self.repository.configure(part.settings())
+        if self._webhook:
+            probed = {"path": "/webhooks/meta", "every": "2s"}
+            self.repository.configure({"services": {"bot": {"webhook": probed}}})
 
     def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
         images = [
             {"ref": f"{IMAGE}@sha256:{digest_of(c)}", "commit": c, "version": v}
             for c, v in versions.items()
         ]
-        env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
+        env = {
+            "META_APP_SECRET": APP_SECRET,
+            "META_VERIFY_TOKEN": VERIFY_TOKEN,
+            "AI_SECONDS": "0.05",
+        }
         for part in (self._measured, self.stored):
             if part:
                 env |= part.environment()
@@ -266,6 +278,7 @@ class World:
                 "num_instances": instances,
                 "history": past,
                 **(_autoscaling(instances) if track == "bot" else {}),
+                "env": env | ({RENAMED: APP_SECRET} if track == "staging" else {}),
             }
             for track, instances, past in tracks
         ]

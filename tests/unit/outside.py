@@ -66,7 +66,7 @@ class Outside:
         if path.endswith("/statuses"):
             kept = self.statuses.setdefault(number, [])
             if heard.method == "POST":
-                kept.insert(0, {**heard.body, "id": len(kept) + 1})
+                kept.insert(0, {**heard.body, "id": len(kept) + 1, "created_at": NOON})
                 return Said(201, kept[0])
             return Said(200, kept)
         if heard.method == "POST":

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from slipway.config import Service as Settings
-from slipway.errors import Refused, SlipwayError
+from slipway.errors import DeployFailed, Refused, SlipwayError
 from slipway.ports import Artifact, Deploy, DeployStatus, Service
 from slipway.release import deploys, preflight
 from slipway.release.deploys import Ports
@@ -15,7 +15,9 @@ from slipway.release.health import await_build, url_of
 from slipway.release.members import Down, Member, names, one_by_one_back
 from slipway.release.outcome import Outcome, Result
 from slipway.release.retreat import Retreat
-from slipway.release.rollback import choose, stop_auto_deploy
+from slipway.release.rollback import stop_auto_deploy
+from slipway.release.said import Said
+from slipway.release.target import choose, next_older
 from slipway.text import short
 
 
@@ -124,6 +126,8 @@ class Plan:
     """``previous``, a digest, a commit, or a deploy id of the first service."""
     reason: str
     actor: str
+    automatic: bool = False
+    """Whether no person asks: it goes back to what was live before, which had passed."""
 
 
 def run(plan: Plan, ports: Ports) -> Outcome:
@@ -147,9 +151,10 @@ def run(plan: Plan, ports: Ports) -> Outcome:
 
 
 def _go(plan: Plan, ports: Ports) -> Outcome:
+    said = None if plan.automatic else Said(ports.ledger, ports.start, ports.clock)
     services = [deploys.usable(ports, service_id) for service_id in plan.fleet]
     histories = [ports.platform.deploys(service.id, limit=100) for service in services]
-    build, why = _build(plan, services[0], histories[0])
+    build, why = _build(plan, ports, services[0], histories[0], said)
     ports.journal.note(why)
     members, changed = [], []
     for service, history in zip(services, histories, strict=True):
@@ -188,6 +193,10 @@ def _go(plan: Plan, ports: Ports) -> Outcome:
 
     try:
         one_by_one_back(ports, members, changed, plan.settings.health, act)
+    except DeployFailed as error:
+        gone = members[0].before
+        older = next_older(histories[0], gone, said, ports.ledger.service)
+        raise DeployFailed(error.found, remedy=f"{error.remedy} {older}".strip()) from error
     except Down as down:
         raise DownHalfWay(down, [m for m in changed if m.service.id not in arrived]) from down
     first = members[0]
@@ -208,7 +217,9 @@ class DownHalfWay(SlipwayError):
         super().__init__(f"{down.found}; not gone back on {names(left)}", remedy=down.remedy)
 
 
-def _build(plan: Plan, first: Service, history: Sequence[Deploy]) -> tuple[str, str]:
+def _build(
+    plan: Plan, ports: Ports, first: Service, history: Sequence[Deploy], said: Said | None
+) -> tuple[str, str]:
     """Return the build that all are brought to, which the first service decides, and why."""
     current = deploys.live(history)
     coming = [d for d in history if d.status.running]
@@ -218,7 +229,15 @@ def _build(plan: Plan, first: Service, history: Sequence[Deploy]) -> tuple[str, 
         if back and back in served:
             return back, f"{coming[0].id} is on its way back already"
         return current.identity, f"{coming[0].id} is on its way: {current.id} is the build before"
-    choice = choose(history, plan.target, image_path=first.image_path)
+    choice = choose(
+        history,
+        plan.target,
+        image_path=first.image_path,
+        said=said,
+        service=ports.ledger.service,
+    )
+    if choice.doubt:
+        ports.journal.trouble(choice.doubt)
     found = choice.target or current
     if found is None or found.identity is None:
         raise Refused(

@@ -15,7 +15,7 @@ from slipway.text import short
 
 LOOKED_AT = 50
 """Deployments that are searched for a build, newest first."""
-_RELEASES = ("deploy", "adopt")
+RELEASES = ("deploy", "adopt")
 """Tasks of entries that are about a build of their own."""
 _ADOPT = (
     "A person vouches for what is live, with a reason: the workflow Adopt What Is Live, or "
@@ -110,7 +110,7 @@ class Ledger:
     def _last(self, build: str) -> Shipped | None:
         """Return the newest entry of a build's own release, however it ended."""
         entries = self.recent()
-        return next((e for e in entries if e.build == build and e.task in _RELEASES), None)
+        return next((e for e in entries if e.build == build and e.task in RELEASES), None)
 
     def require(self, build: str, service: str) -> Shipped:
         """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.demo import aftermath, judged, middle
+from sandbox.demo import aftermath, judged, locking, middle
 from sandbox.demo.presses import Press
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
@@ -43,6 +43,7 @@ def _rolling_bad(number: int, rollout: str) -> Press:
         behaviour={"needs": "STAGING_ONLY"},
         result="rolled-back",
         rollout=rollout,
+        mends=number - 2,
     )
 
 
@@ -54,6 +55,7 @@ def _rolling_skew(number: int, rollout: str) -> Press:
         result="rolled-back",
         rollout=rollout,
         observed=None,
+        mends=number - 2,
     )
 
 
@@ -148,5 +150,6 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "shared-incident": (judged.SHARED_INCIDENT,),
     "low-traffic": (judged.LOW_TRAFFIC,),
     "late-leak": (judged.LATE_LEAK,),
+    "locked": locking.LOCKED,
     "errors-in-first-minute": (judged.ERRORS_IN_FIRST_MINUTE,),
 }

@@ -45,9 +45,12 @@ class Ledger:
         return entry if entry and entry.passed else None
 
     def bad_since(self, good: Shipped) -> Shipped | None:
-        """Return the newest build that was found bad after ``good`` had passed."""
-        entries = self.recent()
-        return next((e for e in entries if e.blamed and e.id > good.id), None)
+        """Return the newest build that was found bad after ``good`` had passed.
+
+        Not one that a person has unlocked since.
+        """
+        newer = takewhile(lambda entry: entry.id > good.id, self.recent())
+        return next(iter(_still_bad(newer)), None)
 
     @property
     def service(self) -> str:

@@ -36,6 +36,8 @@ Verb = Literal[
     "runbook",
     "rotate-cohort",
     "check-metrics",
+    "check-health",
+    "check-webhook",
     "explain",
     "report",
 ]
@@ -46,10 +48,14 @@ OF_SOME: tuple[Verb, ...] = ("rollback",)
 """These take one service, or several that are named."""
 OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
-ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", "check-metrics", *OF_FILES)
+OF_LIVE: tuple[Verb, ...] = ("check-metrics", "check-health", "check-webhook")
+"""These look at what is live, and change nothing."""
+ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_LIVE, *OF_FILES)
 """These release nothing."""
 WITHOUT_RENDER: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_FILES)
 """These can do without Render's key."""
+Asked = Literal["public", "stable", "canary", "staging"]
+ASKED: tuple[Asked, ...] = ("public", "stable", "canary", "staging")
 PLAIN = ("render-api-key", "edge-token", "posthog-api-key", "github-token")
 """Of Promote Previous Build at a terminal: taken from RENDER_API_KEY and so on as well."""
 Format = Literal["markdown", "json"]
@@ -117,6 +123,8 @@ class Inputs:
     """Names in slipway.yml. None: the root action finds out which have changed; the doctor looks at
     all."""
     config: Path
+    root: Path
+    """Of the repository, where it is checked out."""
     images: Mapping[str, str]
     """By the name of the service; under the empty name: for every service that runs it."""
     commit: str | None
@@ -143,6 +151,10 @@ class Inputs:
     summary: bool
     seconds: float
     """For how long is looked; 0: once."""
+    track: Asked
+    """Which address of a service is asked."""
+    expect: str | None
+    """The commit that must answer there; ``None``: any."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
     keys: Keys
@@ -183,6 +195,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         verb=verb,
         services=reader.names("service") if verb in (*OF_ALL, *OF_FILES) else _named(reader, verb),
         config=Path(workspace, reader.text("config") or "slipway.yml"),
+        root=Path(workspace),
         images=reader.images("image"),
         commit=reader.matching("commit", _COMMIT, "40 hexadecimal digits")
         or _sha(environ.get("GITHUB_SHA")),
@@ -210,6 +223,8 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
         seconds=reader.seconds("for"),
+        track=reader.one_of("track", ASKED),
+        expect=reader.matching("expect", _COMMIT, "40 hexadecimal digits"),
         finalize=reader.boolean("finalize", default=False),
         keys=Keys(
             render=reader.text("render-api-key")

@@ -17,8 +17,8 @@ from slipway.config import load
 from slipway.errors import UsageError
 from slipway.inputs import Inputs, Verb
 from slipway.ports import Artifact
+from slipway.release.gone import LAST
 from slipway.release.outcome import Outcome, Result
-from slipway.release.rolling import OLD_GONE
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = {
@@ -208,6 +208,8 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "page-url": ("key-10", lambda i: i.keys.page_url, "key-10"),
     "page-secret": ("key-11", lambda i: i.keys.page_secret, "key-11"),
     "for": ("90s", lambda i: i.seconds, 90.0),
+    "track": ("canary", lambda i: i.track, "canary"),
+    "expect": ("f" * 40, lambda i: i.expect, "f" * 40),
     "github-token": ("key-4", lambda i: i.keys.github, "key-4"),
     "output": ("page.md", lambda i: i.output, Path("page.md")),
     "flags": ("pay-x pay-y", lambda i: i.flags, ("pay-x", "pay-y")),
@@ -291,6 +293,8 @@ def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
         "strategy",
         "for",
         "format",
+        "track",
+        "expect",
     }
     for name in checked & set(read(ACTIONS[verb])["inputs"]):
         with pytest.raises(UsageError, match=f"`{name}` is '!'"):
@@ -503,7 +507,7 @@ def test_github_ends_a_rolling_job_only_long_after_its_deadlines() -> None:
     service = load(EXAMPLE / "slipway.yml").services["dashboard"]
     strategy = service.strategy
     # There, and back where it fails: each deploy is then seen to answer.
-    there = strategy.deploy_deadline + OLD_GONE + service.health.deadline + strategy.rolling.watch
+    there = strategy.deploy_deadline + LAST + service.health.deadline + strategy.rolling.watch
     back = strategy.deploy_deadline + service.health.deadline
     minutes = read(REUSABLE["rolling-ui"])["on"]["workflow_call"]["inputs"]["timeout-minutes"]
 

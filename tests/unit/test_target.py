@@ -210,7 +210,7 @@ def test_where_the_target_cannot_be_brought_back_the_next_older_good_build_is_na
     assert outcome.result is Result.FROZEN
     assert world.running(STABLE) == "v1"
     deploy = world.services[STABLE].deploys[0]
-    assert f"--target {deploy.id}" in (outcome.remedy or "")
+    assert f"press Rollback on deploy {deploy.id}" in (outcome.remedy or "")
     assert short(digest("vA")) in (outcome.remedy or "")
     assert short(digest("vX")) not in (outcome.remedy or "")
 
@@ -234,7 +234,8 @@ def test_an_expired_build_of_git_that_cannot_be_built_again_names_the_next_older
     )
     outcome = rollback.run(plan, ports, world.stop(ports))
     assert outcome.result is Result.FROZEN
-    assert f"--target {world.services[STABLE].deploys[0].id}" in (outcome.remedy or "")
+    older = world.services[STABLE].deploys[0].id
+    assert f"press Rollback on deploy {older}" in (outcome.remedy or "")
 
 
 # A fleet

@@ -15,6 +15,7 @@ from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
 from slipway.commands.written import account_of, end_of
+from slipway.databases import Looked, database_of
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
@@ -29,6 +30,7 @@ from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.setup import Desk, brisk_render, render
 from slipway.sources import sources_of
 from slipway.text import is_build, short
+from slipway.webhooks import webhooks_of
 
 Stage = Literal["staging", "production"]
 
@@ -73,7 +75,7 @@ def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
     journal = Journal(desk.clock, printer(desk.runner))
     task.check(
-        ports_of(desk, task.environment, journal, judged=task.verb in _JUDGED),
+        _ports_of(desk, task, journal),
         _release_id(desk, task),
     )
 
@@ -101,8 +103,7 @@ def perform(desk: Desk, task: Task) -> Done:
     journal = Journal(clock, report.entries.append, printer(desk.runner), publisher or _ignore)
     release = _release_id(desk, task)
     account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
-    judged = task.verb in _JUDGED
-    ports = ports_of(desk, task.environment, journal, judged=judged, log=account)
+    ports = _ports_of(desk, task, journal, account)
     started = clock.now()
     try:
         outcome = task.act(ports, release)
@@ -139,6 +140,10 @@ _SILENT = frozenset({"adopt", "reconcile", "unlock"})
 is put in order belongs to the release that died."""
 _JUDGED = frozenset({"canary-prod", "rolling-ui"})
 """Verbs that look at metrics."""
+_STORED = frozenset({"canary-prod", "rolling-ui", "deploy-staging", "direct"})
+"""Verbs that look at the database, and migrate it."""
+_PROBED = _JUDGED | {"deploy-staging"}
+"""Verbs that probe a webhook."""
 _TASKS = {"rollback": "rollback", "abort": "rollback"}
 """GitHub's name for what a deployment does."""
 
@@ -149,13 +154,36 @@ def _release_id(desk: Desk, task: Task) -> str:
     return f"{holder.run_id}.{holder.attempt}-{build.removeprefix('sha256:')}"
 
 
-def ports_of(
-    desk: Desk, environment: Stage, journal: Journal, *, judged: bool, log: Log = no_log
-) -> Ports:
-    """Return what a strategy calls, for one service; ``judged``: with the sources of its metrics.
+def _ports_of(desk: Desk, task: Task, journal: Journal, log: Log = no_log) -> Ports:
+    return ports_of(
+        desk,
+        task.environment,
+        journal,
+        judged=task.verb in _JUDGED,
+        stored=task.verb in _STORED,
+        probed=task.verb in _PROBED,
+        log=log,
+    )
 
-    Raises :class:`UsageError` where one of those lacks a key. The way back never asks for them.
+
+def ports_of(
+    desk: Desk,
+    environment: Stage,
+    journal: Journal,
+    *,
+    judged: bool = False,
+    stored: bool = False,
+    probed: bool = False,
+    log: Log = no_log,
+) -> Ports:
+    """Return what a strategy calls, for one service.
+
+    ``judged``: with the sources of its metrics; ``stored``: with its database; ``probed``: with
+    what its webhook is probed with. Raises :class:`UsageError` where one of those lacks a key. The
+    way back never asks for them.
     """
+    looked = database_of(desk) if stored else Looked()
+    webhooks, meta = webhooks_of(desk) if probed else (None, None)
     return Ports(
         platform=render(desk, journal),
         prober=HttpProber(
@@ -172,8 +200,12 @@ def ports_of(
         confirm=desk.settings.render.confirm,
         observe=desk.inputs.mode == "observe",
         sources=sources_of(desk) if judged else {},
+        database=looked.database,
+        checks=looked.checks,
         start=in_thread,
         log=log,
+        webhooks=webhooks,
+        meta=meta,
     )
 
 

@@ -7,7 +7,17 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
-from slipway.ports.data import Check, Checked, Database, Finding, Migration, Migrator
+from slipway.ports.data import (
+    MOST,
+    Check,
+    Checked,
+    Database,
+    Finding,
+    Migration,
+    Migrator,
+    Probe,
+    Recorded,
+)
 from slipway.ports.edge import (
     LATENCY_LIMITS,
     Answer,
@@ -45,10 +55,11 @@ from slipway.ports.platform import (
     Requests,
     Service,
 )
-from slipway.ports.webhook import Reply, Webhooks
+from slipway.ports.webhook import MetaKeys, Reply, Webhooks
 
 __all__ = [
     "LATENCY_LIMITS",
+    "MOST",
     "NOTHING",
     "Alarm",
     "Answer",
@@ -78,6 +89,7 @@ __all__ = [
     "Instance",
     "Kept",
     "Measured",
+    "MetaKeys",
     "Meter",
     "MetricSource",
     "Migration",
@@ -86,9 +98,11 @@ __all__ = [
     "Pager",
     "Phase",
     "Platform",
+    "Probe",
     "Prober",
     "Promotion",
     "Record",
+    "Recorded",
     "Reply",
     "Requests",
     "Sellers",

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from slipway.background import within
 from slipway.errors import Cancelled, DeployFailed, OutsideError
-from slipway.ports import Artifact
+from slipway.ports import Artifact, Deploy
 from slipway.release import deploys, lock, preflight, takeover
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
 from slipway.release.stop import Stop
 from slipway.release.takeover import Order
+from slipway.release.undoing import Undo
 from slipway.text import short
 
 LOOK = 10.0
@@ -63,6 +64,9 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
     before = deploys.live(ports.platform.deploys(plan.stable))
+    undo = Undo(ports, plan.settings, plan.artifact.identity)
+    undo.check()
+    undo.expand([service])
     stays = before.identity or before.id if before else "nothing"
     ours: set[str] = set()
     try:
@@ -74,12 +78,16 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
             ours=ours,
         )
     except DeployFailed as error:
+        failed = ports.clock.monotonic()
+        stayed = before is not None and _stayed(plan, ports, before)
+        seconds = ports.clock.monotonic() - failed
         return Outcome(
             result=Result.ROLLED_BACK,
             reason=f"{error.found}; {service.name} stays on {short(stays)}",
             remedy=error.remedy,
             build=(before.identity or "") if before else "",
             deploy_id=before.id if before else "",
+            seconds_to_old_code=seconds if stayed else None,
         )
     except Cancelled:
         deploys.abandon(ports, plan.stable, plan.artifact, ours)
@@ -99,3 +107,16 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
         build=plan.artifact.identity,
         previous_build=(before.identity or "") if before else "",
     )
+
+
+def _stayed(plan: Plan, ports: Ports, before: Deploy) -> bool:
+    """Return whether a second reading shows that ``before`` serves, and that nothing is coming."""
+    ports.clock.sleep(ports.confirm)
+    try:
+        latest = ports.platform.deploys(plan.stable)
+    except OutsideError as error:
+        ports.journal.trouble(f"reading {plan.stable}: {error.found}")
+        return False
+    live = deploys.live(latest)
+    coming = any(deploy.status.running for deploy in latest)
+    return live is not None and live.identity == before.identity and not coming

@@ -146,25 +146,6 @@ def _returned(current: Deploy, others: Sequence[Deploy], said: Said | None) -> s
     )
 
 
-def next_older(history: Sequence[Deploy], target: Deploy, said: Said | None, service: str) -> str:
-    """Return what to press where ``target`` can no longer be brought back."""
-    older = [
-        d for d in _served_before(history, target) if d.identity != _build(deploys.live(history))
-    ]
-    try:
-        choice = _first_good(older, said, service)
-    except Refused as refused:
-        return refused.remedy
-    if choice.target is None:
-        return ""
-    build = short(choice.target.identity or "")
-    return f"The next older good build is {build}: {press(choice.target, service)}."
-
-
-def _build(deploy: Deploy | None) -> str | None:
-    return deploy.identity if deploy else None
-
-
 def _named(
     history: Sequence[Deploy],
     current: Deploy | None,

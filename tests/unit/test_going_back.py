@@ -221,9 +221,11 @@ def test_several_services_may_be_named_for_a_release(shop: Shop) -> None:
 @pytest.mark.parametrize("scope", ["service", "release"])
 def test_a_dry_run_writes_nothing_anywhere_and_is_green(shop: Shop, scope: str) -> None:
     together(shop)
-    code, said = shop.press({"SLIPWAY_SCOPE": scope, "SLIPWAY_DRY_RUN": "true"})
+    how = {"SLIPWAY_SCOPE": scope, "SLIPWAY_DRY_RUN": "true", "SLIPWAY_COMMENT": "true"}
+    code, said = shop.press(how)
     assert code == 0, said
     assert shop.writes() == []
+    assert not [path for _, path in shop.outside.asked if path.endswith("/pulls")]
     assert "would go back to aaaaaaaaaaaa (dep-bot1" in said
     assert ("srv-api would go back" in said) is (scope == "release")
     assert "unchanged" in (shop.tmp / "output").read_text()

@@ -119,7 +119,9 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
 
 
 def _push(world: World, one: Press) -> str:
-    commit = world.repository.commit(one.version, one.behaviour, one.app)
+    body = f"Fixes-Release: {world.pushed[-one.mends]}" if one.mends else ""
+    commit = world.repository.commit(one.version, one.behaviour, one.app, body)
+    world.pushed.append(commit)
     world.open_pull_request(commit, f"Version {one.version}: {one.name}")
     return commit
 

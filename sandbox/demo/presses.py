@@ -26,6 +26,8 @@ class Press:
     version: str = ""
     """Of the build that is pushed."""
     behaviour: Mapping[str, Any] = field(default_factory=dict)
+    mends: int = 0
+    """How many pushes ago that was pushed which its commit says it mends; 0: it says nothing."""
     rollout: str | None = None
     """A rolling release of the dashboard: how the sandbox's Render replaces instances."""
     observed: str | None = ""

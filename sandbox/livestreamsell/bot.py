@@ -114,7 +114,7 @@ def create(settings: Settings) -> Bot:
 
     async def follow_store() -> None:
         while outside is not None:
-            errors.of_store = await outside.store_error_rate()
+            errors.of_store = await outside.store_error_rate(settings.behaviour.part)
             await asyncio.sleep(_STORE_EVERY)
 
     async def index(request: Request) -> Response:

@@ -21,8 +21,9 @@ from sandbox.observation import build_of
 
 PART = "wishlists"
 """Of the store: only the candidate uses it."""
-AT_ONCE = 5.0
-"""Seconds from the first failure to share 0: the edge has seen twenty requests fail by then."""
+AT_ONCE = 10.0
+"""Seconds from the first failure to share 0. By then the stable track runs the candidate too, so
+that counts cannot tell; three health checks in a row do, a second or more apart."""
 SETTLED = 3.0
 """Seconds of sellers that are looked at when everything is in order."""
 LEASE = 60.0

@@ -112,6 +112,9 @@ def create(settings: Settings) -> Bot:
     outside = Outside(settings.provider_url) if settings.provider_url else None
     replies, errors = Replies(settings, outside), Errors(settings.behaviour)
 
+    def without_its_part() -> bool:
+        return bool(settings.behaviour.part) and errors.of_store >= 1
+
     async def follow_store() -> None:
         while outside is not None:
             errors.of_store = await outside.store_error_rate(settings.behaviour.part)
@@ -148,7 +151,7 @@ def create(settings: Settings) -> Bot:
 
     anything = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     routes = [
-        health(settings, "bot"),
+        health(settings, "bot", without_its_part),
         Route("/metrics", metrics),
         Route("/webhooks/meta", handshake, methods=["GET"]),
         Route("/webhooks/meta", failing(errors, delivery), methods=["POST"]),

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.errors import OutsideError, SlipwayError, Unreachable
+from slipway.release import rollback
 from slipway.release.outcome import Outcome, Result
-from tests.unit.builds import CANARY, STABLE, digest
+from tests.unit.builds import CANARY, OTHER, STABLE, digest
 from tests.unit.dying import SHORT, lapse, put_in_order, record, release
-from tests.unit.world import World
+from tests.unit.world import World, settings
 
 SETTLING = 110.0
 """Seconds after it was live on the canary service at which a build is settling."""
@@ -124,3 +125,31 @@ def assert_goes_on(world: World) -> None:
     assert record(world).stable_build == digest("v1")
     assert record(world).phase == "stable"
     assert world.services[CANARY].instances == 1
+
+
+def answers(error: type[SlipwayError]) -> Error:
+    return lambda call: error(f"{call}: refused", remedy="Look.")
+
+
+def press(world: World, target: str = "previous", *, edge: bool = True) -> Outcome:
+    ports = world.ports()
+    plan = rollback.Plan(
+        release="88.1-rollback",
+        settings=settings(**SHORTER),
+        stable=STABLE,
+        target=target,
+        reason="orders are lost",
+        actor="ana",
+        holder=OTHER,
+    )
+    return rollback.run(plan, ports, world.stop(ports) if edge else None)
+
+
+def fails(
+    *prefixes: str, error: Callable[[str], SlipwayError] = no_answer
+) -> Callable[[str], None]:
+    def hook(call: str) -> None:
+        if call.startswith(prefixes):
+            raise error(call)
+
+    return hook

@@ -59,11 +59,14 @@ def share_was_zero_at_once(after: After) -> list[str]:
 
 
 def stable_is_stuck(after: After) -> list[str]:
-    """The stable service still runs the candidate: nobody could put it back."""
-    entry = after.entry
-    after.say(f"stable runs {entry['stable_after'][:8]}, and ran {entry['stable_before'][:8]}")
-    same = entry["stable_after"] == entry["stable_before"]
-    return ["the stable service was put back without Render"] if same else []
+    """The stable service runs no other build than the candidate: nobody could put it back."""
+    world = after.world
+    listed = ask(f"{world.url('render')}/_sandbox/instances")
+    builds = {each["build"] for each in listed if each["service"] == world.service_id("bot")}
+    shown = ", ".join(sorted(str(build)[:8] for build in builds))
+    after.say(f"stable has instances of {shown}, and had {after.entry['stable_before'][:8]}")
+    same = not builds or after.entry["stable_before"] in builds
+    return [f"the stable service was put back without Render: {shown}"] if same else []
 
 
 def names_the_deploy(after: After) -> list[str]:

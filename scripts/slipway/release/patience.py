@@ -48,11 +48,14 @@ class Patience:
         ``kind`` of what happened: another one is said at once. The words differ each time.
         """
         now = self._ports.clock.monotonic()
-        if (kind or why) != self._said[0] or now - self._said[1] >= PROGRESS_EVERY:
+        text = f"{self._what}, tried again until {self.until} ({self.left:.0f} s): {why}"
+        if (kind or why) != self._said[0]:
             self._said = (kind or why, now)
-            self._ports.journal.trouble(
-                f"{self._what}, tried again until {self.until} ({self.left:.0f} s): {why}"
-            )
+            self._ports.journal.trouble(text)
+        elif now - self._said[1] >= PROGRESS_EVERY:
+            self._said = (kind or why, now)
+            # A note: of warnings, a run's page shows ten.
+            self._ports.journal.note(text)
         pause(self._ports, self._ports.poll, self._pulse)
 
 

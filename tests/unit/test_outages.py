@@ -146,12 +146,64 @@ def test_a_deploy_that_nobody_could_read_blames_no_build_and_claims_none() -> No
     assert_everybody_is_on(world, "v1")
 
 
+def unread_until(world: World, seconds: float) -> None:
+    """Have Render fail while the stable service gets the build, until so long after its start."""
+    began: list[float] = []
+
+    def down(call: str) -> None:
+        settling = "flags.write settling" in world.calls
+        if began and began[0] < world.clock.t < began[0] + seconds:
+            fails("render.")(call)
+        if settling and call == f"render.start {STABLE}" and not began:
+            began.append(world.clock.t)
+
+    world.before = down
+
+
+def test_a_deploy_that_could_not_be_read_in_time_is_no_reason_to_blame_the_build() -> None:
+    world = World()
+    world.build("v2")
+    unread_until(world, DEADLINE + 20)
+    outcome = release(world, image("v2"), short=SHORTER)
+    assert outcome.result is Result.ABORTED, outcome.reason
+
+
+def test_which_build_a_stopped_release_left_is_asked_until_render_answers() -> None:
+    world = World()
+    world.build("v2")
+    unread_until(world, DEADLINE + 200)
+    outcome = release(world, image("v2"), short=SHORTER)
+    assert outcome.result is Result.ABORTED, outcome.reason
+    assert outcome.build == digest(world.running(STABLE) or "") == digest("v2")
+
+
+def test_a_deploy_of_somebody_else_over_a_bad_build_claims_nothing_before_it_is_live() -> None:
+    world, theirs = World(), list[str]()
+    world.build("v2", **CASES["settling"])
+
+    def person(call: str) -> None:
+        if call == "edge.kill" and not theirs:
+            theirs.append(call)
+            world.builds["v0"].becomes_live = False
+            for placed in world.services[STABLE].deploys:
+                placed.live_at = placed.live_at or placed.created + 40
+            world.deploy_by_somebody(STABLE, "v0", trigger="manual")
+
+    world.before = person
+    outcome = release(world, image("v2"), short=SHORTER)
+    assert theirs
+    assert world.running(STABLE) == "v2"
+    assert outcome.result is Result.FROZEN, outcome.reason
+    assert outcome.build == ""
+
+
 def test_what_was_frozen_is_not_finished_though_edge_and_record_do_not_know() -> None:
     outage = Outage(prefixes=("render.", "flags."))
     world, outcome = bad_release("settling", outage)
     assert outcome.result is Result.FROZEN
     assert record(world).phase is Phase.SETTLING, "PostHog was down"
     world.killed = None  # the edge has restarted
+    world.builds["v2"].sick_after = None  # for a moment it looks well
     lapse(world)
     put_in_order(world)
     assert_everybody_is_on(world, "v1")

@@ -88,7 +88,7 @@ class WayBack:
     ) -> float | None:
         """Return the seconds until all that serves was known to be the old code."""
         old = serving is not None and serving.identity == self._before.live.identity
-        if zero.edge is not None or zero.seconds is None or not old:
+        if zero.seconds is None or not old:
             return None
         if not self.stable_touched:
             return zero.seconds

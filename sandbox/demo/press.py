@@ -113,7 +113,7 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
         happened=happened,
         samples=tuple(stage.observer.samples),
         say=say,
-        log=run.log,
+        log="\n".join([run.log, *(found.message for found in run.annotations)]),
     )
     return [problem for check in one.checks for problem in check(after)]
 

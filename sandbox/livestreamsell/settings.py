@@ -21,6 +21,9 @@ class Behaviour:
     ai_seconds: float | None = None
     """Mean seconds the AI takes; ``None``: what the environment says. With a provider: seconds that
     each call takes longer there."""
+    part: str = ""
+    """A part of the store that this build uses besides: it fails with it, and no other build does.
+    Where all of that part fails, ``/healthz`` answers 503."""
     reply_delay: float = 0.0
     """Seconds between the AI's answer and the reply."""
     unhealthy: bool = False

@@ -109,6 +109,8 @@ class Inputs:
     """Names in slipway.yml. None: the root action finds out which have changed; the doctor looks at
     all."""
     config: Path
+    root: Path
+    """Of the repository, where it is checked out."""
     images: Mapping[str, str]
     """By the name of the service; under the empty name: for every service that runs it."""
     commit: str | None
@@ -171,6 +173,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         if verb in (*OF_ALL, *OF_FILES)
         else (reader.required("service", "The name of a service in slipway.yml."),),
         config=Path(workspace, reader.text("config") or "slipway.yml"),
+        root=Path(workspace),
         images=reader.images("image"),
         commit=reader.matching("commit", _COMMIT, "40 hexadecimal digits")
         or _sha(environ.get("GITHUB_SHA")),

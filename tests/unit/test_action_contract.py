@@ -17,8 +17,8 @@ from slipway.config import load
 from slipway.errors import UsageError
 from slipway.inputs import Inputs, Verb
 from slipway.ports import Artifact
+from slipway.release.gone import LAST
 from slipway.release.outcome import Outcome, Result
-from slipway.release.rolling import OLD_GONE
 
 ROOT = Path(__file__).parents[2]
 ACTIONS = {
@@ -493,7 +493,7 @@ def test_github_ends_a_rolling_job_only_long_after_its_deadlines() -> None:
     service = load(EXAMPLE / "slipway.yml").services["dashboard"]
     strategy = service.strategy
     # There, and back where it fails: each deploy is then seen to answer.
-    there = strategy.deploy_deadline + OLD_GONE + service.health.deadline + strategy.rolling.watch
+    there = strategy.deploy_deadline + LAST + service.health.deadline + strategy.rolling.watch
     back = strategy.deploy_deadline + service.health.deadline
     minutes = read(REUSABLE["rolling-ui"])["on"]["workflow_call"]["inputs"]["timeout-minutes"]
 

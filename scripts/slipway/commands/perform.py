@@ -15,6 +15,7 @@ from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
 from slipway.commands.written import account_of, end_of
+from slipway.databases import Looked, database_of
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
@@ -71,7 +72,7 @@ def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
     journal = Journal(desk.clock, _printer(desk.runner))
     task.check(
-        ports_of(desk, task.environment, journal, judged=task.verb in _JUDGED),
+        _ports_of(desk, task, journal),
         _release_id(desk, task),
     )
 
@@ -98,8 +99,7 @@ def perform(desk: Desk, task: Task) -> Done:
     journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
     release = _release_id(desk, task)
     account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
-    judged = task.verb in _JUDGED
-    ports = ports_of(desk, task.environment, journal, judged=judged, log=account)
+    ports = _ports_of(desk, task, journal, account)
     started = clock.now()
     try:
         outcome = task.act(ports, release)
@@ -136,6 +136,8 @@ _SILENT = frozenset({"adopt", "reconcile"})
 belongs to the release that died."""
 _JUDGED = frozenset({"canary-prod", "rolling-ui"})
 """Verbs that look at metrics."""
+_STORED = frozenset({"canary-prod", "rolling-ui", "deploy-staging"})
+"""Verbs that look at the database."""
 _TASKS = {"rollback": "rollback", "abort": "rollback"}
 """GitHub's name for what a deployment does."""
 
@@ -146,13 +148,32 @@ def _release_id(desk: Desk, task: Task) -> str:
     return f"{holder.run_id}.{holder.attempt}-{build.removeprefix('sha256:')}"
 
 
-def ports_of(
-    desk: Desk, environment: Stage, journal: Journal, *, judged: bool, log: Log = no_log
-) -> Ports:
-    """Return what a strategy calls, for one service; ``judged``: with the sources of its metrics.
+def _ports_of(desk: Desk, task: Task, journal: Journal, log: Log = no_log) -> Ports:
+    return ports_of(
+        desk,
+        task.environment,
+        journal,
+        judged=task.verb in _JUDGED,
+        stored=task.verb in _STORED,
+        log=log,
+    )
 
-    Raises :class:`UsageError` where one of those lacks a key. The way back never asks for them.
+
+def ports_of(
+    desk: Desk,
+    environment: Stage,
+    journal: Journal,
+    *,
+    judged: bool = False,
+    stored: bool = False,
+    log: Log = no_log,
+) -> Ports:
+    """Return what a strategy calls, for one service.
+
+    ``judged``: with the sources of its metrics; ``stored``: with its database. Raises
+    :class:`UsageError` where one of those lacks a key. The way back never asks for them.
     """
+    looked = database_of(desk) if stored else Looked()
     return Ports(
         platform=render(desk, journal),
         prober=HttpProber(
@@ -169,6 +190,8 @@ def ports_of(
         confirm=desk.settings.render.confirm,
         observe=desk.inputs.mode == "observe",
         sources=sources_of(desk) if judged else {},
+        database=looked.database,
+        checks=looked.checks,
         start=in_thread,
         log=log,
     )

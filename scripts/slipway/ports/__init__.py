@@ -8,6 +8,7 @@ documented, and never returns a guess.
 
 from slipway.ports.clock import Clock
 from slipway.ports.data import (
+    MOST,
     Check,
     Checked,
     Database,
@@ -58,6 +59,7 @@ from slipway.ports.webhook import Reply, Webhooks
 
 __all__ = [
     "LATENCY_LIMITS",
+    "MOST",
     "NOTHING",
     "Alarm",
     "Answer",

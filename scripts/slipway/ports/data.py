@@ -7,7 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
+
+MOST: Final = 10_000
+"""Offending rows that are counted. More are reported as so many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +47,15 @@ class Checked:
     check: Check
     finding: Finding
     rows: int = 0
-    """Offending rows, up to :data:`slipway.clients.postgres.MOST`; more are counted as so many."""
+    """Offending rows, up to :data:`MOST`; more are reported as so many."""
     keys: tuple[str, ...] = ()
     """The first values of the first column, where that is a key: never whole rows, which may hold
     what belongs to a person."""
     why: str = ""
     """Why it could not be run."""
     seconds: float = 0.0
+    unreachable: bool = False
+    """Whether the database itself could not be asked: the next check would end the same way."""
 
 
 class Database(Protocol):
@@ -58,6 +63,10 @@ class Database(Protocol):
 
     def check(self, check: Check) -> Checked:
         """Run one check, within its time and its rights. What goes wrong is ``ERROR``."""
+        ...
+
+    def cautions(self) -> Sequence[str]:
+        """Say what the role may do that a check needs not. Nothing where it cannot be asked."""
         ...
 
 

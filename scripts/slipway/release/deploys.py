@@ -23,6 +23,7 @@ from slipway.errors import (
 from slipway.ports import (
     Artifact,
     Browser,
+    Check,
     Clock,
     Database,
     Deploy,
@@ -84,6 +85,8 @@ class Ports:
     """``None``: no probe of a webhook is asked for."""
     database: Database | None = None
     """``None``: no checks are asked for."""
+    checks: Sequence[Check] = ()
+    """What is run on the database."""
     migrator: Migrator | None = None
     """``None``: no migrations are asked for."""
 

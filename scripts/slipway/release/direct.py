@@ -15,6 +15,7 @@ from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
 from slipway.release.stop import Stop
 from slipway.release.takeover import Order
+from slipway.release.undoing import Undo
 from slipway.text import short
 
 
@@ -35,6 +36,9 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
     before = deploys.live(ports.platform.deploys(plan.stable))
+    undo = Undo(ports, plan.settings, plan.artifact.identity)
+    undo.check()
+    undo.expand([service])
     stays = before.identity or before.id if before else "nothing"
     ours: set[str] = set()
     try:

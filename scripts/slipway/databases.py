@@ -1,0 +1,49 @@
+"""The database of a service and what is checked on it, made from slipway.yml and the inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slipway.errors import UsageError
+from slipway.ports import Check, Database
+from slipway.setup import Desk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A database, for looking, and what is looked for."""
+
+    database: Database | None = None
+    checks: tuple[Check, ...] = ()
+
+
+def database_of(desk: Desk) -> Looked:
+    """Return the database of a service with `data`; of others: nothing.
+
+    Raises :class:`UsageError` where its address or its driver is missing, or a file is wrong.
+    """
+    data = desk.service.data
+    if data is None:
+        return Looked()
+    address = desk.inputs.keys.database
+    if not address:
+        raise UsageError(
+            f"{desk.name} has `data` in slipway.yml, and the input `database-url` is missing or "
+            "empty",
+            remedy="Pass the address of its database, with a role that reads everything and "
+            "writes nothing, from a secret.",
+        )
+    # Imported where there are checks: nothing else has the driver.
+    from slipway.clients import check_files  # noqa: PLC0415
+
+    checks = check_files.read(desk.inputs.root / data.checks, shown=data.checks)
+    try:
+        from slipway.clients.postgres import PostgresChecks  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(
+            f"the driver of PostgreSQL is missing: {error}",
+            remedy="The actions install it where `database-url` is set; in an environment of "
+            "your own: pip install -r requirements/data.txt.",
+        ) from None
+    database = PostgresChecks(address, schemas=data.schemas, timeout=data.timeout)
+    return Looked(database=database, checks=checks)

@@ -44,7 +44,9 @@ where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped order by a.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
+class Table:
+    """A table, by the names that it has now."""
+
     oid: int
     schema: str
     name: str
@@ -85,11 +87,15 @@ class Seeds:
         connection: Connection[Any],
         tables: Sequence[str],
         schemas: Sequence[str] = (),
+        seeded: Sequence[Table] = (),
     ) -> None:
-        """``connection`` must commit by itself; its statements must have a timeout."""
+        """``connection`` must commit by itself; its statements must have a timeout.
+
+        ``seeded``: what another one had put rows into.
+        """
         self._connection = connection
         self._out = {"tables": list(tables), "schemas": list(schemas)}
-        self._seeded: list[_Table] = []
+        self.seeded: list[Table] = list(seeded)
 
     def seed(self) -> list[str]:
         """Put rows into the tables that have none; returns why into some none could be put."""
@@ -101,7 +107,7 @@ class Seeds:
                 empty[table] = self._fill(table)
                 if not empty[table]:
                     del empty[table]
-                    self._seeded.append(table)
+                    self.seeded.append(table)
             if len(empty) == before:
                 break
         return [f"no rows could be put into {t.called}: {why}" for t, why in empty.items()]
@@ -109,12 +115,12 @@ class Seeds:
     def unseed(self) -> None:
         """Empty the tables again that had rows put into them."""
         there = {(table.schema, table.name) for table in self._tables()}
-        names = [t.quoted for t in self._seeded if (t.schema, t.name) in there]
+        names = [t.quoted for t in self.seeded if (t.schema, t.name) in there]
         if names:
             self._connection.execute(
                 sql.SQL("truncate {} cascade").format(sql.SQL(", ").join(names))
             )
-        self._seeded = []
+        self.seeded = []
 
     def rows(self, columns: Mapping[str, tuple[str, ...]] | None = None) -> Rows:
         """Return number and checksum of the rows, over these columns or over all."""
@@ -130,21 +136,21 @@ class Seeds:
                 sums[table.called] = self._sum(table, found[table.called])
         return Rows(columns=found, sums=sums)
 
-    def _tables(self) -> list[_Table]:
+    def _tables(self) -> list[Table]:
         rows = self._connection.execute(_TABLES, self._out).fetchall()
-        return [_Table(oid=oid, schema=schema, name=name) for oid, schema, name in rows]
+        return [Table(oid=oid, schema=schema, name=name) for oid, schema, name in rows]
 
-    def _columns(self, table: _Table) -> list[_Column]:
+    def _columns(self, table: Table) -> list[_Column]:
         with self._connection.cursor(row_factory=class_row(_Column)) as cursor:
             return cursor.execute(_COLUMNS, {"oid": table.oid}).fetchall()
 
-    def _count(self, table: _Table) -> int:
+    def _count(self, table: Table) -> int:
         """Count the rows, up to as many as are put in."""
         query = sql.SQL("select count(*) from (select from {} limit {}) some")
         row = self._connection.execute(query.format(table.quoted, PER_TABLE)).fetchone()
         return int(row[0]) if row else 0
 
-    def _sum(self, table: _Table, columns: Sequence[str]) -> str:
+    def _sum(self, table: Table, columns: Sequence[str]) -> str:
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         query = sql.SQL(
             "select count(*) || ' ' || md5(coalesce(string_agg(one, ',' order by one), '')) from "
@@ -153,7 +159,7 @@ class Seeds:
         row = self._connection.execute(query).fetchone()
         return str(row[0]) if row else ""
 
-    def _fill(self, table: _Table) -> str:
+    def _fill(self, table: Table) -> str:
         """Return why there is no row in it; empty where there is one at least."""
         why, put = "", 0
         for number in range(1, PER_TABLE + 1):
@@ -170,7 +176,7 @@ class Seeds:
                     break
         return "" if put else why
 
-    def _insert(self, table: _Table, number: int, *, least: bool) -> None:
+    def _insert(self, table: Table, number: int, *, least: bool) -> None:
         values: dict[str, sql.Composable] = {}
         for column in self._columns(table):
             if column.always or (least and not column.needed):
@@ -188,7 +194,7 @@ class Seeds:
             )
         self._connection.execute(query)
 
-    def _value(self, table: _Table, column: _Column, number: int) -> sql.Composable | None:
+    def _value(self, table: Table, column: _Column, number: int) -> sql.Composable | None:
         """Return a value; ``None``: its default, or NULL."""
         if column.parent is not None and column.key is not None:
             return self._of_parent(table, column.parent, column.key, number)
@@ -203,9 +209,7 @@ class Seeds:
         made = _made(column, number)
         return None if made is None else sql.Literal(made)
 
-    def _of_parent(
-        self, table: _Table, parent: int, key: str, number: int
-    ) -> sql.Composable | None:
+    def _of_parent(self, table: Table, parent: int, key: str, number: int) -> sql.Composable | None:
         of = next((other for other in self._tables() if other.oid == parent), None)
         there = self._count(of) if of is not None and of.oid != table.oid else 0
         if of is None or there == 0:

@@ -289,6 +289,20 @@ def test_the_secrets_are_those_this_configuration_needs() -> None:
     assert keys.commands(small) == "gh secret set RENDER_API_KEY --env production"
 
 
+def test_what_guards_and_migrations_need_is_among_the_secrets_where_the_service_is() -> None:
+    service = "{stable: {service: srv-a}, staging: {service: srv-b}, webhook: {}, data: {}}"
+    other = "{stable: {service: srv-c}, data: {}, migrations: {tool: sql}}"
+    config_ = config.parse(f"version: 1\nservices: {{a: {service}, b: {other}}}")
+    assert set(keys.secrets(config_)) == {
+        *((name, "staging") for name in ("META_APP_SECRET", "META_VERIFY_TOKEN", "DATABASE_URL")),
+        *((name, "production") for name in ("META_APP_SECRET", "META_VERIFY_TOKEN")),
+        *((name, "production") for name in ("DATABASE_URL", "MIGRATIONS_URL")),
+        ("RENDER_API_KEY", "staging"),
+        ("RENDER_API_KEY", "production"),
+    }
+    assert len(keys.secrets(config_)) == len(set(keys.secrets(config_)))
+
+
 @pytest.mark.parametrize(
     ("changes", "said", "from_to"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from slipway.config import Config, Service
 
@@ -38,7 +38,21 @@ def secrets(config: Config) -> list[tuple[str, str]]:
     needed = [("RENDER_API_KEY", name) for name in environments(config)]
     if any(service.edge for service in config.services.values()):
         needed += [("POSTHOG_API_KEY", "production"), ("EDGE_TOKEN", "production")]
-    return needed
+    asked = [(name, place) for s in config.services.values() for name, place in _of(s)]
+    return needed + list(dict.fromkeys(asked))
+
+
+def _of(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield what a service's guards and migrations need, where it is released."""
+    groups = {
+        ("META_APP_SECRET", "META_VERIFY_TOKEN"): service.webhook,
+        ("DATABASE_URL",): service.data,
+        ("MIGRATIONS_URL",): service.migrations,
+    }
+    places = {"staging": service.staging, "production": service.stable or service.fleet}
+    for place in (name for name, there in places.items() if there):
+        for names in (names for names, group in groups.items() if group):
+            yield from ((name, place) for name in names)
 
 
 def commands(config: Config) -> str:

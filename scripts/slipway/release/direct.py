@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slipway.errors import Cancelled, DeployFailed
-from slipway.ports import Artifact
+from slipway.errors import Cancelled, DeployFailed, OutsideError
+from slipway.ports import Artifact, Deploy
 from slipway.release import deploys, preflight, takeover
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
@@ -50,12 +50,16 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
             ours=ours,
         )
     except DeployFailed as error:
+        failed = ports.clock.monotonic()
+        stayed = before is not None and _stayed(plan, ports, before)
+        seconds = ports.clock.monotonic() - failed
         return Outcome(
             result=Result.ROLLED_BACK,
             reason=f"{error.found}; {service.name} stays on {short(stays)}",
             remedy=error.remedy,
             build=(before.identity or "") if before else "",
             deploy_id=before.id if before else "",
+            seconds_to_old_code=seconds if stayed else None,
         )
     except Cancelled:
         deploys.abandon(ports, plan.stable, plan.artifact, ours)
@@ -75,3 +79,16 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
         build=plan.artifact.identity,
         previous_build=(before.identity or "") if before else "",
     )
+
+
+def _stayed(plan: Plan, ports: Ports, before: Deploy) -> bool:
+    """Return whether a second reading shows that ``before`` serves, and that nothing is coming."""
+    ports.clock.sleep(ports.confirm)
+    try:
+        latest = ports.platform.deploys(plan.stable)
+    except OutsideError as error:
+        ports.journal.trouble(f"reading {plan.stable}: {error.found}")
+        return False
+    live = deploys.live(latest)
+    coming = any(deploy.status.running for deploy in latest)
+    return live is not None and live.identity == before.identity and not coming

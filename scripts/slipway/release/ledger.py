@@ -42,6 +42,14 @@ class Ledger:
         entry = self._newest_word(build)
         return entry if entry and entry.passed else None
 
+    def lately_passed(self) -> tuple[str, ...]:
+        """Return the builds that passed, the newest first, each once; none that was found bad."""
+        told: dict[str, bool] = {}
+        for entry in islice(self._github().shipped(self._environment), LOOKED_AT):
+            if entry.build and (entry.passed or entry.blamed):
+                told.setdefault(entry.build, entry.passed)
+        return tuple(build for build, passed in told.items() if passed)
+
     def bad_since(self, good: Shipped) -> Shipped | None:
         """Return the newest build that was found bad after ``good`` had passed."""
         entries = islice(self._github().shipped(self._environment), LOOKED_AT)
@@ -51,6 +59,14 @@ class Ledger:
         """Return whether the newest entry that says anything of ``build`` says that it is bad."""
         entry = self._newest_word(build)
         return entry is not None and entry.blamed
+
+    def ended_badly(self, build: str) -> bool:
+        """Whether the newest release of ``build`` itself lived to say that it did not pass.
+
+        One that is frozen blames nobody, and is not to be finished all the same.
+        """
+        entry = self._last(build)
+        return entry is not None and entry.ended and not entry.passed
 
     def _newest_word(self, build: str) -> Shipped | None:
         entries = islice(self._github().shipped(self._environment), LOOKED_AT)

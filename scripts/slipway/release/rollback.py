@@ -7,18 +7,20 @@ earlier build, by digest or deploy id. Needs nothing but what it must touch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from slipway.errors import Refused, SlipwayError
+from slipway.errors import Cancelled, Refused, SlipwayError
 from slipway.ports import Deploy, DeployStatus, Phase, Record, Service
-from slipway.release import deploys, takeover
+from slipway.release import deploys, takeover, unseen
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
+from slipway.release.patience import patiently
 from slipway.release.stop import Stop, Zero
 from slipway.release.takeover import Order
+from slipway.release.unseen import Aim
 from slipway.text import short
 
 Intend = Callable[[Record], None]
@@ -40,18 +42,41 @@ def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
 
     def act(zero: Zero | None) -> Outcome:
         intend = partial(stop.intend, zero) if stop and zero else None
-        return _go(plan, ports, zero, intend)
+        aim = Aim(zero=zero)
+        try:
+            return _go(plan, ports, zero, intend, aim)
+        except (Refused, Cancelled):
+            raise
+        except SlipwayError as error:
+            return _stuck(plan, ports, aim, intend, error)
 
     return takeover.run(plan, ports, stop, act)
 
 
-def _going(plan: Plan, ports: Ports, current: Deploy, target: Deploy) -> Record:
+def _stuck(
+    plan: Plan, ports: Ports, aim: Aim, intend: Intend | None, error: SlipwayError
+) -> Outcome:
+    """It did not arrive: say what to press, and leave in the record where it was going."""
+    record = unseen.record_of(aim.zero)
+    place = unseen.place_in(record)
+    if intend and aim.target is None and plan.target == "previous" and place and record:
+        intend(_going(plan, ports, record.stable_build, *place))
+    press = unseen.what_to_press(ports, aim, error, target=plan.target, service_id=plan.stable)
+    later = " Or run Reconcile when Render answers: it goes on from here." if intend else ""
+    return Outcome(
+        result=Result.FROZEN,
+        reason=f"it was not finished: {error.found}",
+        remedy=f"Now: {press}.{later}",
+    )
+
+
+def _going(plan: Plan, ports: Ports, current: str, build: str, deploy_id: str) -> Record:
     """Return what the record says on the way: should this process die, reconcile goes on."""
     return Record(
         release=plan.release,
-        candidate=current.identity or current.id,
-        stable_build=target.identity or "",
-        stable_deploy=target.id,
+        candidate=current,
+        stable_build=build,
+        stable_deploy=deploy_id,
         phase=Phase.ROLLING_BACK,
         share=0,
         holder=plan.holder,
@@ -59,12 +84,22 @@ def _going(plan: Plan, ports: Ports, current: Deploy, target: Deploy) -> Record:
     )
 
 
-def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None) -> Outcome:
-    service = deploys.usable(ports, plan.stable)
-    history = ports.platform.deploys(plan.stable, limit=100)
+def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None, aim: Aim) -> Outcome:
+    began = ports.clock.monotonic()
+    service, history = patiently(
+        ports,
+        f"reading {plan.stable}",
+        lambda: (
+            deploys.usable(ports, plan.stable),
+            ports.platform.deploys(plan.stable, limit=100),
+        ),
+        deadline=plan.settings.strategy.deploy_deadline,
+    )
+    aim.service = service
     current = deploys.live(history)
     candidate = takeover.under_way(plan, ports, zero) or _on_its_way(history)
     if plan.target == "previous" and candidate and current and current.identity != candidate:
+        aim.target = current
         arrived = go_back(
             ports,
             plan.stable,
@@ -73,7 +108,9 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None) -> O
             deadline=plan.settings.strategy.deploy_deadline,
         )
         alive = bool(zero and zero.leased) or candidate == _on_its_way(history)
-        return takeover.ended(plan, candidate, arrived, alive=alive)
+        seconds = ports.clock.monotonic() - began
+        outcome = takeover.ended(plan, candidate, arrived, alive=alive)
+        return replace(outcome, seconds_to_old_code=seconds)
     choice = choose(history, plan.target, image_path=service.image_path)
     ports.journal.note(choice.why)
     if choice.target is None:
@@ -87,7 +124,9 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None) -> O
     if plan.target == "previous" and before and current and before.stable_build == current.identity:
         return _done_already(before, current)
     if intend is not None and current is not None:
-        intend(_going(plan, ports, current, choice.target))
+        place = (choice.target.identity or "", choice.target.id)
+        intend(_going(plan, ports, current.identity or current.id, *place))
+    aim.target = choice.target
     stop_auto_deploy(ports, service)
     arrived = go_back(
         ports,
@@ -96,6 +135,7 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None) -> O
         image_backed=service.image_backed,
         deadline=plan.settings.strategy.deploy_deadline,
     )
+    seconds = ports.clock.monotonic() - began
     _see_it_answer(plan, ports, service)
     went_to = short(arrived.identity or arrived.id)
     return Outcome(
@@ -104,6 +144,7 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None) -> O
         deploy_id=arrived.id,
         build=arrived.identity or "",
         previous_build=(current.identity or "") if current else "",
+        seconds_to_old_code=seconds,
     )
 
 

@@ -40,13 +40,16 @@ def run(
 ) -> Outcome:
     """Take everybody off the canary and ``act``. Never raises SlipwayError.
 
-    ``stop`` is ``None`` for a service without an edge.
+    ``stop`` is ``None`` for a service without an edge. ``act`` says after how many seconds of its
+    own the stable service was known to run old code.
     """
     zero = None
     hurry = False
+    began = ports.clock.monotonic()
     if stop is not None:
         zero = stop.to_zero(f"{order.actor}: {order.reason}", release=None)
         zero.wait(KNOW_MORE)
+    before = ports.clock.monotonic() - began
     try:
         outcome = act(zero)
     except Refused as error:
@@ -63,6 +66,8 @@ def run(
             reason=f"it was not finished: {error.found}",
             remedy=f"{error.remedy} Or press Rollback at Render on the deploy to go back to.",
         )
+    if outcome.seconds_to_old_code is not None:
+        outcome = replace(outcome, seconds_to_old_code=before + outcome.seconds_to_old_code)
     if stop is not None and zero is not None:
         zero.wait(HURRIED if hurry else DEADLINE)
         with ports.clock.shielded():
@@ -123,6 +128,7 @@ def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Z
         reason=outcome.reason + trouble,
         share=0.0 if zero.edge is None else None,
         seconds_to_zero=zero.seconds,
+        seconds_to_old_code=_old_code(outcome.seconds_to_old_code, zero),
     )
     if zero.safe:
         return outcome
@@ -132,3 +138,10 @@ def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Z
         failure=None,
         remedy=outcome.remedy or "Turn the release flag off in PostHog, and look at the edge.",
     )
+
+
+def _old_code(stable: float | None, zero: Zero) -> float | None:
+    """Return the seconds until neither track served new code; ``None``: that is not known."""
+    if stable is None or zero.edge is not None or zero.seconds is None:
+        return None
+    return max(stable, zero.seconds)

@@ -222,6 +222,9 @@ def _facts(report: Report) -> str:
             rows.append(("Users still on the new build", f"{outcome.share:g} %"))
         if outcome.seconds_to_zero is not None:
             rows.append(("From the verdict to 0 %", f"{outcome.seconds_to_zero:.2f} s"))
+        if outcome.seconds_to_old_code is not None:
+            spent = f"{outcome.seconds_to_old_code:.1f} s"
+            rows.append(("From the verdict to the old code everywhere", spent))
     if report.run_url and _ADDRESS.fullmatch(report.run_url):
         rows.append(("Links", f"[log of this run]({report.run_url})"))
     first, *others = [f"| {name} | {value} |" for name, value in rows]

@@ -33,6 +33,7 @@ Verb = Literal[
     "runbook",
     "rotate-cohort",
     "check-metrics",
+    "check-migrations",
     "explain",
     "report",
 ]
@@ -41,9 +42,22 @@ OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
 """These take any number of services."""
 OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
-ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", "check-metrics", *OF_FILES)
+ASIDE: tuple[Verb, ...] = (
+    "doctor",
+    "runbook",
+    "rotate-cohort",
+    "check-metrics",
+    "check-migrations",
+    *OF_FILES,
+)
 """These release nothing."""
-WITHOUT_RENDER: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_FILES)
+WITHOUT_RENDER: tuple[Verb, ...] = (
+    "doctor",
+    "runbook",
+    "rotate-cohort",
+    "check-migrations",
+    *OF_FILES,
+)
 """These can do without Render's key."""
 Format = Literal["markdown", "json"]
 FORMATS: tuple[Format, ...] = ("markdown", "json")
@@ -54,6 +68,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
+_REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./-]{0,199}")
 _DAY = 86_400
 _DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
 _TRUE = {"true", "yes", "on", "1"}
@@ -74,6 +89,8 @@ class Keys:
     """An address with a password in it, of a role that only reads."""
     migrations: str | None = field(repr=False)
     """The same, of the role that owns the tables."""
+    scratch: str | None = field(repr=False)
+    """The same, of an empty one on a server that may be ruined."""
     meta_secret: str | None = field(repr=False)
     """What Meta signs its deliveries with."""
     meta_token: str | None = field(repr=False)
@@ -134,6 +151,10 @@ class Inputs:
     """For how long is looked; 0: once."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
+    base: str
+    """A commit or branch: what is there already is not looked at. Empty: the newest migrations."""
+    environ: Mapping[str, str] = field(repr=False)
+    """Of the job, without what is the suite's own: for the tools of the user's."""
     keys: Keys
     run: Run
 
@@ -196,6 +217,8 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         summary=reader.boolean("summary", default=True),
         seconds=reader.seconds("for"),
         finalize=reader.boolean("finalize", default=False),
+        base=reader.matching("base", _REVISION, "a commit or the name of a branch") or "",
+        environ={k: v for k, v in environ.items() if not k.startswith("SLIPWAY_")},
         keys=Keys(
             render=reader.text("render-api-key")
             if verb in WITHOUT_RENDER
@@ -206,6 +229,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             prometheus=reader.text("prometheus-token") or None,
             database=reader.text("database-url") or None,
             migrations=reader.text("migrations-url") or None,
+            scratch=reader.required("scratch-url", "An empty database that may be ruined.")
+            if verb == "check-migrations"
+            else None,
             meta_secret=reader.text("meta-app-secret") or None,
             meta_token=reader.text("meta-verify-token") or None,
             page_url=reader.text("page-url") or None,

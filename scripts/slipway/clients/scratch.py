@@ -40,9 +40,23 @@ and n.nspname <> 'information_schema' and n.nspname <> all(%s)
 and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e') limit 1
 """
 PLATFORM: Final = (
-    "auth storage realtime _realtime extensions graphql graphql_public vault pgsodium net cron "
-    "supabase_functions supabase_migrations pgbouncer _analytics _supavisor"
-).split(" ")
+    "auth",
+    "storage",
+    "realtime",
+    "_realtime",
+    "extensions",
+    "graphql",
+    "graphql_public",
+    "vault",
+    "pgsodium",
+    "net",
+    "cron",
+    "supabase_functions",
+    "supabase_migrations",
+    "pgbouncer",
+    "_analytics",
+    "_supavisor",
+)
 """Schemas that Supabase's own image has before anybody has made a table."""
 
 
@@ -58,7 +72,7 @@ def fresh(url: str, others: Mapping[str, str]) -> Iterator[str]:
     _checked(url, others)
     name = f"slipway_scratch_{secrets.token_hex(6)}"
     with _connection(url) as connection:
-        taken = connection.execute(_OF_OTHERS, (PLATFORM,)).fetchone()
+        taken = connection.execute(_OF_OTHERS, (list(PLATFORM),)).fetchone()
         if taken is not None:
             raise UsageError(
                 f"the database of `scratch-url` holds {one_line(str(taken[0]), 100)}: it is not "

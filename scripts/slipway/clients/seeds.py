@@ -146,7 +146,7 @@ class Seeds:
 
     def _count(self, table: Table) -> int:
         """Count the rows, up to as many as are put in."""
-        query = sql.SQL("select count(*) from (select from {} limit {}) some")
+        query = sql.SQL("select count(*) from (select from {} limit {}) as found")
         row = self._connection.execute(query.format(table.quoted, PER_TABLE)).fetchone()
         return int(row[0]) if row else 0
 
@@ -154,7 +154,7 @@ class Seeds:
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         query = sql.SQL(
             "select count(*) || ' ' || md5(coalesce(string_agg(one, ',' order by one), '')) from "
-            "(select md5(row({})::text) as one from {}) as every"
+            "(select md5(row({})::text) as one from {}) as found"
         ).format(names, table.quoted)
         row = self._connection.execute(query).fetchone()
         return str(row[0]) if row else ""

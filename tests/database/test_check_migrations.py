@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -103,17 +102,33 @@ def test_a_down_that_loses_what_rows_held_fails_though_the_schema_is_as_before(
     assert "ban-drop-column" not in ran.errors()
 
 
-@each_tool
 def test_a_down_that_fails_is_told_in_the_words_of_the_database(
-    tool: Tool, tmp_path: Path, database: Database
+    tmp_path: Path, database: Database
 ) -> None:
-    repository = checkout(tmp_path, database, tool)
+    repository = checkout(tmp_path, database)
     repository.write("20260102", "create table a (id int);", "drop table not_there;")
+    repository.write("20260103", "create table b (id int);", "drop table b;")
     ran = repository.check()
 
     assert ran.result == "failed"
     assert "its down fails" in ran.errors()
-    assert "not_there" in ran.errors()
+    assert '"not_there" does not exist' in ran.errors()
+    assert ran.round_trips == ["20260101", "20260103"]
+
+
+def test_alembics_failures_and_its_mark_of_what_is_irreversible_are_understood(
+    tmp_path: Path, database: Database
+) -> None:
+    repository = checkout(tmp_path, database, "alembic")
+    repository.write("20260102", "create table a (id int);", None)
+    repository.write("20260103", "create table b (id int);", "drop table not_there;")
+    ran = repository.check()
+
+    (failed,) = ran.annotations("error")
+    assert "file=db/migrations/versions/20260103_step.py" in failed
+    assert '"not_there" does not exist' in failed
+    assert "says that it is irreversible" in "\n".join(ran.annotations("notice"))
+    assert ran.round_trips == ["20260101"]
 
 
 def test_a_migration_that_does_not_go_up_again_after_its_down_fails(
@@ -131,11 +146,10 @@ def test_a_migration_that_does_not_go_up_again_after_its_down_fails(
     assert "after its down it does not go up again" in ran.errors()
 
 
-@each_tool
 def test_one_without_a_way_back_is_good_and_said_to_be_frozen(
-    tool: Tool, tmp_path: Path, database: Database
+    tmp_path: Path, database: Database
 ) -> None:
-    repository = checkout(tmp_path, database, tool)
+    repository = checkout(tmp_path, database, "sql")
     repository.write("20260102", "create table a (id int);", None)
     ran = repository.check()
 
@@ -252,9 +266,57 @@ def test_without_an_answer_of_the_server_it_is_held_and_no_password_is_shown(
     assert "hidden-word" not in ran.log + ran.summary + str(ran.outputs)
 
 
-def test_without_the_tool_it_says_how_to_get_it(tmp_path: Path, database: Database) -> None:
+def test_a_migration_that_cannot_go_up_fails_and_what_comes_after_is_not_said_to_be_good(
+    tmp_path: Path, database: Database
+) -> None:
     repository = checkout(tmp_path, database)
-    git = shutil.which("git") or ""
-    assert git
-    ran = repository.check(service="bot")
-    assert ran.code == 0
+    repository.write("20260102", "create table orders (id int);", "drop table orders;")
+    repository.write("20260103", "create table b (id int);", "drop table b;")
+    ran = repository.check()
+
+    assert "it does not go up" in ran.errors()
+    assert "20260102 before it did not go up" in ran.summary.replace("\\", "")
+    assert (ran.result, ran.round_trips) == ("failed", ["20260101"])
+
+
+def test_rows_that_nobody_wrote_do_not_fail_a_migration_that_they_stand_in_the_way_of(
+    tmp_path: Path, database: Database
+) -> None:
+    repository = checkout(tmp_path, database)
+    repository.write(
+        "20260102",
+        "alter table orders add constraint round check (id % 1000 = 0);",
+        "alter table orders drop constraint round;",
+    )
+    ran = repository.check()
+
+    assert ran.result == "unchanged", ran.log
+    assert "with made-up rows in the tables it does not go up" in ran.log
+    assert ran.round_trips == ["20260101", "20260102"]
+
+
+def test_rows_are_put_into_tables_of_every_kind_and_what_refuses_them_is_told(
+    tmp_path: Path, database: Database
+) -> None:
+    repository = checkout(tmp_path, database, "sql")
+    repository.write(
+        "20260102",
+        """create type colour as enum ('red', 'blue');
+        create table sellers (id uuid primary key, code varchar(3) unique not null,
+          colour colour not null, born date, meta jsonb not null, tags text[] not null,
+          at timestamptz not null default now(), rate numeric(3, 1), logo bytea, own boolean);
+        create table lines (id bigint generated always as identity primary key,
+          seller uuid not null references sellers, "order" bigint references orders (id),
+          next bigint references lines (id));
+        create table walled (id int check (id > 1000));""",
+        "drop table walled; drop table lines; drop table sellers; drop type colour;",
+    )
+    repository.write("20260103", "create table z (id int);", "drop table z;")
+    ran = repository.check()
+
+    assert ran.result == "unchanged", ran.log
+    warned = "\n".join(ran.annotations("warning"))
+    assert "no rows could be put into public.walled" in warned
+    assert "public.sellers" not in warned
+    assert "public.lines" not in warned
+    assert "with rows in 4 tables" in ran.summary

@@ -42,7 +42,7 @@ def linted(
     """
     found = (*lint(migration.up, migration.transactional), *remarks(migration.up))
     said = [_up(migration, one, _line(file_text, migration.up, one.line)) for one in found]
-    if migration.down is not None:
+    if migration.down is not None and not migration.irreversible:
         down = migration.down
         # A comment may spare an up its warning. What a down takes away is taken away all the same.
         said += [

@@ -6,6 +6,7 @@ before it. The schema and those rows must then be as they were.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -203,4 +204,13 @@ def _left(before: Sequence[str], scratch: Scratch, different: list[str], rows: R
 
 
 def _said(error: OutsideError) -> str:
-    return one_line(error.found, 300)
+    """Return what a tool said: of a long tale, how it begins and what was wrong."""
+    lines = error.found.splitlines()
+    wrong = [line for line in lines[1:] if _WRONG.search(line)]
+    if len(lines) > _LONG:
+        lines = [lines[0].partition(": ")[0], *(wrong or lines[-_LONG:])]
+    return one_line(" ".join(lines), 400)
+
+
+_WRONG = re.compile(r"error\b", re.IGNORECASE)
+_LONG = 3

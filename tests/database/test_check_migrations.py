@@ -243,7 +243,8 @@ def test_a_database_with_a_table_in_it_is_refused(tmp_path: Path, database: Data
 
 def test_the_server_of_what_is_live_is_refused(tmp_path: Path, database: Database) -> None:
     repository = checkout(tmp_path, database)
-    ran = repository.check(migrations_url=database.owner)
+    live = database.owner.replace("127.0.0.1", "localhost").rpartition("/")[0] + "/live"
+    ran = repository.check(migrations_url=live)
 
     assert ran.code == 2
     assert "on the server of `migrations-url`" in ran.errors()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -100,22 +102,27 @@ def _checked(url: str, others: Mapping[str, str]) -> None:
         found = error.found.replace("`migrations-url`", "`scratch-url`")
         raise UsageError(found, remedy=error.remedy) from None
     for name, other in others.items():
-        if _server(url) == _server(other):
+        if _server(url) & _server(other):
             raise UsageError(
                 f"`scratch-url` is on the server of `{name}`",
                 remedy="What is tried there may be ruined. Use a service container of the job.",
             )
 
 
-def _server(url: str) -> tuple[str, str]:
-    """Return host and port; loopback has many names."""
+def _server(url: str) -> set[tuple[str, str]]:
+    """Return address and port, of every address that the name of the host has here."""
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        return "", ""
-    host = str(parts.get("host") or "").lower()
-    local = host in ("localhost", "127.0.0.1", "::1")
-    return "localhost" if local else host, str(parts.get("port") or "5432")
+        return set()
+    host, port = str(parts.get("host") or "").lower(), str(parts.get("port") or "5432")
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, port)}
+    except (OSError, UnicodeError):
+        found = set()
+    # This machine has many addresses that are all the same.
+    own = {"this machine" for one in found if ipaddress.ip_address(one).is_loopback}
+    return {(one, port) for one in {host, *found, *own}}
 
 
 def _named(url: str, database: str) -> str:

@@ -309,7 +309,7 @@ def test_rows_are_put_into_tables_of_every_kind_and_what_refuses_them_is_told(
         create table lines (id bigint generated always as identity primary key,
           seller uuid not null references sellers, "order" bigint references orders (id),
           next bigint references lines (id));
-        create table walled (id int check (id > 1000));""",
+        create table walled (id int not null check (id > 1000));""",
         "drop table walled; drop table lines; drop table sellers; drop type colour;",
     )
     repository.write("20260103", "create table z (id int);", "drop table z;")

@@ -155,7 +155,7 @@ def test_what_locks_or_needs_a_look_is_told_and_does_not_fail(sql: str, rule: st
         "create policy p on t for select using (true); grant select on t to app;",
         "comment on table t is 'delete from t; drop table t cascade';",
         "create extension if not exists pgcrypto; create schema s; create type e as enum ('a');",
-        "-- delete from t;\n/* truncate t; /* drop table t; */ */ select set_config('a', '', true);",
+        "-- delete from t;\n/* truncate t; /* drop t; */ */ select set_config('a', '', true);",
     ],
 )
 def test_what_only_adds_is_good(sql: str) -> None:

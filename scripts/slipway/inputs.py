@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -21,6 +21,8 @@ Mode = Literal["release", "observe", "promote-now", "abort", "direct"]
 MODES: tuple[Mode, ...] = ("release", "observe", "promote-now", "abort", "direct")
 Strategy = Literal["auto", "canary", "rolling"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "canary", "rolling")
+Scope = Literal["service", "release"]
+SCOPES: tuple[Scope, ...] = ("service", "release")
 Verb = Literal[
     "canary-prod",
     "rolling-ui",
@@ -28,11 +30,14 @@ Verb = Literal[
     "deploy-staging",
     "release",
     "adopt",
+    "unlock",
     "doctor",
     "reconcile",
     "runbook",
     "rotate-cohort",
     "check-metrics",
+    "check-health",
+    "check-webhook",
     "check-migrations",
     "explain",
     "report",
@@ -40,14 +45,18 @@ Verb = Literal[
 VERBS: tuple[Verb, ...] = get_args(Verb)
 OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
 """These take any number of services."""
+OF_SOME: tuple[Verb, ...] = ("rollback",)
+"""These take one service, or several that are named."""
 OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
+OF_LIVE: tuple[Verb, ...] = ("check-metrics", "check-health", "check-webhook")
+"""These look at what is live, and change nothing."""
 ASIDE: tuple[Verb, ...] = (
     "doctor",
     "runbook",
     "rotate-cohort",
-    "check-metrics",
     "check-migrations",
+    *OF_LIVE,
     *OF_FILES,
 )
 """These release nothing."""
@@ -59,6 +68,10 @@ WITHOUT_RENDER: tuple[Verb, ...] = (
     *OF_FILES,
 )
 """These can do without Render's key."""
+Asked = Literal["public", "stable", "canary", "staging"]
+ASKED: tuple[Asked, ...] = ("public", "stable", "canary", "staging")
+PLAIN = ("render-api-key", "edge-token", "posthog-api-key", "github-token")
+"""Of Promote Previous Build at a terminal: taken from RENDER_API_KEY and so on as well."""
 Format = Literal["markdown", "json"]
 FORMATS: tuple[Format, ...] = ("markdown", "json")
 
@@ -68,6 +81,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
+_BAD_BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{4,120}")
 _REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./-]{0,199}")
 _DAY = 86_400
 _DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
@@ -135,6 +149,11 @@ class Inputs:
     mode: Mode
     live_commit: str | None
     target: str
+    scope: Scope
+    dry_run: bool
+    """Whether is only said what would happen."""
+    bad_build: str
+    """What is to be unlocked: a digest, a commit or the id of a release; empty: the only one."""
     reason: str
     output: Path | None
     """A file to write, beside the log."""
@@ -149,6 +168,10 @@ class Inputs:
     summary: bool
     seconds: float
     """For how long is looked; 0: once."""
+    track: Asked
+    """Which address of a service is asked."""
+    expect: str | None
+    """The commit that must answer there; ``None``: any."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
     base: str
@@ -184,15 +207,14 @@ class Inputs:
 
 def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     """Read and check the inputs of ``verb``; every problem at once in one :class:`UsageError`."""
-    reader = _Reader(environ)
     on_github = environ.get("GITHUB_ACTIONS") == "true"
+    # Whoever goes back at night has these set already, for Render's and GitHub's own tools.
+    reader = _Reader(environ, PLAIN if verb == "rollback" and not on_github else ())
     workspace = environ.get("GITHUB_WORKSPACE", ".")
     mode = reader.one_of("mode", MODES)
     inputs = Inputs(
         verb=verb,
-        services=reader.names("service")
-        if verb in (*OF_ALL, *OF_FILES)
-        else (reader.required("service", "The name of a service in slipway.yml."),),
+        services=reader.names("service") if verb in (*OF_ALL, *OF_FILES) else _named(reader, verb),
         config=Path(workspace, reader.text("config") or "slipway.yml"),
         root=Path(workspace),
         images=reader.images("image"),
@@ -205,8 +227,14 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             "target", _TARGET, "`previous`, a deploy id (dep-…), sha256:<64 hex> or a full commit"
         )
         or "previous",
+        scope=reader.one_of("scope", SCOPES),
+        dry_run=reader.boolean("dry-run", default=False),
+        bad_build=reader.matching(
+            "bad-build", _BAD_BUILD, "sha256:<64 hex>, a commit (12 digits or more) or a release id"
+        )
+        or "",
         reason=reader.required("reason", "Why, in a sentence: it is kept with the deployment.")
-        if verb in ("rollback", "adopt") or mode != "release"
+        if verb in ("rollback", "adopt", "unlock") or mode != "release"
         else reader.text("reason"),
         output=Path(workspace, reader.text("output")) if reader.text("output") else None,
         evidence=Path(environ.get("RUNNER_TEMP") or workspace, EVIDENCE),
@@ -216,6 +244,8 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         comment=reader.boolean("comment", default=True),
         summary=reader.boolean("summary", default=True),
         seconds=reader.seconds("for"),
+        track=reader.one_of("track", ASKED),
+        expect=reader.matching("expect", _COMMIT, "40 hexadecimal digits"),
         finalize=reader.boolean("finalize", default=False),
         base=reader.matching("base", _REVISION, "a commit or the name of a branch") or "",
         environ={k: v for k, v in environ.items() if not k.startswith("SLIPWAY_")},
@@ -243,6 +273,11 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     return inputs
 
 
+def _named(reader: _Reader, verb: Verb) -> tuple[str, ...]:
+    name = reader.required("service", "The name of a service in slipway.yml.")
+    return reader.names("service") if verb in OF_SOME else (name,)
+
+
 def _files(reader: _Reader, verb: Verb) -> Sequence[str]:
     if verb == "explain":
         return [reader.required("file", "The account of one release: a file with lines of JSON.")]
@@ -259,12 +294,16 @@ def runner_files(environ: Mapping[str, str]) -> tuple[bool, Path | None, Path | 
 class _Reader:
     """Reads inputs and collects what is wrong with them."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], plain: Collection[str] = ()) -> None:
+        """``plain``: inputs that may also stand in a variable without ``SLIPWAY_``."""
         self._environ = environ
+        self._plain = plain
         self._problems: list[str] = []
 
     def text(self, name: str) -> str:
-        return self._environ.get(f"SLIPWAY_{name.upper().replace('-', '_')}", "").strip()
+        variable = name.upper().replace("-", "_")
+        plain = self._environ.get(variable, "") if name in self._plain else ""
+        return (self._environ.get(f"SLIPWAY_{variable}", "") or plain).strip()
 
     def required(self, name: str, hint: str) -> str:
         value = self.text(name)

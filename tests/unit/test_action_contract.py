@@ -117,10 +117,10 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
         assert set(outputs) == {"result", "reason"} | account
         return
     # Without an edge there is no share that could go to 0, and a dead release's is at 0 already.
-    without_edge = ("deploy-staging", "rolling-ui", "adopt", "reconcile")
+    without_edge = ("deploy-staging", "rolling-ui", "adopt", "unlock", "reconcile")
     no_share = {"seconds-to-zero"} if verb in without_edge else set()
     # Nothing is gone back from there.
-    if verb in ("deploy-staging", "adopt", "reconcile"):
+    if verb in ("deploy-staging", "adopt", "unlock", "reconcile"):
         no_share |= {"seconds-to-old-code"}
     extra = {"observed"} if verb == "rolling-ui" else set()
     # One release may be of several services; a part of it is of one.
@@ -196,6 +196,9 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "strategy": ("rolling", lambda i: i.strategy, "rolling"),
     "mode": ("observe", lambda i: i.mode, "observe"),
     "target": ("dep-1", lambda i: i.target, "dep-1"),
+    "scope": ("release", lambda i: i.scope, "release"),
+    "dry-run": ("true", lambda i: i.dry_run, True),
+    "bad-build": ("77.1-abc", lambda i: i.bad_build, "77.1-abc"),
     "reason": ("it is slow", lambda i: i.reason, "it is slow"),
     "render-api-key": ("key-1", lambda i: i.keys.render, "key-1"),
     "posthog-api-key": ("key-2", lambda i: i.keys.posthog, "key-2"),
@@ -210,6 +213,8 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "page-url": ("key-10", lambda i: i.keys.page_url, "key-10"),
     "page-secret": ("key-11", lambda i: i.keys.page_secret, "key-11"),
     "for": ("90s", lambda i: i.seconds, 90.0),
+    "track": ("canary", lambda i: i.track, "canary"),
+    "expect": ("f" * 40, lambda i: i.expect, "f" * 40),
     "github-token": ("key-4", lambda i: i.keys.github, "key-4"),
     "output": ("page.md", lambda i: i.output, Path("page.md")),
     "flags": ("pay-x pay-y", lambda i: i.flags, ("pay-x", "pay-y")),
@@ -293,6 +298,8 @@ def test_a_wrong_input_is_named_as_the_action_names_it(verb: str) -> None:
         "strategy",
         "for",
         "format",
+        "track",
+        "expect",
         "base",
     }
     for name in checked & set(read(ACTIONS[verb])["inputs"]):
@@ -447,6 +454,7 @@ BY_HAND = (
     "build.yml",
     "release-together.yml",
     "adopt.yml",
+    "unlock.yml",
     "reconcile.yml",
     "stop.yml",
     "check-migrations.yml",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.unit.test_canary import SHORT, release_through
 from tests.unit.world import World
 
 
-def happen(world: World, kind: str, service: str = STABLE, **details: str) -> Event:
+def happen(world: World, kind: str, service: str = STABLE, **details: Any) -> Event:
     events = world.services[service].events
     event = Event(id=f"evt-{len(events)}", type=kind, at=world.clock.now(), **details)
     events.append(event)
@@ -51,10 +52,20 @@ def look_later(world: World, happenings: Happenings) -> None:
             "health check failed on srv-x-1 of srv-stable: HTTP 503",
         ),
         ("server_failed", {"instance": "srv-x-1"}, "srv-x-1 of srv-stable failed at Render"),
+        (
+            "server_failed",
+            {"instance": "srv-x-1", "crashed": "exit status\n7"},
+            "srv-x-1 of srv-stable failed at Render: exit status 7",
+        ),
+        (
+            "server_failed",
+            {"instance": "srv-x-1", "crashed": "exit status 7", "evicted": True},
+            "took srv-x-1 of srv-stable away by itself: not the build's doing",
+        ),
     ],
 )
 def test_what_matters_is_told_once_with_its_time(
-    kind: str, details: dict[str, str], words: str
+    kind: str, details: dict[str, Any], words: str
 ) -> None:
     world = World()
     ports, happenings = watched(world)

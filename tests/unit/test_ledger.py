@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -157,7 +157,9 @@ class Down(FakeForge):
 
     times_asked = 0
 
-    def shipped(self, environment: str) -> Iterator[Shipped]:
+    def shipped(
+        self, environment: str, *, commits: Collection[str] | None = None
+    ) -> Iterator[Shipped]:
         self.times_asked += 1
         raise Unreachable("GitHub: no answer", remedy="See githubstatus.com.")
 

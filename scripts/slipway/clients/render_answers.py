@@ -66,7 +66,8 @@ def parse_deploy(fields: Fields) -> Deploy:
 def parse_event(fields: Fields) -> Event:
     """Read an event. Details that are not as documented are left out."""
     details = _object(fields.raw.get("details"))
-    unhealthy = _object(details.get("reason")).get("unhealthy")
+    reason = _object(details.get("reason"))
+    unhealthy = reason.get("unhealthy")
     instance = details.get("instanceID")
     return Event(
         id=fields.text("id"),
@@ -74,7 +75,20 @@ def parse_event(fields: Fields) -> Event:
         at=fields.time("timestamp"),
         instance=instance if isinstance(instance, str) else None,
         unhealthy=unhealthy if isinstance(unhealthy, str) else None,
+        crashed=_crashed(reason),
+        evicted=reason.get("evicted") is True,
     )
+
+
+def _crashed(reason: Mapping[str, Any]) -> str | None:
+    """Say how a process ended, of the reasons that are its own doing; ``None``: none of those."""
+    status = reason.get("nonZeroExit")
+    if isinstance(reason.get("oomKilled"), dict):
+        limit = reason["oomKilled"].get("memoryLimit")
+        return f"out of memory (limit {limit})" if isinstance(limit, str) else "out of memory"
+    if isinstance(status, int) and not isinstance(status, bool) and status != 0:
+        return f"exit status {status}"
+    return "it ended by itself" if reason.get("earlyExit") is True else None
 
 
 def _object(value: object) -> Mapping[str, Any]:

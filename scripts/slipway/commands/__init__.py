@@ -17,6 +17,7 @@ from slipway.commands.strategies import (
     roll_back,
     rolling_ui,
 )
+from slipway.commands.unlock import unlock
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs, Verb
 from slipway.report.markdown import Report
@@ -28,6 +29,7 @@ _TASKS: dict[Verb, Callable[[Desk], Task]] = {
     "rolling-ui": rolling_ui,
     "rollback": roll_back,
     "adopt": adopt,
+    "unlock": unlock,
     "reconcile": put_in_order,
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from slipway.clients.clock import SystemClock
 from slipway.commands.accounts import explain, report
 from slipway.commands.check_metrics import check_metrics
+from slipway.commands.checkups import check_health, check_webhook
 from slipway.commands.doctor import diagnose
 from slipway.commands.rotate import rotate_cohort
 from slipway.commands.runbook import write
@@ -36,5 +37,7 @@ ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "explain": explain,
     "report": report,
     "check-metrics": check_metrics,
+    "check-health": check_health,
+    "check-webhook": check_webhook,
     "check-migrations": _check_migrations,
 }

@@ -30,6 +30,7 @@ from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.setup import Desk, brisk_render, render
 from slipway.sources import sources_of
 from slipway.text import is_build, short
+from slipway.webhooks import webhooks_of
 
 Stage = Literal["staging", "production"]
 
@@ -131,13 +132,15 @@ def perform(desk: Desk, task: Task) -> Done:
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 
-_SILENT = frozenset({"adopt", "reconcile"})
-"""Not told beside the main path: the record of an adoption is its point, and what is put in order
-belongs to the release that died."""
+_SILENT = frozenset({"adopt", "reconcile", "unlock"})
+"""Not told beside the main path: the record of an adoption, or of an unlock, is its point, and what
+is put in order belongs to the release that died."""
 _JUDGED = frozenset({"canary-prod", "rolling-ui"})
 """Verbs that look at metrics."""
-_STORED = frozenset({"canary-prod", "rolling-ui", "deploy-staging"})
-"""Verbs that look at the database."""
+_STORED = frozenset({"canary-prod", "rolling-ui", "deploy-staging", "direct"})
+"""Verbs that look at the database, and migrate it."""
+_PROBED = _JUDGED | {"deploy-staging"}
+"""Verbs that probe a webhook."""
 _TASKS = {"rollback": "rollback", "abort": "rollback"}
 """GitHub's name for what a deployment does."""
 
@@ -155,6 +158,7 @@ def _ports_of(desk: Desk, task: Task, journal: Journal, log: Log = no_log) -> Po
         journal,
         judged=task.verb in _JUDGED,
         stored=task.verb in _STORED,
+        probed=task.verb in _PROBED,
         log=log,
     )
 
@@ -166,14 +170,17 @@ def ports_of(
     *,
     judged: bool = False,
     stored: bool = False,
+    probed: bool = False,
     log: Log = no_log,
 ) -> Ports:
     """Return what a strategy calls, for one service.
 
-    ``judged``: with the sources of its metrics; ``stored``: with its database. Raises
-    :class:`UsageError` where one of those lacks a key. The way back never asks for them.
+    ``judged``: with the sources of its metrics; ``stored``: with its database; ``probed``: with
+    what its webhook is probed with. Raises :class:`UsageError` where one of those lacks a key. The
+    way back never asks for them.
     """
     looked = database_of(desk) if stored else Looked()
+    webhooks, meta = webhooks_of(desk) if probed else (None, None)
     return Ports(
         platform=render(desk, journal),
         prober=HttpProber(
@@ -194,6 +201,8 @@ def ports_of(
         checks=looked.checks,
         start=in_thread,
         log=log,
+        webhooks=webhooks,
+        meta=meta,
     )
 
 
@@ -258,7 +267,8 @@ def _publisher(desk: Desk, report: Report, task: Task, carried: Commits | None) 
             task=_TASKS.get(report.verb, "deploy"),
             pull_request=run.pull_request,
             comment=desk.inputs.comment,
-            payload=_payload(report, task.environment, desk.inputs.commit),
+            payload=_payload(report, task.environment, desk.inputs.commit)
+            | {"release": _release_id(desk, task), "run": run.holder.run_id},
         ),
         report,
         _notifier(desk.runner),

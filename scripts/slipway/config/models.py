@@ -243,6 +243,8 @@ class Service(Model):
             "strategy.judge.every": (self.strategy.judge.every, self.edge.lease / 4),
             "health.timeout": (self.health.timeout, self.edge.lease / 2),
         }
+        if self.webhook is not None:
+            limits["webhook.within"] = (self.webhook.within, self.edge.lease / 2)
         for name, (value, most) in limits.items():
             if value > most:
                 raise ValueError(

@@ -55,7 +55,7 @@ from slipway.ports.platform import (
     Requests,
     Service,
 )
-from slipway.ports.webhook import Reply, Webhooks
+from slipway.ports.webhook import MetaKeys, Reply, Webhooks
 
 __all__ = [
     "LATENCY_LIMITS",
@@ -89,6 +89,7 @@ __all__ = [
     "Instance",
     "Kept",
     "Measured",
+    "MetaKeys",
     "Meter",
     "MetricSource",
     "Migration",

@@ -153,6 +153,10 @@ class Event:
     instance: str | None = None
     unhealthy: str | None = None
     """Of a ``server_failed``: what Render's health check found, where it was the health check."""
+    crashed: str | None = None
+    """Of a ``server_failed``: how the process ended, where it ended by itself."""
+    evicted: bool = False
+    """Of a ``server_failed``: whether Render took the instance away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetaKeys:
+    """What Meta and the application share. Never printed: ``repr`` leaves it out."""
+
+    secret: str = field(repr=False)
+    """What deliveries are signed with."""
+    token: str = field(repr=False)
+    """What the handshake carries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +27,8 @@ class Reply:
     """Its first 64 KiB."""
     seconds: float
     error: str | None = None
+    build: str | None = None
+    """Which build answered, where a header says so."""
 
 
 class Webhooks(Protocol):

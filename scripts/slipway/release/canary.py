@@ -21,7 +21,7 @@ from slipway.errors import (
     Tripped,
 )
 from slipway.ports import Phase, Service
-from slipway.release import bug, deploys
+from slipway.release import bug, deploys, webhook
 from slipway.release.deploys import Ports
 from slipway.release.fitting import instances_of, scale
 from slipway.release.guarding import guards_of
@@ -115,6 +115,7 @@ class _Release:
         self._undo.expand(both, self._traffic.lease.keep_alive)
         self.back.canary_touched = True
         self._deploy(self._before.canary, pulse=self._traffic.lease.keep_alive)
+        self._require_webhook()
         steps = (*self._strategy.steps, self._strategy.bake)
         watch = Watch(
             judged(self._plan, self._ports, self._traffic.edge, self._before, steps),
@@ -126,6 +127,8 @@ class _Release:
                 [url_of(self._before.canary, self._plan.settings.health)],
                 self._plan.artifact.commit,
                 data=self._undo.checks,
+                release=self._plan.release,
+                service=self._plan.canary,
             ),
             journal=self.journal,
             clock=self._ports.clock,
@@ -169,6 +172,16 @@ class _Release:
         deadline = self._strategy.deploy_deadline
         scale(canary, wanted, self._ports, deadline=deadline, pulse=pulse)
         self._await_answers(canary, pulse=pulse, instances=wanted)
+
+    def _require_webhook(self) -> None:
+        webhook.require(
+            self._ports,
+            self._plan.settings,
+            url_of(self._before.canary, self._plan.settings.health),
+            build=self._plan.artifact.commit,
+            release=self._plan.release,
+            pulse=self._traffic.lease.keep_alive,
+        )
 
     def _hindrance(self) -> str | None:
         return next((h.hindrance for h in self._happenings if h.hindrance), None)

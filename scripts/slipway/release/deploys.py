@@ -29,6 +29,7 @@ from slipway.ports import (
     Deploy,
     DeployStatus,
     Kept,
+    MetaKeys,
     MetricSource,
     Migrator,
     Platform,
@@ -83,6 +84,8 @@ class Ports:
     log: Log = no_log
     webhooks: Webhooks | None = None
     """``None``: no probe of a webhook is asked for."""
+    meta: MetaKeys | None = None
+    """What those probes sign with."""
     database: Database | None = None
     """``None``: no checks are asked for."""
     checks: Sequence[Check] = ()

@@ -76,7 +76,10 @@ class Happenings:
             return f"maintenance mode of {name} was changed: users may get 503 from Render itself"
         if event.type != "server_failed":
             return None
+        if event.evicted:
+            return f"Render took {instance} of {name} away by itself: not the build's doing"
         if event.unhealthy is None:
-            return f"{instance} of {name} failed at Render"
+            how = f": {one_line(event.crashed, _WORDS)}" if event.crashed else ""
+            return f"{instance} of {name} failed at Render{how}"
         said = one_line(event.unhealthy, _WORDS)
         return f"Render's health check failed on {instance} of {name}: {said}"

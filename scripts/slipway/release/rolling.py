@@ -21,7 +21,7 @@ from slipway.errors import (
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, Service
-from slipway.release import bug, deploys, preflight, promises
+from slipway.release import bug, deploys, preflight, promises, webhook
 from slipway.release.data import DataChecks
 from slipway.release.deploys import Ports
 from slipway.release.gone import LAST
@@ -69,7 +69,7 @@ def check(plan: Plan, ports: Ports) -> Before:
     preflight.refuse_other_deployers(service, plan.artifact)
     latest = ports.platform.deploys(plan.stable, limit=100)
     live = preflight.build_to_go_back_to(service, latest)
-    good = preflight.build_before(plan.artifact, service, live, latest, ports)
+    good = preflight.build_before(plan, service, live, latest, ports)
     running = [d for d in latest if d.status.running]
     others = [d.id for d in running if d.identity != plan.artifact.identity]
     if others:
@@ -285,12 +285,21 @@ class _Change:
 
     def watch(self) -> None:
         """Look at the new build's health. Raises :class:`Tripped` where it fails in a row."""
+        webhook.require(
+            self._ports,
+            self._plan.settings,
+            self._url,
+            build=self._plan.artifact.commit,
+            release=self._plan.release,
+        )
         guards = guards_of(
             self._ports,
             self._plan.settings,
             [self._url],
             self._plan.artifact.commit,
             data=self._data,
+            release=self._plan.release,
+            service=None if self._static else self._plan.stable,
         )
         build = self._plan.artifact.commit or self._plan.artifact.identity
         self.seen.watch(guards, build)

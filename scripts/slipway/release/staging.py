@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from slipway.config import Service as Settings
 from slipway.errors import Aborted, Cancelled, SlipwayError
 from slipway.ports import Artifact
-from slipway.release import deploys
+from slipway.release import deploys, webhook
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
@@ -50,6 +50,8 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             health=plan.settings.health,
             instances=service.instances,
         )
+        build = plan.artifact.commit
+        webhook.require(ports, plan.settings, url, build=build, release=plan.release)
         address = url.removesuffix(plan.settings.health.path)
         probes = plan.settings.staging.smoke if plan.settings.staging else ()
         smoke(ports, address, probes, health=plan.settings.health)

@@ -15,7 +15,7 @@ from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
 from slipway.commands.written import account_of, end_of
-from slipway.databases import Looked, database_of
+from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
@@ -199,6 +199,7 @@ def ports_of(
         sources=sources_of(desk) if judged else {},
         database=looked.database,
         checks=looked.checks,
+        migrator=migrator_of(desk, journal) if stored else None,
         start=in_thread,
         log=log,
         webhooks=webhooks,

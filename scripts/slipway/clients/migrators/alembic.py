@@ -56,6 +56,7 @@ class Alembic:
         self._directory = directory
         self._table = table or TABLE
         self._timeout = timeout
+        self._known: Sequence[_Revision] | None = None
         self._written: dict[tuple[str, ...], tuple[Mapping[str, str], Mapping[str, str]]] = {}
 
     def files(self) -> Sequence[Migration]:
@@ -117,7 +118,15 @@ class Alembic:
         return made
 
     def _chain(self) -> Sequence[_Revision]:
-        """Return all revisions, oldest first. Raises :class:`UsageError` where they branch."""
+        """Return all revisions, oldest first. Raises :class:`UsageError` where they branch.
+
+        Asked once: which there are does not change in a release, and it takes a second.
+        """
+        if self._known is None:
+            self._known = self._asked()
+        return self._known
+
+    def _asked(self) -> Sequence[_Revision]:
         said = self._ask("history", "--verbose")
         found = [_parsed(match) for match in _REVISION.finditer(said.out)]
         found.reverse()

@@ -11,7 +11,7 @@ from slipway.clients.migrators.folder import single, texts
 from slipway.clients.migrators.lock import Session
 from slipway.clients.migrators.process import Said, Tool
 from slipway.clients.migrators.record import all_rows, applied_in, archive
-from slipway.errors import OutsideError
+from slipway.errors import OutsideError, UsageError
 from slipway.migrations.files import DBMATE_NAME, read_dbmate
 from slipway.ports import Migration, Probe
 
@@ -40,6 +40,7 @@ class Dbmate:
         self._timeout = timeout
 
     def files(self) -> Sequence[Migration]:
+        self._tool.require()
         found = texts(self._root, self._directory, DBMATE_NAME)
         return single([read_dbmate(text, f"{self._directory}/{name}") for name, text in found])
 
@@ -54,6 +55,9 @@ class Dbmate:
 
     def revert(self, version: str, probes: Sequence[Probe]) -> Sequence[str]:
         made: Sequence[str] = ()
+        if version not in [file.version for file in self.files()]:
+            # It would revert the newest of those that have a file.
+            raise UsageError(f"there is no file that reverts {version}", remedy="Revert by hand.")
         if probes:
             # dbmate lets nobody into its transaction: copied before it, and counted in the copy.
             with self._session.connection() as connection, all_rows(connection):

@@ -135,7 +135,7 @@ class Session:
             "AND l.objid::bigint = (hashtext(%s)::bigint & 4294967295) LIMIT 1",
             (KEY,),
         ).fetchone()
-        return one_line(f" (held by {found[0]}, since {found[1]})") if found else ""
+        return f" (held by {one_line(found[0], 60)}, since {found[1]})" if found else ""
 
     def _failed(self, error: psycopg.Error) -> OutsideError:
         return OutsideError(

@@ -60,15 +60,10 @@ class Tool:
         Raises :class:`UsageError` where it is not there, :class:`OutsideError` where it takes too
         long: it is then killed with all that it started. A job that is cancelled does the same.
         """
-        path = shutil.which(self.name, path=self.environ.get("PATH", ""))
-        if path is None:
-            raise UsageError(
-                f"{self.name} is not in the PATH of this job",
-                remedy=f"Install it in a step before this one: {self.install}",
-            )
+        command = [*self._tied(), self.require(), *arguments]
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
-                [path, *arguments],
+                command,
                 cwd=cwd,
                 env=self._environ(),
                 stdin=subprocess.DEVNULL,
@@ -81,6 +76,22 @@ class Tool:
             finally:
                 _end(process)
             return Said(code=process.returncode, out=self._read(out), err=self._read(err))
+
+    def require(self) -> str:
+        """Return where it is. Raises :class:`UsageError` where it is nowhere."""
+        path = shutil.which(self.name, path=self.environ.get("PATH", ""))
+        if path is None:
+            raise UsageError(
+                f"{self.name} is not in the PATH of this job",
+                remedy=f"Install it in a step before this one: {self.install}",
+            )
+        return path
+
+    def _tied(self) -> Sequence[str]:
+        """Return what makes it end with this process: the lock goes with this process too, and
+        whoever gets it next must not meet a tool that is still at work."""
+        setpriv = shutil.which("setpriv", path=self.environ.get("PATH", ""))
+        return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
     def _environ(self) -> Mapping[str, str]:
         # What DBMATE_… says in the job would be another table or directory than slipway.yml says.

@@ -104,8 +104,22 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
         samples=tuple(stage.observer.samples),
         say=say,
         log=run.log,
+        pages=tuple(world_pages(stage, entry)),
     )
     return [problem for check in one.checks for problem in check(after)]
+
+
+def world_pages(stage: Stage, entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the pages that came since the releases before, and keep them for the report."""
+    told = stage.world.pages()
+    for why in told["refused"]:
+        say(f"a page was not taken: {why}")
+    before = sum(len(one.get("pages", ())) for one in stage.observer.releases[:-1])
+    mine: list[dict[str, Any]] = told["pages"][before:]
+    entry["pages"] = [page["text"].partition("\n")[0] for page in mine]
+    for line in entry["pages"]:
+        say(f"somebody was paged: {line}")
+    return mine
 
 
 def _push(world: World, one: Press) -> str:
@@ -131,6 +145,8 @@ def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
             "POSTHOG_API_KEY": world.keys.posthog,
             "EDGE_TOKEN": world.keys.edge,
             "GITHUB_TOKEN": world.keys.github,
+            "PAGE_URL": world.page_url,
+            "PAGE_SECRET": world.keys.page,
         },
         variables={"REGISTRY": REGISTRY},
         environment={

@@ -140,6 +140,8 @@ class Shop:
             "posthog_api_key": mine.posthog,
             "edge_token": mine.edge,
             "github_token": mine.github,
+            "page_url": self.world.page_url,
+            "page_secret": mine.page,
             **(keys or {}),
             **inputs,
         }
@@ -195,7 +197,8 @@ def get(url: str, token: str | None = None) -> Any:
 def secrets_of(world: World) -> list[str]:
     """Every key of this world."""
     keys = world.keys
-    return [keys.render, keys.posthog, keys.edge, keys.github, keys.posthog_secret]
+    mine = [keys.render, keys.posthog, keys.edge, keys.github, keys.posthog_secret]
+    return [*mine, keys.page, keys.page_path]
 
 
 def _outputs(file: Path) -> dict[str, str]:

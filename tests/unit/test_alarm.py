@@ -17,7 +17,7 @@ from slipway.ports import Alarm
 from slipway.release.outcome import Outcome, Result
 from slipway.report.alarm import alarm
 from slipway.report.markdown import Report
-from tests.unit.clients.stub import Heard, Said
+from tests.unit.clients.stub import Said
 from tests.unit.outside import STABLE, Outside, everything, run
 
 ON = Pages().on
@@ -122,26 +122,10 @@ def test_the_id_is_that_of_the_event_also_when_the_job_is_run_again() -> None:
 
 
 class Stuck(Outside):
-    """Render with a build to go back to, that does not take the order."""
-
-    def __call__(self, heard: Heard) -> Said:
-        if heard.method == "POST" and heard.path.startswith("/v1/services/"):
-            return Said(400, {"message": "no"})
-        return super().__call__(heard)
+    """Render fails where it is asked for the builds to go back to."""
 
     def render(self, service: str, path: str) -> Said:
-        said = super().render(service, path)
-        if path.endswith("/deploys"):
-            (live,) = said.body
-            before = {
-                **live["deploy"],
-                "id": "dep-before",
-                "status": "deactivated",
-                "commit": {"id": "b" * 40, "message": "x", "createdAt": "2026-01-04T12:00:00Z"},
-                "createdAt": "2026-01-04T12:00:00Z",
-            }
-            return Said(200, [live, {"deploy": before, "cursor": "2"}])
-        return said
+        return Said(500, {}) if path.endswith("/deploys") else super().render(service, path)
 
 
 @pytest.fixture
@@ -162,8 +146,7 @@ def test_a_way_back_that_does_not_end_pages_once_and_signed(
 ) -> None:
     said = StringIO()
     there, url = receiver
-    keys = {"page_url": url, "page_secret": SECRET}
-    code, _ = run("rollback", outside, tmp_path, said=said, **keys)
+    code, _ = run("rollback", outside, tmp_path, said=said, page_url=url, page_secret=SECRET)
     assert code == 5, said.getvalue()
     assert there.refused == []
     (page,) = there.pages
@@ -179,8 +162,7 @@ def test_a_page_that_nobody_took_is_a_warning_and_changes_nothing_else(
     there, url = receiver
     there.faults.order({"status": 404, "path_prefix": "/services/"})
     said = StringIO()
-    keys = {"page_url": url, "page_secret": SECRET}
-    code, summary = run("rollback", outside, tmp_path, said=said, **keys)
+    code, summary = run("rollback", outside, tmp_path, said=said, page_url=url, page_secret=SECRET)
     assert code == 5
     assert "::warning title=Nobody was paged::nobody took the page: HTTP 404" in said.getvalue()
     assert "**Nobody was paged.**" in summary

@@ -38,7 +38,14 @@ def secrets(config: Config) -> list[tuple[str, str]]:
     needed = [("RENDER_API_KEY", name) for name in environments(config)]
     if any(service.edge for service in config.services.values()):
         needed += [("POSTHOG_API_KEY", "production"), ("EDGE_TOKEN", "production")]
+    if pages(config):
+        needed += [("PAGE_URL", "production"), ("PAGE_SECRET", "production")]
     return needed
+
+
+def pages(config: Config) -> bool:
+    """Tell whether somebody is to be paged."""
+    return bool(config.pages.on) and "production" in environments(config)
 
 
 def commands(config: Config) -> str:

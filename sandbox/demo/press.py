@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import act
+from sandbox.demo import cancelled
 from sandbox.demo.aftermath import After, await_lapse
 from sandbox.demo.middle import Happened, Watching
 from sandbox.demo.presses import Press
@@ -48,7 +49,11 @@ def press(stage: Stage, one: Press, number: int) -> list[str]:
     happened = Happened()
     contradictions = []
     with _status_lines(stage.observer):
-        if one.middle is None:
+        if one.cancelled:
+            run, wrong = cancelled.play(stage.world, one, number, commit, say)
+            contradictions += wrong
+            _reconcile(stage, request, number)
+        elif one.middle is None:
             run = _run(stage, request, f"run-{number}")
         else:
             with Watching(one.middle, stage.world, stage.observer, say) as watching:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sandbox.demo import aftermath, judged, middle
+from sandbox.demo.cancelled import CANCELLED
 from sandbox.demo.presses import Press
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
@@ -141,6 +142,7 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "posthog-down": (POSTHOG_DOWN, IN_ORDER),
     "edited-by-hand": (EDITED_BY_HAND,),
     "edge-restarts": (EDGE_RESTARTS,),
+    "cancelled": (CANCELLED,),
     "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),
     "slow-bot": (judged.SLOW_BOT,),
     "ai-slow": (judged.AI_SLOW,),

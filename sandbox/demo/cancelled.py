@@ -12,6 +12,7 @@ from sandbox.cancelled import Ended, Step
 from sandbox.demo import aftermath
 from sandbox.demo.middle import edge_state, on_the_canary_for_a_while
 from sandbox.demo.presses import Press
+from sandbox.demo.processes import NotReady
 from sandbox.demo.world import IMAGE, REPOSITORY, ROOT, World, post
 
 WITHIN: Final = 5.0
@@ -39,21 +40,8 @@ def play(
     world: World, one: Press, number: int, commit: str, say: Callable[[str], None]
 ) -> tuple[act.Run, list[str]]:
     """Release ``commit``, cancel the job, and return what the step did and what was wrong."""
-    place = world.directory / f"cancelled-{number}"
-    place.mkdir()
-    digest = commit.ljust(64, "a")
-    image = f"{IMAGE}@sha256:{digest}"
-    told = {"ref": image, "commit": commit, "version": one.version}
-    post(f"{world.url('render')}/_sandbox/images", {**told, "behaviour": dict(one.behaviour)})
     began = time.monotonic()
-    step = _start(world, place, number, image, commit)
-    try:
-        if not _begun(step, world):
-            raise act.ActFailed(f"no canary began: {place / 'log'}")
-        say("the job is cancelled")
-        ended = step.cancel(lambda: edge_state(world)["share"] == 0)
-    finally:
-        step.kill()
+    step, ended = cancel(world, one, number, commit, say)
     for line in step.log.splitlines():
         print(f"  {'canary-prod':<24} {line}", flush=True)
     run = act.Run(
@@ -66,6 +54,30 @@ def play(
         log=step.log,
     )
     return run, _wrong(ended, step, say)
+
+
+def cancel(
+    world: World, one: Press, number: int, commit: str, say: Callable[[str], None]
+) -> tuple[Step, Ended]:
+    """Release ``commit``, and cancel the job when some sellers are on the canary.
+
+    Raises :class:`NotReady` where none come to be.
+    """
+    place = world.directory / f"cancelled-{number}"
+    place.mkdir()
+    digest = commit.ljust(64, "a")
+    image = f"{IMAGE}@sha256:{digest}"
+    told = {"ref": image, "commit": commit, "version": one.version}
+    post(f"{world.url('render')}/_sandbox/images", {**told, "behaviour": dict(one.behaviour)})
+    step = _start(world, place, number, image, commit)
+    try:
+        if not _begun(step, world):
+            raise NotReady(f"no canary began: {place / 'log'}")
+        say("the job is cancelled")
+        ended = step.cancel(lambda: edge_state(world)["share"] == 0)
+    finally:
+        step.kill()
+    return step, ended
 
 
 def _wrong(ended: Ended, step: Step, say: Callable[[str], None]) -> list[str]:

@@ -15,6 +15,7 @@ ERRORS = Press(
     behaviour={"error_rate": 0.3},
     result="rolled-back",
     peak=5,
+    checks=(aftermath.paged("the new build was bad and has been rolled back"),),
 )
 CRASHING = Press(
     name="a build that crashes after a while",
@@ -23,7 +24,12 @@ CRASHING = Press(
     result="rolled-back",
     peak=5,
 )
-PREVIOUS = Press(name="Promote Previous Build", rollback=True, result="promoted-previous")
+PREVIOUS = Press(
+    name="Promote Previous Build",
+    rollback=True,
+    result="promoted-previous",
+    checks=(aftermath.paged(),),
+)
 
 
 def _rolling(number: int, rollout: str) -> Press:
@@ -76,6 +82,8 @@ RUNNER_DIES = Press(
     peak=5,
     middle=middle.KILLED_AT_5,
     checks=(
+        # The edge tells that nobody drives it, and Reconcile how it ended.
+        aftermath.paged("its runner is gone", "a release that died is ended"),
         aftermath.nobody_failed,
         aftermath.record_is_stable,
         aftermath.ledger_says("error", "aborted"),

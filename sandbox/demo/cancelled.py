@@ -31,8 +31,8 @@ CANCELLED = Press(
         aftermath.nobody_failed,
         aftermath.record_is_stable,
         aftermath.ledger_says("error", "aborted"),
-        aftermath.paged("stopped before it was judged, everybody is on the build before"),
     ),
+    pages=("stopped before it was judged, everybody is on the build before",),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox import act
 from sandbox.demo import cancelled
-from sandbox.demo.aftermath import After, await_lapse
+from sandbox.demo.aftermath import After, await_lapse, paged
 from sandbox.demo.middle import Happened, Watching
 from sandbox.demo.presses import Press
 from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, post
@@ -111,7 +111,8 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
         log=run.log,
         pages=tuple(world_pages(stage, entry)),
     )
-    return [problem for check in one.checks for problem in check(after)]
+    checks = one.checks if one.pages is None else (*one.checks, paged(*one.pages))
+    return [problem for check in checks for problem in check(after)]
 
 
 def world_pages(stage: Stage, entry: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ ERRORS = Press(
     behaviour={"error_rate": 0.3},
     result="rolled-back",
     peak=5,
-    checks=(aftermath.paged("the new build was bad and has been rolled back"),),
+    pages=("the new build was bad and has been rolled back",),
 )
 CRASHING = Press(
     name="a build that crashes after a while",
@@ -28,7 +28,7 @@ PREVIOUS = Press(
     name="Promote Previous Build",
     rollback=True,
     result="promoted-previous",
-    checks=(aftermath.paged(),),
+    pages=(),
 )
 
 
@@ -81,9 +81,9 @@ RUNNER_DIES = Press(
     result="aborted",
     peak=5,
     middle=middle.KILLED_AT_5,
+    # The edge tells that nobody drives it, and Reconcile how it ended.
+    pages=("its runner is gone", "a release that died is ended"),
     checks=(
-        # The edge tells that nobody drives it, and Reconcile how it ended.
-        aftermath.paged("its runner is gone", "a release that died is ended"),
         aftermath.nobody_failed,
         aftermath.record_is_stable,
         aftermath.ledger_says("error", "aborted"),

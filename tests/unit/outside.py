@@ -100,13 +100,15 @@ def run(
     *,
     staging: Mapping[str, str] | None = None,
     target: str = "",
+    service: Mapping[str, Any] | None = None,
 ) -> tuple[int, str]:
-    """Run a command and return its exit code and the summary."""
+    """Run a command and return its exit code and the summary; ``service``: more of its keys."""
     bot: dict[str, Any] = {
         "staging": {"service": STAGING, **(staging or {})},
         "stable": {"service": STABLE},
         "canary": {"service": "srv-canary"},
         "edge": {"url": f"{outside.url}/edge"},
+        **(service or {}),
     }
     whole = {
         "version": 1,

@@ -18,6 +18,7 @@ from slipway.ports import MOST, Check, Checked, Finding
 from slipway.release.data import DataChecks
 from slipway.release.guarding import guards_of
 from slipway.release.guards import Guards
+from tests.unit.test_guards import Slow
 from tests.unit.world import World
 
 Told = int | str
@@ -168,6 +169,22 @@ def test_a_release_that_is_only_observed_is_never_ended() -> None:
     release.data.require()
     (would,) = release.ports.journal.would_have
     assert "orders: too slow" in would.text
+
+
+def test_a_lease_is_kept_alive_while_checks_take_their_time() -> None:
+    slow = Slow()
+    release = Release(MemoryDatabase(orders=1), check("orders"))
+    data = DataChecks(replace(release.ports, start=slow), SETTINGS)
+    pulses: list[float] = []
+
+    def pulse() -> None:
+        pulses.append(release.ports.clock.monotonic())
+        if len(pulses) == 3:
+            slow.end()
+
+    with pytest.raises(Inconsistent):
+        data.require(pulse)
+    assert len(pulses) == 3
 
 
 @pytest.mark.parametrize("settings", [Service(), SETTINGS])

@@ -27,6 +27,9 @@ REGISTRY = "registry.sandbox"
 IMAGE = f"{REGISTRY}/livestreamsell/bot"
 REPOSITORY = "livestreamsell/livestreamsell"
 APP_SECRET = "sandbox-app-secret"
+VERIFY_TOKEN = "sandbox"
+RENAMED = "META_SECRET"
+"""A variable that only staging has: the app secret under a new name."""
 
 SELLERS = 400
 RATE = 120.0
@@ -79,6 +82,7 @@ class World:
         bake: float = BAKE,
         measured: bool = False,
         stored: bool = False,
+        webhook: bool = False,
     ) -> None:
         self.keys = Keys()
         self.directory = directory
@@ -88,6 +92,7 @@ class World:
         self._lag = lag
         self._rate = rate
         self._durations = (step, bake)
+        self._webhook = webhook
         self.lease = lease
         """Seconds."""
         self.rolling = rolling
@@ -112,6 +117,8 @@ class World:
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
         self.pull_requests = 0
+        self.pushed: list[str] = []
+        """The commits that were pushed, each a build."""
         more = free_ports(edges) if edges > 1 else []
         port, told = self.ports["edge"], self._edge_environment()
         self.edges = Edges(self.children, self.plain, port, more, told)
@@ -147,7 +154,7 @@ class World:
         self.edges.await_served()
         if self._measured:
             self._measured.start_prometheus(f"{self.url('render')}/_sandbox/targets", second)
-        self._adopt(second)
+        self._adopt(first, second)
         if self._rate < RATE / 10:
             self._busy_hour()
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
@@ -177,26 +184,30 @@ class World:
         post(f"{self.url('github')}/_sandbox/pulls", pull)
         return self.pull_requests
 
-    def _adopt(self, commit: str) -> None:
-        """Have GitHub's history say that what production begins with was adopted."""
-        builds = {"bot": f"sha256:{digest_of(commit)}"}
-        if self.rolling:
-            builds["dashboard"] = commit
-        for service, build in builds.items():
-            body = {
-                "ref": commit,
-                "task": "adopt",
-                "auto_merge": False,
-                "required_contexts": [],
-                "environment": f"production/{service}",
-                "production_environment": True,
-                "description": "Slipway: adopt",
-                "payload": {"service": service, "build": build, "reason": "live and healthy"},
-            }
-            at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
-            made = post(at, body, self.keys.github)
-            status = {"state": "success", "description": "adopted: it is live"}
-            post(f"{at}/{made['id']}/statuses", status, self.keys.github)
+    def _adopt(self, *commits: str) -> None:
+        """Have GitHub's history say that what production ran, and runs, was adopted."""
+        for commit in commits:
+            builds = {"bot": f"sha256:{digest_of(commit)}"}
+            if self.rolling:
+                builds["dashboard"] = commit
+            for service, build in builds.items():
+                self._keep(service, build, commit)
+
+    def _keep(self, service: str, build: str, commit: str) -> None:
+        body = {
+            "ref": commit,
+            "task": "adopt",
+            "auto_merge": False,
+            "required_contexts": [],
+            "environment": f"production/{service}",
+            "production_environment": True,
+            "description": "Slipway: adopt",
+            "payload": {"service": service, "build": build, "reason": "live and healthy"},
+        }
+        at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
+        made = post(at, body, self.keys.github)
+        status = {"state": "success", "description": "adopted: it is live"}
+        post(f"{at}/{made['id']}/statuses", status, self.keys.github)
 
     def service_id(self, track: str) -> str:
         """Render's id of one of the services, from the example."""
@@ -244,13 +255,20 @@ class World:
         for part in (self._measured, self.stored):
             if part:
                 self.repository.configure(part.settings())
+        if self._webhook:
+            probed = {"path": "/webhooks/meta", "every": "2s"}
+            self.repository.configure({"services": {"bot": {"webhook": probed}}})
 
     def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
         images = [
             {"ref": f"{IMAGE}@sha256:{digest_of(c)}", "commit": c, "version": v}
             for c, v in versions.items()
         ]
-        env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
+        env = {
+            "META_APP_SECRET": APP_SECRET,
+            "META_VERIFY_TOKEN": VERIFY_TOKEN,
+            "AI_SECONDS": "0.05",
+        }
         for part in (self._measured, self.stored):
             if part:
                 env |= part.environment()
@@ -266,6 +284,7 @@ class World:
                 "num_instances": instances,
                 "history": past,
                 **(_autoscaling(instances) if track == "bot" else {}),
+                "env": env | ({RENAMED: APP_SECRET} if track == "staging" else {}),
             }
             for track, instances, past in tracks
         ]

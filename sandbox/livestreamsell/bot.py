@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -21,10 +19,11 @@ from prometheus_client import (
 )
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.livestreamsell.common import Errors, failing, health
+from sandbox.livestreamsell.meta import Webhook
 from sandbox.livestreamsell.outside import Outside
 from sandbox.livestreamsell.settings import Settings
 
@@ -96,11 +95,6 @@ class Replies:
         counter.labels(build=self._settings.build, slow=slow).inc()
 
 
-def signature(secret: str, body: bytes) -> str:
-    """Return what Meta puts into ``X-Hub-Signature-256`` for this raw body."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
     """One instance of the bot."""
@@ -117,10 +111,14 @@ def create(settings: Settings) -> Bot:
     outside = Outside(settings.provider_url) if settings.provider_url else None
     replies, errors = Replies(settings, outside), Errors(settings.behaviour)
     orders = _orders(settings)
+    webhook = Webhook(settings, replies.registry, replies.begin)
+
+    def without_its_part() -> bool:
+        return bool(settings.behaviour.part) and errors.of_store >= 1
 
     async def follow_store() -> None:
         while outside is not None:
-            errors.of_store = await outside.store_error_rate()
+            errors.of_store = await outside.store_error_rate(settings.behaviour.part)
             await asyncio.sleep(_STORE_EVERY)
 
     async def index(request: Request) -> Response:
@@ -131,24 +129,6 @@ def create(settings: Settings) -> Bot:
             {"service": "bot", "path": request.url.path, "seller": seller, "build": settings.build}
         )
 
-    async def handshake(request: Request) -> Response:
-        query = request.query_params
-        known = bool(settings.verify_token) and hmac.compare_digest(
-            query.get("hub.verify_token", "").encode(), settings.verify_token.encode()
-        )
-        if query.get("hub.mode") != "subscribe" or not known:
-            return PlainTextResponse("forbidden", status_code=403)
-        return PlainTextResponse(query.get("hub.challenge", ""))
-
-    async def delivery(request: Request) -> Response:
-        body = await request.body()
-        given = request.headers.get("x-hub-signature-256", "")
-        expected = signature(settings.app_secret, body)
-        if not settings.app_secret or not hmac.compare_digest(given.encode(), expected.encode()):
-            return PlainTextResponse("bad signature", status_code=401)
-        replies.begin()
-        return PlainTextResponse("EVENT_RECEIVED")
-
     async def metrics(_: Request) -> Response:
         return Response(
             generate_latest(replies.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
@@ -156,10 +136,10 @@ def create(settings: Settings) -> Bot:
 
     anything = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     routes = [
-        health(settings, "bot"),
+        health(settings, "bot", without_its_part),
         Route("/metrics", metrics),
-        Route("/webhooks/meta", handshake, methods=["GET"]),
-        Route("/webhooks/meta", failing(errors, delivery), methods=["POST"]),
+        Route("/webhooks/meta", webhook.handshake, methods=["GET"]),
+        Route("/webhooks/meta", failing(errors, webhook.delivery), methods=["POST"]),
         Route("/", failing(errors, index)),
         Route("/api/{path:path}", failing(errors, index), methods=anything),
     ]

@@ -21,6 +21,9 @@ class Behaviour:
     ai_seconds: float | None = None
     """Mean seconds the AI takes; ``None``: what the environment says. With a provider: seconds that
     each call takes longer there."""
+    part: str = ""
+    """A part of the store that this build uses besides: it fails with it, and no other build does.
+    Where all of that part fails, ``/healthz`` answers 503."""
     reply_delay: float = 0.0
     """Seconds between the AI's answer and the reply."""
     unhealthy: bool = False
@@ -33,6 +36,18 @@ class Behaviour:
     """Orders are written for shops that are not there."""
     forgets_assets: bool = False
     """The dashboard has the scripts of its own version only: the page before it breaks."""
+    wrong_secret: bool = False
+    """It has another app secret than Meta, and refuses all that Meta delivers."""
+    secret_from: str | None = None
+    """The variable that it takes the app secret from, where that is not META_APP_SECRET."""
+    takes_unsigned: bool = False
+    """It believes a delivery without a signature."""
+    reserializes: bool = False
+    """It checks the signature of the JSON as it writes it, not of the bytes that came."""
+    challenge_as_json: bool = False
+    """It wraps the challenge of Meta's handshake."""
+    forgets_duplicates: bool = False
+    """What Meta delivers twice is replied to twice."""
     slow_start: float = 0.0
     """Nothing listens before then."""
     crash_after: float | None = None
@@ -77,7 +92,7 @@ class Settings:
             version=environment.get("VERSION", "dev"),
             instance=environment.get("INSTANCE", "local"),
             behaviour=behaviour,
-            app_secret=environment.get("META_APP_SECRET", ""),
+            app_secret=environment.get(behaviour.secret_from or "META_APP_SECRET", ""),
             verify_token=environment.get("META_VERIFY_TOKEN", ""),
             ai_seconds=float(environment.get("AI_SECONDS") or 0.05),
             slow_seconds=slow,

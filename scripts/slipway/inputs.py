@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -39,6 +40,7 @@ Verb = Literal[
     "check-data",
     "check-health",
     "check-webhook",
+    "check-migrations",
     "explain",
     "report",
 ]
@@ -56,6 +58,7 @@ ASIDE: tuple[Verb, ...] = (
     "runbook",
     "rotate-cohort",
     "check-data",
+    "check-migrations",
     *OF_LIVE,
     *OF_FILES,
 )
@@ -65,6 +68,7 @@ WITHOUT_RENDER: tuple[Verb, ...] = (
     "runbook",
     "rotate-cohort",
     "check-data",
+    "check-migrations",
     *OF_FILES,
 )
 """These can do without Render's key."""
@@ -82,8 +86,12 @@ _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
 _BAD_BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{4,120}")
+_REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./-]{0,199}")
 _DAY = 86_400
 _DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
+_OWN = ("SLIPWAY_", "INPUT_", "ACTIONS_")
+"""How variables begin that are the suite's or the runner's, and nobody else's."""
+_CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
@@ -102,6 +110,10 @@ class Keys:
     """An address with a password in it, of a role that only reads."""
     migrations: str | None = field(repr=False)
     """The same, of the role that owns the tables."""
+    scratch: str | None = field(repr=False)
+    """The same, of an empty one on a server that may be ruined."""
+    supabase: str | None = field(repr=False)
+    """Of its Management API: asked when the last backup was made."""
     meta_secret: str | None = field(repr=False)
     """What Meta signs its deliveries with."""
     meta_token: str | None = field(repr=False)
@@ -173,6 +185,14 @@ class Inputs:
     """The commit that must answer there; ``None``: any."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
+    base: str
+    """A commit or branch: what is there already is not looked at. Empty: the newest migrations."""
+    round_trips: Mapping[str, str]
+    """By the version of a migration, the checksum with which it went there and back."""
+    backup_at: datetime | None
+    """When the last backup of the database was made."""
+    environ: Mapping[str, str] = field(repr=False)
+    """What the tools of the user's are started with: all but what is the suite's own."""
     keys: Keys
     run: Run
 
@@ -243,6 +263,10 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         track=reader.one_of("track", ASKED),
         expect=reader.matching("expect", _COMMIT, "40 hexadecimal digits"),
         finalize=reader.boolean("finalize", default=False),
+        base=reader.matching("base", _REVISION, "a commit or the name of a branch") or "",
+        round_trips=reader.checksums("round-trips"),
+        backup_at=reader.moment("backup-at"),
+        environ={k: environ[k] for k in environ if not k.startswith(_OWN)},
         keys=Keys(
             render=reader.text("render-api-key")
             if verb in WITHOUT_RENDER
@@ -255,6 +279,10 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             if verb == "check-data"
             else reader.text("database-url") or None,
             migrations=reader.text("migrations-url") or None,
+            scratch=reader.required("scratch-url", "An empty database that may be ruined.")
+            if verb == "check-migrations"
+            else None,
+            supabase=reader.text("supabase-token") or None,
             meta_secret=reader.text("meta-app-secret") or None,
             meta_token=reader.text("meta-verify-token") or None,
             page_url=reader.text("page-url") or None,
@@ -331,6 +359,37 @@ class _Reader:
         if value and found is None:
             self._problems.append(f"`{name}` is {_shown(value)}; expected {', '.join(choices)}")
         return found or choices[0]
+
+    def checksums(self, name: str) -> Mapping[str, str]:
+        """Return a JSON object of checksums, by version."""
+        value = self.text(name)
+        try:
+            found: Any = json.loads(value) if value else {}
+        except ValueError:
+            found = None
+        if isinstance(found, dict) and all(
+            isinstance(sum_, str) and _CHECKSUM.fullmatch(sum_) for sum_ in found.values()
+        ):
+            return found
+        self._problems.append(
+            f"`{name}` is {_shown(value)}; expected a JSON object of versions and checksums, as "
+            "check-migrations writes it"
+        )
+        return {}
+
+    def moment(self, name: str) -> datetime | None:
+        """Return a time with its offset from UTC."""
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            self._problems.append(f"`{name}` is {_shown(value)}; expected 2026-01-31T04:00:00Z")
+            return None
+        return at
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return words, separated by blanks, commas or lines, each once."""

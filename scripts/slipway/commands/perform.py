@@ -15,7 +15,7 @@ from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
 from slipway.commands.written import account_of, end_of
-from slipway.databases import Looked, database_of
+from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
@@ -56,6 +56,8 @@ class Task:
     target: str = "previous"
     """What is asked for, where there is no artifact."""
     reason: str = ""
+    silent: bool = False
+    """Whether GitHub is not told: nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class Done:
 
 def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
-    journal = Journal(desk.clock, _printer(desk.runner))
+    journal = Journal(desk.clock, printer(desk.runner))
     task.check(
         _ports_of(desk, task, journal),
         _release_id(desk, task),
@@ -96,8 +98,9 @@ def perform(desk: Desk, task: Task) -> Done:
         return ports.ledger.carried(task.carries) if task.carries else ()
 
     told = carried if task.environment == "production" else None
-    publisher = None if task.verb in _SILENT else _publisher_or_none(desk, report, task, told)
-    journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
+    silent = task.silent or task.verb in _SILENT
+    publisher = None if silent else _publisher_or_none(desk, report, task, told)
+    journal = Journal(clock, report.entries.append, printer(desk.runner), publisher or _ignore)
     release = _release_id(desk, task)
     account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
     ports = _ports_of(desk, task, journal, account)
@@ -199,6 +202,7 @@ def ports_of(
         sources=sources_of(desk) if judged else {},
         database=looked.database,
         checks=looked.checks,
+        migrator=migrator_of(desk, journal) if stored else None,
         start=in_thread,
         log=log,
         webhooks=webhooks,
@@ -206,7 +210,9 @@ def ports_of(
     )
 
 
-def _printer(runner: Runner) -> Callable[[Entry], None]:
+def printer(runner: Runner) -> Callable[[Entry], None]:
+    """Return what shows a journal in the log."""
+
     def show(entry: Entry) -> None:
         share = "" if entry.share is None else f"{entry.share:g} % · "
         if entry.kind is Kind.TROUBLE:

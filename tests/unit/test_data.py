@@ -15,9 +15,12 @@ from slipway.config import Service
 from slipway.config.guarding import Data
 from slipway.errors import Held, Inconsistent, Refused, SlipwayError
 from slipway.ports import MOST, Check, Checked, Finding
+from slipway.release import staging
 from slipway.release.data import DataChecks
 from slipway.release.guarding import guards_of
 from slipway.release.guards import Guards
+from slipway.release.outcome import Result
+from tests.unit.builds import STAGING
 from tests.unit.test_guards import Slow
 from tests.unit.world import World
 
@@ -195,6 +198,27 @@ def test_without_a_database_nothing_is_done(settings: Service) -> None:
     assert data.now().all == ()
     assert guards_of(World().ports(), settings, [], None, data=data).hold is None
     assert not data.asked
+
+
+@pytest.mark.parametrize(
+    ("later", "result"),
+    [(0, Result.DEPLOYED), (2, Result.FAILED), ("too slow", Result.ABORTED)],
+)
+def test_staging_whose_data_got_worse_is_no_staging_that_passed(
+    later: Told, result: Result
+) -> None:
+    class Turning(MemoryDatabase):
+        def check(self, check: Check) -> Checked:
+            found = super().check(check)
+            self.found["orders"] = later
+            return found
+
+    world = World()
+    plan = staging.Plan(
+        release="1.1", settings=SETTINGS, staging=STAGING, artifact=world.build("v2")
+    )
+    ports = replace(world.ports(), database=Turning(), checks=(check("orders"),))
+    assert staging.run(plan, ports).result is result
 
 
 NAMES = ("a", "b", "c")

@@ -287,6 +287,11 @@ def test_the_secrets_are_those_this_configuration_needs() -> None:
     ]
     small = config.parse("version: 1\nservices: {site: {stable: {service: srv-a}}}")
     assert keys.commands(small) == "gh secret set RENDER_API_KEY --env production"
+    probed = config.parse("version: 1\nservices: {bot: {stable: {service: srv-a}, webhook: {}}}")
+    assert keys.secrets(probed)[1:] == [
+        ("META_APP_SECRET", "production"),
+        ("META_VERIFY_TOKEN", "production"),
+    ]
 
 
 @pytest.mark.parametrize(

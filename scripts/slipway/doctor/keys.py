@@ -38,6 +38,12 @@ def secrets(config: Config) -> list[tuple[str, str]]:
     needed = [("RENDER_API_KEY", name) for name in environments(config)]
     if any(service.edge for service in config.services.values()):
         needed += [("POSTHOG_API_KEY", "production"), ("EDGE_TOKEN", "production")]
+    probed = [service for service in config.services.values() if service.webhook]
+    for place, there in (
+        ("staging", any(service.staging for service in probed)),
+        ("production", any(service.stable or service.fleet for service in probed)),
+    ):
+        needed += [(name, place) for name in ("META_APP_SECRET", "META_VERIFY_TOKEN") if there]
     return needed
 
 

@@ -16,7 +16,7 @@
 SHELL := bash
 .DEFAULT_GOAL := test
 .PHONY: demo test crash bench bench-edge bench-judge cohort screens lint docs lock clean
-.PHONY: environment haproxy prometheus wrk chromium mermaid
+.PHONY: environment haproxy prometheus postgres wrk chromium mermaid
 
 # Where Debian keeps haproxy, and where uv is put on a machine that has none.
 export PATH := $(PATH):/usr/sbin:/usr/local/sbin:$(CURDIR)/.cache/uv/bin
@@ -25,10 +25,10 @@ bin := .venv/bin
 workflows = $(wildcard .github/workflows/*.yml examples/*/.github/workflows/*.yml)
 actions = $(wildcard action.yml actions/*/action.yml sandbox/stubs/*/action.yml)
 
-demo: environment haproxy prometheus
+demo: environment haproxy prometheus $(if $(filter data-% irreversible,$(SCENARIO)),postgres)
 	@exec $(bin)/python -m sandbox.demo $(SCENARIO)
 
-test: environment haproxy prometheus
+test: environment haproxy prometheus postgres
 	$(bin)/python -m pytest -n 2
 
 crash: environment
@@ -78,5 +78,5 @@ clean:
 environment:
 	@tools/development environment
 
-haproxy prometheus wrk chromium mermaid:
+haproxy prometheus postgres wrk chromium mermaid:
 	@tools/development $@

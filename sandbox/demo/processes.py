@@ -36,9 +36,9 @@ class Child:
     log: Path
 
 
-def _end_with_parent() -> None:
-    """In a child: be ended by the kernel when its parent is killed."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def end_with_parent(number: int = signal.SIGTERM) -> None:
+    """In a child: be sent this signal by the kernel when its parent is killed."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
@@ -71,7 +71,7 @@ class Children:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a terminal's Ctrl-C is ours to handle, in order
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - it takes no lock
             )
         child = Child(name, process, log)
         self._children.append(child)

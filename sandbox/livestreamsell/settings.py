@@ -21,6 +21,9 @@ class Behaviour:
     ai_seconds: float | None = None
     """Mean seconds the AI takes; ``None``: what the environment says. With a provider: seconds that
     each call takes longer there."""
+    part: str = ""
+    """A part of the store that this build uses besides: it fails with it, and no other build does.
+    Where all of that part fails, ``/healthz`` answers 503."""
     reply_delay: float = 0.0
     """Seconds between the AI's answer and the reply."""
     unhealthy: bool = False
@@ -29,6 +32,8 @@ class Behaviour:
     """``/healthz`` answers 503 from then on."""
     needs: str | None = None
     """A variable of the environment without which ``/healthz`` answers 503."""
+    orphans_orders: bool = False
+    """Orders are written for shops that are not there."""
     forgets_assets: bool = False
     """The dashboard has the scripts of its own version only: the page before it breaks."""
     wrong_secret: bool = False
@@ -70,6 +75,8 @@ class Settings:
     """A call of the AI that takes longer is slow."""
     reply_slow_seconds: float = 10.0
     """A reply that takes longer is slow."""
+    database_url: str = field(default="", repr=False)
+    """Where orders are kept; empty: nowhere."""
     provider_url: str = ""
     """Where the AI and the store are; empty: the bot does without a store and waits itself."""
 
@@ -90,6 +97,7 @@ class Settings:
             ai_seconds=float(environment.get("AI_SECONDS") or 0.05),
             slow_seconds=slow,
             reply_slow_seconds=float(environment.get("REPLY_SLOW_SECONDS") or slow),
+            database_url=environment.get("DATABASE_URL", ""),
             provider_url=environment.get("AI_PROVIDER_URL", ""),
         )
 

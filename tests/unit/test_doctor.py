@@ -284,14 +284,27 @@ def test_the_secrets_are_those_this_configuration_needs() -> None:
         "gh secret set RENDER_API_KEY --env production",
         "gh secret set POSTHOG_API_KEY --env production",
         "gh secret set EDGE_TOKEN --env production",
+        "gh secret set PAGE_URL --env production",
+        "gh secret set PAGE_SECRET --env production",
     ]
-    small = config.parse("version: 1\nservices: {site: {stable: {service: srv-a}}}")
+    small = config.parse(
+        "version: 1\nservices: {site: {stable: {service: srv-a}}}\npages: {on: []}"
+    )
     assert keys.commands(small) == "gh secret set RENDER_API_KEY --env production"
-    probed = config.parse("version: 1\nservices: {bot: {stable: {service: srv-a}, webhook: {}}}")
-    assert keys.secrets(probed)[1:] == [
-        ("META_APP_SECRET", "production"),
-        ("META_VERIFY_TOKEN", "production"),
-    ]
+
+
+def test_what_guards_and_migrations_need_is_among_the_secrets_where_the_service_is() -> None:
+    service = "{stable: {service: srv-a}, staging: {service: srv-b}, webhook: {}, data: {}}"
+    other = "{stable: {service: srv-c}, data: {}, migrations: {tool: sql}}"
+    config_ = config.parse(f"version: 1\nservices: {{a: {service}, b: {other}}}")
+    assert set(keys.secrets(config_)) == {
+        *((name, "staging") for name in ("META_APP_SECRET", "META_VERIFY_TOKEN", "DATABASE_URL")),
+        *((name, "production") for name in ("META_APP_SECRET", "META_VERIFY_TOKEN")),
+        *((name, "production") for name in ("DATABASE_URL", "MIGRATIONS_URL")),
+        ("RENDER_API_KEY", "staging"),
+        ("RENDER_API_KEY", "production"),
+    }
+    assert len(keys.secrets(config_)) == len(set(keys.secrets(config_)))
 
 
 @pytest.mark.parametrize(

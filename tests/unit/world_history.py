@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from slipway.errors import NotFound
@@ -19,12 +19,16 @@ class MemoryHistory(FakeForge):
         super().__init__()
         self.w = world
 
-    def shipped(self, environment: str) -> Iterator[Shipped]:
+    def shipped(
+        self, environment: str, *, commits: Collection[str] | None = None
+    ) -> Iterator[Shipped]:
         with self.w.call("github.shipped"):
             names = list(enumerate(self.w.builds))
         for number, name in reversed(names):
-            told = self.w.in_progress | self.w.blamed
+            told = self.w.in_progress | self.w.blamed | set(self.w.ended_as)
             if name in self.w.unvouched and name not in told:
+                continue
+            if commits is not None and commit_of(name) not in commits:
                 continue
             passed = name not in self.w.unvouched
             bad = name in self.w.blamed
@@ -33,11 +37,21 @@ class MemoryHistory(FakeForge):
                 build=commit_of(name) if self.w.git else digest(name),
                 commit=commit_of(name),
                 task="deploy",
-                state="failure" if bad else "inactive" if passed else "in_progress",
-                result="rolled-back" if bad else "promoted" if passed else "",
+                state=self._state(name, passed=passed),
+                result="rolled-back" if bad else self._word(name, passed=passed),
                 actor="ana",
                 created_at=START,
             )
+
+    def _state(self, name: str, *, passed: bool) -> str:
+        if name in self.w.blamed:
+            return "failure"
+        if name in self.w.ended_as:
+            return "error"
+        return "inactive" if passed else "in_progress"
+
+    def _word(self, name: str, *, passed: bool) -> str:
+        return self.w.ended_as.get(name, "promoted" if passed else "")
 
     def set_status(
         self,
@@ -69,4 +83,11 @@ class MemoryHistory(FakeForge):
                 raise NotFound(f"no commit {base} or {head}", remedy="Push it.")
             ahead = order.index(head) - order.index(base)
             status = "identical" if ahead == 0 else "ahead" if ahead > 0 else "behind"
-            return Comparison(status=status, files=("bot/app.py",), commits=(head,))
+            between = order[order.index(base) + 1 : order.index(head) + 1]
+            says = {commit_of(name): text for name, text in self.w.messages.items()}
+            return Comparison(
+                status=status,
+                files=("bot/app.py",),
+                commits=tuple(between),
+                messages=tuple(says.get(commit, "A change") for commit in between),
+            )

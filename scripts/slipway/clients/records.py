@@ -93,6 +93,7 @@ def encode(record: Record) -> str:
             "holder": {"run_id": record.holder.run_id, "attempt": record.holder.attempt},
             "since": record.since.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             **_unless_none("canary_instances", record.canary_instances),
+            **_previous(record),
         },
         separators=(",", ":"),
     )
@@ -105,6 +106,7 @@ def decode(payload: str) -> Record | None:
         if fields.integer("v") != VERSION:
             return None
         stable, holder = fields.child("stable"), fields.child("holder")
+        previous = fields.child_or_none("previous")
         return Record(
             release=fields.text("release"),
             candidate=fields.text("candidate"),
@@ -115,6 +117,8 @@ def decode(payload: str) -> Record | None:
             holder=Holder(run_id=holder.text("run_id"), attempt=holder.integer("attempt")),
             since=fields.time("since"),
             canary_instances=fields.integer_or_none("canary_instances"),
+            previous_build=previous.text("build") if previous else None,
+            previous_deploy=previous.text("deploy_id") if previous else None,
         )
     except (ValueError, RecursionError, OutsideError):
         return None
@@ -122,6 +126,12 @@ def decode(payload: str) -> Record | None:
 
 def _unless_none(name: str, value: int | None) -> dict[str, int]:
     return {} if value is None else {name: value}
+
+
+def _previous(record: Record) -> dict[str, dict[str, str]]:
+    if record.previous_build is None or record.previous_deploy is None:
+        return {}
+    return {"previous": {"build": record.previous_build, "deploy_id": record.previous_deploy}}
 
 
 def _number(value: float) -> int | float:

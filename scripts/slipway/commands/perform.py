@@ -14,7 +14,9 @@ from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
+from slipway.commands.paging import Page
 from slipway.commands.written import account_of, end_of
+from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
@@ -55,6 +57,8 @@ class Task:
     target: str = "previous"
     """What is asked for, where there is no artifact."""
     reason: str = ""
+    silent: bool = False
+    """Whether GitHub is not told: nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +74,9 @@ class Done:
 
 def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
-    journal = Journal(desk.clock, _printer(desk.runner))
+    journal = Journal(desk.clock, printer(desk.runner))
     task.check(
-        ports_of(
-            desk,
-            task.environment,
-            journal,
-            judged=task.verb in _JUDGED,
-            probed=task.verb in _PROBED,
-        ),
+        _ports_of(desk, task, journal),
         _release_id(desk, task),
     )
 
@@ -101,13 +99,12 @@ def perform(desk: Desk, task: Task) -> Done:
         return ports.ledger.carried(task.carries) if task.carries else ()
 
     told = carried if task.environment == "production" else None
-    publisher = None if task.verb in _SILENT else _publisher_or_none(desk, report, task, told)
-    journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
+    silent = task.silent or task.verb in _SILENT
+    publisher = None if silent else _publisher_or_none(desk, report, task, told)
+    journal = Journal(clock, report.entries.append, printer(desk.runner), publisher or _ignore)
     release = _release_id(desk, task)
     account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
-    judged = task.verb in _JUDGED
-    probed = task.verb in _PROBED
-    ports = ports_of(desk, task.environment, journal, judged=judged, probed=probed, log=account)
+    ports = _ports_of(desk, task, journal, account)
     started = clock.now()
     try:
         outcome = task.act(ports, release)
@@ -130,20 +127,24 @@ def perform(desk: Desk, task: Task) -> Done:
     report.outcome = outcome
     if report.url is None and not clock.cancelled:
         report.url = address.at_render(desk.service, task.environment, brisk_render(desk).service)
+    page = Page.begin(desk, report)
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
     elif ports.ledger.closed and inputs.comment and (forge := forge_of(desk)):
         environment = environment_of(task.environment, desk.name)
         afterwards.tell(forge, report, environment, ports.ledger.closed, _notifier(desk.runner))
+    page.end(hurry=clock.cancelled)
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 
-_SILENT = frozenset({"adopt", "reconcile"})
-"""Not told beside the main path: the record of an adoption is its point, and what is put in order
-belongs to the release that died."""
+_SILENT = frozenset({"adopt", "reconcile", "unlock"})
+"""Not told beside the main path: the record of an adoption, or of an unlock, is its point, and what
+is put in order belongs to the release that died."""
 _JUDGED = frozenset({"canary-prod", "rolling-ui"})
 """Verbs that look at metrics."""
+_STORED = frozenset({"canary-prod", "rolling-ui", "deploy-staging", "direct"})
+"""Verbs that look at the database, and migrate it."""
 _PROBED = _JUDGED | {"deploy-staging"}
 """Verbs that probe a webhook."""
 _TASKS = {"rollback": "rollback", "abort": "rollback"}
@@ -156,20 +157,35 @@ def _release_id(desk: Desk, task: Task) -> str:
     return f"{holder.run_id}.{holder.attempt}-{build.removeprefix('sha256:')}"
 
 
+def _ports_of(desk: Desk, task: Task, journal: Journal, log: Log = no_log) -> Ports:
+    return ports_of(
+        desk,
+        task.environment,
+        journal,
+        judged=task.verb in _JUDGED,
+        stored=task.verb in _STORED,
+        probed=task.verb in _PROBED,
+        log=log,
+    )
+
+
 def ports_of(
     desk: Desk,
     environment: Stage,
     journal: Journal,
     *,
-    judged: bool,
+    judged: bool = False,
+    stored: bool = False,
     probed: bool = False,
     log: Log = no_log,
 ) -> Ports:
     """Return what a strategy calls, for one service.
 
-    ``judged``: with the sources of its metrics; ``probed``: with what its webhook is probed with.
-    Raises :class:`UsageError` where one of those lacks a key. The way back never asks for them.
+    ``judged``: with the sources of its metrics; ``stored``: with its database; ``probed``: with
+    what its webhook is probed with. Raises :class:`UsageError` where one of those lacks a key. The
+    way back never asks for them.
     """
+    looked = database_of(desk.inputs, desk.name, desk.service) if stored else Looked()
     webhooks, meta = webhooks_of(desk) if probed else (None, None)
     return Ports(
         platform=render(desk, journal),
@@ -187,6 +203,9 @@ def ports_of(
         confirm=desk.settings.render.confirm,
         observe=desk.inputs.mode == "observe",
         sources=sources_of(desk) if judged else {},
+        database=looked.database,
+        checks=looked.checks,
+        migrator=migrator_of(desk, journal) if stored else None,
         start=in_thread,
         log=log,
         webhooks=webhooks,
@@ -194,7 +213,9 @@ def ports_of(
     )
 
 
-def _printer(runner: Runner) -> Callable[[Entry], None]:
+def printer(runner: Runner) -> Callable[[Entry], None]:
+    """Return what shows a journal in the log."""
+
     def show(entry: Entry) -> None:
         share = "" if entry.share is None else f"{entry.share:g} % · "
         if entry.kind is Kind.TROUBLE:
@@ -255,7 +276,8 @@ def _publisher(desk: Desk, report: Report, task: Task, carried: Commits | None) 
             task=_TASKS.get(report.verb, "deploy"),
             pull_request=run.pull_request,
             comment=desk.inputs.comment,
-            payload=_payload(report, task.environment, desk.inputs.commit),
+            payload=_payload(report, task.environment, desk.inputs.commit)
+            | {"release": _release_id(desk, task), "run": run.holder.run_id},
         ),
         report,
         _notifier(desk.runner),

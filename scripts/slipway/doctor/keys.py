@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from slipway.config import Config, Service
 
@@ -38,13 +38,28 @@ def secrets(config: Config) -> list[tuple[str, str]]:
     needed = [("RENDER_API_KEY", name) for name in environments(config)]
     if any(service.edge for service in config.services.values()):
         needed += [("POSTHOG_API_KEY", "production"), ("EDGE_TOKEN", "production")]
-    probed = [service for service in config.services.values() if service.webhook]
-    for place, there in (
-        ("staging", any(service.staging for service in probed)),
-        ("production", any(service.stable or service.fleet for service in probed)),
-    ):
-        needed += [(name, place) for name in ("META_APP_SECRET", "META_VERIFY_TOKEN") if there]
-    return needed
+    if pages(config):
+        needed += [("PAGE_URL", "production"), ("PAGE_SECRET", "production")]
+    asked = [(name, place) for s in config.services.values() for name, place in _of(s)]
+    return needed + list(dict.fromkeys(asked))
+
+
+def _of(service: Service) -> Iterator[tuple[str, str]]:
+    """Yield what a service's guards and migrations need, where it is released."""
+    groups = {
+        ("META_APP_SECRET", "META_VERIFY_TOKEN"): service.webhook,
+        ("DATABASE_URL",): service.data,
+        ("MIGRATIONS_URL",): service.migrations,
+    }
+    places = {"staging": service.staging, "production": service.stable or service.fleet}
+    for place in (name for name, there in places.items() if there):
+        for names in (names for names, group in groups.items() if group):
+            yield from ((name, place) for name in names)
+
+
+def pages(config: Config) -> bool:
+    """Tell whether somebody is to be paged."""
+    return bool(config.pages.on) and "production" in environments(config)
 
 
 def commands(config: Config) -> str:

@@ -7,7 +7,17 @@ documented, and never returns a guess.
 """
 
 from slipway.ports.clock import Clock
-from slipway.ports.data import Check, Checked, Database, Finding, Migration, Migrator
+from slipway.ports.data import (
+    MOST,
+    Check,
+    Checked,
+    Database,
+    Finding,
+    Migration,
+    Migrator,
+    Probe,
+    Recorded,
+)
 from slipway.ports.edge import (
     LATENCY_LIMITS,
     Answer,
@@ -49,6 +59,7 @@ from slipway.ports.webhook import MetaKeys, Reply, Webhooks
 
 __all__ = [
     "LATENCY_LIMITS",
+    "MOST",
     "NOTHING",
     "Alarm",
     "Answer",
@@ -87,9 +98,11 @@ __all__ = [
     "Pager",
     "Phase",
     "Platform",
+    "Probe",
     "Prober",
     "Promotion",
     "Record",
+    "Recorded",
     "Reply",
     "Requests",
     "Sellers",

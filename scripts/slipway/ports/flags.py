@@ -45,6 +45,11 @@ class Record:
     since: datetime
     canary_instances: int | None = None
     """How many the canary service had before the release made it larger; ``None``: as it is."""
+    previous_build: str | None = None
+    """What was stable before the release that is recorded as stable: what a person goes back to,
+    known even where Render does not answer. ``None``: no release says."""
+    previous_deploy: str | None = None
+    """Its deploy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from slipway.errors import Refused
 from slipway.release import deploys, takeover
 from slipway.release.deploys import Ports
@@ -32,7 +34,9 @@ def _end(order: Order, ports: Ports, zero: Zero | None) -> Outcome:
     deploys.cancel_running(ports, order.stable)
     candidate = takeover.under_way(order, ports, zero)
     if candidate and candidate != live.identity:
-        return takeover.ended(order, candidate, live, alive=bool(zero and zero.leased))
+        outcome = takeover.ended(order, candidate, live, alive=bool(zero and zero.leased))
+        # What was cancelled on the stable service is not known to be gone yet.
+        return outcome if running else replace(outcome, seconds_to_old_code=0.0)
     stays = f"{service.name} stays on {short(live.identity or live.id)}"
     if not running:
         return Outcome(

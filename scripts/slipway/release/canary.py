@@ -23,6 +23,7 @@ from slipway.errors import (
 from slipway.ports import Phase, Service
 from slipway.release import bug, deploys, webhook
 from slipway.release.deploys import Ports
+from slipway.release.fitting import instances_of, scale
 from slipway.release.guarding import guards_of
 from slipway.release.happenings import Happenings
 from slipway.release.health import await_build, url_of
@@ -30,7 +31,9 @@ from slipway.release.judging import judged
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Before, Plan, preflight
 from slipway.release.recovery import Place, clear
+from slipway.release.stepping import Stepping
 from slipway.release.traffic import Traffic
+from slipway.release.undoing import Undo
 from slipway.release.watch import Watch, every
 from slipway.release.wayback import WayBack
 
@@ -48,8 +51,10 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
             build=before.live.identity,
             share=0.0,
         )
+    undo = Undo(ports, plan.settings, plan.artifact.identity)
+    undo.check()
     traffic.begin(before.live, canary_instances=before.canary.instances)
-    return _there_or_back(_Release(plan, ports, traffic, before))
+    return _there_or_back(_Release(plan, ports, traffic, before, undo))
 
 
 def check(plan: Plan, ports: Ports, traffic: Traffic) -> None:
@@ -58,6 +63,7 @@ def check(plan: Plan, ports: Ports, traffic: Traffic) -> None:
     left = traffic.past.left(traffic.look().killed)
     if left is None:
         preflight(plan, ports, traffic)
+        Undo(ports, plan.settings, plan.artifact.identity).check()
     else:
         ports.journal.note(f"release {left.record.release} died: what it left is ended first")
 
@@ -74,15 +80,9 @@ def _there_or_back(release: _Release) -> Outcome:
         # Whatever runs now is another release's: nothing is ours to put back.
         return release.left_to_another(error)
     except SlipwayError as error:
-        return release.back.go(
-            _result_of(error),
-            error.found,
-            error.remedy,
-            hurry=isinstance(error, Cancelled),
-        )
+        return release.back.go(_result_of(error), error, hurry=isinstance(error, Cancelled))
     except Exception as error:
-        found = bug.aborted(error, release.journal)
-        return release.back.go(Result.ABORTED, found.found, found.remedy)
+        return release.back.go(Result.ABORTED, bug.aborted(error, release.journal))
 
 
 def _result_of(error: SlipwayError) -> Result:
@@ -94,12 +94,15 @@ def _result_of(error: SlipwayError) -> Result:
 class _Release:
     """The way forwards, step by step. Whatever stops it is raised."""
 
-    def __init__(self, plan: Plan, ports: Ports, traffic: Traffic, before: Before) -> None:
+    def __init__(
+        self, plan: Plan, ports: Ports, traffic: Traffic, before: Before, undo: Undo
+    ) -> None:
+        self._undo = undo
         self._plan = plan
         self._ports = ports
         self._traffic = traffic
         self._before = before
-        self.back = WayBack(plan, ports, traffic, before)
+        self.back = WayBack(plan, ports, traffic, before, undo)
         self.journal = ports.journal
         self._strategy = plan.settings.strategy
         self._notices: list[str] = []
@@ -108,6 +111,8 @@ class _Release:
 
     def forwards(self) -> Outcome:
         """All the way to everybody."""
+        both = (self._before.canary, self._before.stable)
+        self._undo.expand(both, self._traffic.lease.keep_alive)
         self.back.canary_touched = True
         self._deploy(self._before.canary, pulse=self._traffic.lease.keep_alive)
         self._require_webhook()
@@ -121,6 +126,7 @@ class _Release:
                 self._plan.settings,
                 [url_of(self._before.canary, self._plan.settings.health)],
                 self._plan.artifact.commit,
+                data=self._undo.checks,
                 release=self._plan.release,
                 service=self._plan.canary,
             ),
@@ -130,17 +136,42 @@ class _Release:
             log=self._ports.log,
             hindrance=self._hindrance,
         )
+        stepping = Stepping(self._ports, self._traffic, watch, self._strategy, self._happen)
         for number, step in enumerate(self._strategy.steps):
-            text = f"{step.share:g} % of the sellers are on the candidate"
-            self._judge(Phase.CANARY, number, step, text, watch)
+            self._set(Phase.CANARY, step, f"{step.share:g} % of the sellers are on the candidate")
+            watch.begin(number, Phase.CANARY)
+            stepping.judge(step)
         self._fit_canary(self._watching(watch))
         bake = self._strategy.bake
         text = (
             f"promoted at the edge: {bake.share:g} % are on the candidate, "
             "and the old build stays warm"
         )
-        self._judge(Phase.BAKING, len(steps) - 1, bake, text, watch)
+        self._set(Phase.BAKING, bake, text)
+        watch.begin(len(steps) - 1, Phase.BAKING)
+        stepping.judge(bake)
+        self._notices = stepping.notices
         return self._settle(watch)
+
+    def _set(self, phase: Phase, step: Step, text: str) -> None:
+        self._see_stable_is_as_it_was()
+        self._traffic.set(phase, step.share, text)
+
+    def _happen(self) -> None:
+        for happenings in self._happenings:
+            happenings.look()
+
+    def _fit_canary(self, pulse: Callable[[], None]) -> None:
+        """Give the canary service as many instances as the stable one."""
+        canary = self._before.canary
+        wanted = instances_of(self._before.stable, self._ports)
+        if canary.instances >= wanted:
+            return
+        self.back.scaled = True
+        self._traffic.lease.keep_alive()
+        deadline = self._strategy.deploy_deadline
+        scale(canary, wanted, self._ports, deadline=deadline, pulse=pulse)
+        self._await_answers(canary, pulse=pulse, instances=wanted)
 
     def _require_webhook(self) -> None:
         webhook.require(
@@ -194,105 +225,6 @@ class _Release:
             instances=instances,
             pulse=pulse,
         )
-
-    def _judge(self, phase: Phase, number: int, step: Step, text: str, watch: Watch) -> None:
-        """Set the share and watch it for the step's time, or twice that where it must be."""
-        self._see_stable_is_as_it_was()
-        self._traffic.set(phase, step.share, text)
-        watch.begin(number, phase.value)
-        clock = self._ports.clock
-        until = clock.monotonic() + step.for_
-        extended = False
-        while True:
-            clock.sleep(min(self._strategy.judge.every, step.for_))
-            for happenings in self._happenings:
-                happenings.look()
-            verdict = watch()
-            if self._promoted_by_a_person():
-                return
-            if clock.monotonic() < until:
-                continue
-            why = self._traffic.lowered or watch.objection(verdict)
-            if why is None and self._saw_enough(watch, extended, step.share):
-                return
-            if extended:
-                error = self._held_down() or watch.undecided(why or watch.could_not_see())
-                self._ports.trip(error)  # raises it, unless it is only observed
-                return
-            extended = True
-            until = clock.monotonic() + step.for_
-            self.journal.note(f"the step is extended once: {why or watch.too_little()}")
-
-    def _saw_enough(self, watch: Watch, extended: bool, share: float) -> bool:
-        """Whether a step in which nothing spoke against the candidate may end now."""
-        too_little = watch.too_little()
-        if too_little is None:
-            if said := watch.could_not_see():
-                self.journal.note(said)
-            return True
-        policy = self._strategy.judge.on_low_power
-        if policy == "promote" or (policy == "extend" and extended):
-            self.journal.trouble(f"it goes on although {too_little}")
-            self._notices.append(f"at {share:g} %: {too_little}")
-            return True
-        return False
-
-    def _held_down(self) -> Aborted | None:
-        if self._traffic.lowered is None:
-            return None
-        return Aborted(
-            f"{self._traffic.lowered}, and nobody ordered to go on",
-            remedy="Release again. `mode: promote-now` goes on where a share was lowered by hand.",
-        )
-
-    def _promoted_by_a_person(self) -> bool:
-        """Whether the judging ends here: somebody said so, and this look did not speak against."""
-        order = self._traffic.promotion
-        if order is None:
-            return False
-        self.journal.gate(f"{order.by} promotes it now: {order.reason}")
-        return True
-
-    def _fit_canary(self, watch: Callable[[], None]) -> None:
-        """Give the canary service as many instances as the stable one, before it takes the load."""
-        wanted = self._instances_of_stable()
-        if self._before.canary.instances >= wanted:
-            return
-        self.back.scaled = True
-        self._traffic.lease.keep_alive()
-        self._ports.platform.scale(self._plan.canary, wanted)
-        until = self._ports.clock.monotonic() + self._strategy.deploy_deadline
-        while (have := len(self._ports.platform.instances(self._plan.canary))) < wanted:
-            if self._ports.clock.monotonic() >= until:
-                raise Aborted(
-                    f"the canary service has {have} of {wanted} instances after "
-                    f"{self._strategy.deploy_deadline:.0f} s",
-                    remedy="Give the canary service the plan of the stable one, and turn its "
-                    "autoscaling off: Render ignores a scale request while it is on.",
-                )
-            self._ports.clock.sleep(self._ports.poll)
-            watch()
-        self.journal.gate(f"the canary service has {have} instances, as the stable one")
-        self._await_answers(self._before.canary, pulse=watch, instances=wanted)
-
-    def _instances_of_stable(self) -> int:
-        """Return how many instances carry the load now: with autoscaling only Render's list says.
-
-        Nothing holds them while the stable service is idle in the bake; where it may be made
-        smaller meanwhile, that is said.
-        """
-        stable = self._before.stable
-        listed = len(self._ports.platform.instances(stable.id))
-        scaling = stable.autoscaling
-        if scaling is None or not scaling.enabled:
-            return max(listed, stable.instances)
-        if listed > scaling.minimum:
-            self.journal.trouble(
-                f"{stable.name} has {listed} instances now, and its autoscaling may take away all "
-                f"but {scaling.minimum} while the candidate has its load: for a release under "
-                "load, raise its minimum first"
-            )
-        return max(listed, stable.instances, scaling.minimum)
 
     def _settle(self, watch: Watch) -> Outcome:
         """Put the build on the stable service; only then is 100 % everywhere."""

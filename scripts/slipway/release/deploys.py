@@ -23,6 +23,7 @@ from slipway.errors import (
 from slipway.ports import (
     Artifact,
     Browser,
+    Check,
     Clock,
     Database,
     Deploy,
@@ -87,6 +88,8 @@ class Ports:
     """What those probes sign with."""
     database: Database | None = None
     """``None``: no checks are asked for."""
+    checks: Sequence[Check] = ()
+    """What is run on the database."""
     migrator: Migrator | None = None
     """``None``: no migrations are asked for."""
 
@@ -258,6 +261,7 @@ def wait_live(
     """Wait until ``deploy`` is live and is the build with ``identity``."""
     began = ports.clock.monotonic()
     shown: tuple[str, float] = ("", began)
+    unread: OutsideError | None = None
     while True:
         now = ports.clock.monotonic()
         if deploy.raw_status != shown[0] or now - shown[1] >= PROGRESS_EVERY:
@@ -267,16 +271,20 @@ def wait_live(
             return _verified(deploy, identity)
         _raise_if_over(deploy)
         if now - began >= deadline:
-            raise _timed_out(ports, service_id, deploy, deadline)
+            raise unread or _timed_out(ports, service_id, deploy, deadline)
         ports.clock.sleep(ports.poll)
         pulse()
         try:
             deploy = ports.platform.deploy(service_id, deploy.id)
+            unread = None
         except Unauthorized:
             raise
         except OutsideError as error:
-            # A deploy goes on without us; only the deadline ends the wait.
-            ports.journal.trouble(f"reading {deploy.id}: {error.found}")
+            # A deploy goes on without us; only the deadline ends the wait. How it ended is then
+            # not known, and no build is blamed for that.
+            if unread is None or now - shown[1] >= PROGRESS_EVERY:
+                ports.journal.trouble(f"reading {deploy.id}: {error.found}")
+            unread = error
 
 
 def _verified(deploy: Deploy, identity: str | None) -> Deploy:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slipway.errors import Cancelled, DeployFailed
-from slipway.ports import Artifact
-from slipway.release import deploys, preflight, takeover
+from slipway.background import within
+from slipway.errors import Cancelled, DeployFailed, OutsideError
+from slipway.ports import Artifact, Deploy
+from slipway.release import deploys, lock, predeploy, preflight, takeover
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
 from slipway.release.stop import Stop
 from slipway.release.takeover import Order
+from slipway.release.undoing import Undo
 from slipway.text import short
+
+LOOK = 10.0
+"""Seconds for GitHub to say what was found bad."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +31,43 @@ class Plan(Order):
 
 
 def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
-    """Deploy to the stable service, in the place of whatever is being deployed there."""
+    """Deploy to the stable service, in the place of whatever is being deployed there.
+
+    Raises :class:`slipway.errors.Refused` before anything is touched where a bad build holds it
+    back.
+    """
+    _require_unlocked(plan, ports)
     return takeover.run(plan, ports, stop, lambda _: _deploy(plan, ports))
+
+
+def _require_unlocked(plan: Plan, ports: Ports) -> None:
+    """Where GitHub does not say, it goes on, and says so: it is for when nothing else can wait."""
+
+    def ask() -> None:
+        live = deploys.live(ports.platform.deploys(plan.stable))
+        if live is not None and live.identity == plan.artifact.identity:
+            return
+        good = ports.ledger.passed(live.identity) if live and live.identity else None
+        lock.require_unlocked(plan.artifact, good, plan.settings, ports.ledger, ports.journal)
+
+    try:
+        within(ports.start, LOOK, "what GitHub says of bad builds", ask)
+    except OutsideError as error:
+        ports.journal.trouble(
+            f"whether a bad build holds this one back is not known: {error.found}. It is deployed "
+            "all the same"
+        )
 
 
 def _deploy(plan: Plan, ports: Ports) -> Outcome:
     service = deploys.usable(ports, plan.stable)
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
+    predeploy.require(service, plan.settings, ports.journal)
     before = deploys.live(ports.platform.deploys(plan.stable))
+    undo = Undo(ports, plan.settings, plan.artifact.identity)
+    undo.check()
+    undo.expand([service])
     stays = before.identity or before.id if before else "nothing"
     ours: set[str] = set()
     try:
@@ -46,12 +79,16 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
             ours=ours,
         )
     except DeployFailed as error:
+        failed = ports.clock.monotonic()
+        stayed = before is not None and _stayed(plan, ports, before)
+        seconds = ports.clock.monotonic() - failed
         return Outcome(
             result=Result.ROLLED_BACK,
             reason=f"{error.found}; {service.name} stays on {short(stays)}",
             remedy=error.remedy,
             build=(before.identity or "") if before else "",
             deploy_id=before.id if before else "",
+            seconds_to_old_code=seconds if stayed else None,
         )
     except Cancelled:
         deploys.abandon(ports, plan.stable, plan.artifact, ours)
@@ -71,3 +108,16 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
         build=plan.artifact.identity,
         previous_build=(before.identity or "") if before else "",
     )
+
+
+def _stayed(plan: Plan, ports: Ports, before: Deploy) -> bool:
+    """Return whether a second reading shows that ``before`` serves, and that nothing is coming."""
+    ports.clock.sleep(ports.confirm)
+    try:
+        latest = ports.platform.deploys(plan.stable)
+    except OutsideError as error:
+        ports.journal.trouble(f"reading {plan.stable}: {error.found}")
+        return False
+    live = deploys.live(latest)
+    coming = any(deploy.status.running for deploy in latest)
+    return live is not None and live.identity == before.identity and not coming

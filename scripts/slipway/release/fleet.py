@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from slipway.config import Service as Settings
 from slipway.errors import Aborted, DeployFailed, Held, OutsideError, Refused, SlipwayError, Tripped
 from slipway.ports import Artifact, Deploy
-from slipway.release import bug, deploys, preflight
+from slipway.release import bug, deploys, predeploy, preflight
 from slipway.release.deploys import Ports
 from slipway.release.fleet_back import WayBack
 from slipway.release.guarding import guards_of
@@ -23,6 +23,7 @@ from slipway.release.members import Down, Member, await_all, names
 from slipway.release.observed import Observed
 from slipway.release.outcome import Outcome, Result
 from slipway.release.seen import Seen
+from slipway.release.undoing import Undo, Was
 from slipway.text import short
 
 
@@ -51,7 +52,9 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     new = [m for m in members if m.live.identity == plan.artifact.identity]
     if len(new) == len(members) and all(m.before is m.live for m in members):
         return _unchanged(plan, ports, members)
-    change = _Change(plan, ports, members, new)
+    undo = Undo(ports, plan.settings, plan.artifact.identity)
+    undo.check()
+    change = _Change(plan, ports, members, new, undo)
     try:
         change.before()
     except Refused as error:
@@ -59,6 +62,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             raise
         return change.ended(change.back(Result.ROLLED_BACK, error))
     try:
+        undo.expand([m.service for m in members], new=[m.service for m in new])
         change.replace()
         change.watch()
     except (Tripped, DeployFailed) as error:
@@ -97,6 +101,7 @@ def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
             remedy="Scale each service of the fleet to one instance, with autoscaling off.",
         )
     preflight.refuse_other_deployers(service, artifact)
+    predeploy.require(service, plan.settings, ports.journal)
     latest = ports.platform.deploys(service_id, limit=100)
     live = preflight.build_to_go_back_to(service, latest)
     others = [d.id for d in latest if d.status.running and d.identity != artifact.identity]
@@ -106,7 +111,7 @@ def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
             remedy="Wait until it has ended, or cancel it at Render.",
         )
     url = url_of(service, plan.settings.health)
-    before = preflight.build_before(plan.artifact, service, live, latest, ports)
+    before = preflight.build_before(plan, service, live, latest, ports)
     answer = ports.prober.probe(url, timeout=plan.settings.health.timeout)
     return Member(
         service=service,
@@ -142,8 +147,14 @@ class _Change:
     """The replacement of one service after the other, and what was seen of it."""
 
     def __init__(
-        self, plan: Plan, ports: Ports, members: Sequence[Member], new: Sequence[Member]
+        self,
+        plan: Plan,
+        ports: Ports,
+        members: Sequence[Member],
+        new: Sequence[Member],
+        undo: Undo,
     ) -> None:
+        self._undo = undo
         url = f"{plan.settings.url}{plan.settings.health.path}"
         self.done: list[Member] = []
         """Replaced by this run, in their order."""
@@ -223,7 +234,9 @@ class _Change:
         urls = [self._url, *(member.url for member in self._members)]
         # Render keeps an old instance for 60 s, which may answer once more: none names the build.
         build = self._plan.artifact.commit or self._plan.artifact.identity
-        self._seen.watch(guards_of(ports, self._plan.settings, urls, None), build)
+        self._seen.watch(
+            guards_of(ports, self._plan.settings, urls, None, data=self._undo.checks), build
+        )
         for member in self._members:
             latest = ports.platform.deploys(member.service.id)
             identity = self._plan.artifact.identity
@@ -241,6 +254,16 @@ class _Change:
 
     def back(self, result: Result, error: SlipwayError) -> Outcome:
         """Bring all back that run the build. Raises ``error`` where none does."""
+        if not self.touched and self._undo.began:
+            first = self._members[0].live
+            found = Outcome(
+                result=result,
+                reason=error.found,
+                remedy=error.remedy,
+                deploy_id=first.id,
+                build=first.identity or "",
+            )
+            return self._undone(found, error)
         if not self.touched:
             raise (
                 error
@@ -250,10 +273,14 @@ class _Change:
         back = WayBack(
             self._ports, self._plan.settings, self._plan.artifact, self._members, self._ours
         )
-        outcome = back.go(result, error, self.touched)
+        outcome = self._undone(back.go(result, error, self.touched), error)
         if self._seen.probes.tripped:
             return outcome
         return replace(outcome, reason=f"{outcome.reason} ({self.sentence()})")
+
+    def _undone(self, outcome: Outcome, error: SlipwayError) -> Outcome:
+        before = [Was(service=m.service, live=m.before) for m in self._members]
+        return self._undo.after(outcome, error, before, share=0.0)
 
     def sentence(self) -> str:
         """Say what was seen, with its order and numbers."""

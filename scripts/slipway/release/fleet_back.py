@@ -8,14 +8,17 @@ from dataclasses import dataclass, replace
 from slipway.config import Service as Settings
 from slipway.errors import Refused, SlipwayError
 from slipway.ports import Artifact, Deploy, DeployStatus, Service
-from slipway.release import deploys, preflight
+from slipway.release import deploys, preflight, pressing, unseen
 from slipway.release.deploys import Ports
 from slipway.release.goback import go_back
 from slipway.release.health import await_build, url_of
 from slipway.release.members import Down, Member, names, one_by_one_back
 from slipway.release.outcome import Outcome, Result
+from slipway.release.patience import patiently
 from slipway.release.retreat import Retreat
-from slipway.release.rollback import choose, stop_auto_deploy
+from slipway.release.rollback import stop_auto_deploy
+from slipway.release.said import Said
+from slipway.release.target import choose
 from slipway.text import short
 
 
@@ -39,6 +42,7 @@ class WayBack:
 
     def go(self, result: Result, error: SlipwayError, changed: Sequence[Member]) -> Outcome:
         """Bring the builds before back to ``changed``; what other people deploy is left alone."""
+        began = self._ports.clock.monotonic()
         self._ports.journal.note(
             f"going back on {names(list(reversed(changed)))}; if this job is ended before, run "
             "Promote Previous Build"
@@ -64,7 +68,10 @@ class WayBack:
                 one_by_one_back(self._ports, self._members, changed, self._settings.health, act)
             except SlipwayError as down:
                 stuck = down.found
-        return self._ended(result, error, changed, ended, stuck)
+        outcome = self._ended(result, error, changed, ended, stuck)
+        if any(ended.get(m.service.id, outcome).seconds_to_old_code is None for m in changed):
+            return outcome
+        return replace(outcome, seconds_to_old_code=self._ports.clock.monotonic() - began)
 
     def _ended(
         self,
@@ -103,13 +110,17 @@ class WayBack:
         return Outcome(
             result=Result.FROZEN if frozen else Result.ABORTED if left else result,
             reason="; ".join(parts),
-            remedy=f"Now: run Promote Previous Build, or press Rollback at Render on "
-            f"{names(left)}, one after the other."
+            remedy=f"Now: run Promote Previous Build, or one after the other {_presses(left)}."
             if frozen
             else error.remedy,
             deploy_id=arrived.deploy_id if arrived else first.live.id,
             build=arrived.build if arrived else first.live.identity or "",
         )
+
+
+def _presses(members: Sequence[Member]) -> str:
+    """Return what to press for each of them."""
+    return "; ".join(pressing.of_service(m.service, m.before) for m in members)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +135,15 @@ class Plan:
     """``previous``, a digest, a commit, or a deploy id of the first service."""
     reason: str
     actor: str
+    automatic: bool = False
+    """Whether no person asks: it goes back to what was live before, which had passed."""
 
 
 def run(plan: Plan, ports: Ports) -> Outcome:
     """Bring one earlier build back to all services. Never raises SlipwayError."""
+    left: list[Member] = []
     try:
-        outcome = _go(plan, ports)
+        outcome = _go(plan, ports, left)
     except Refused as error:
         outcome = Outcome(
             result=Result.REFUSED,
@@ -141,15 +155,36 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         outcome = Outcome(
             result=Result.FROZEN,
             reason=f"going back was not finished: {error.found}",
-            remedy=f"{error.remedy} Or press Rollback at Render on each service.",
+            remedy=f"Now: {_by_hand(plan, ports, left, error)}. {error.remedy}",
         )
     return replace(outcome, release_id=plan.release)
 
 
-def _go(plan: Plan, ports: Ports) -> Outcome:
-    services = [deploys.usable(ports, service_id) for service_id in plan.fleet]
-    histories = [ports.platform.deploys(service.id, limit=100) for service in services]
-    build, why = _build(plan, services[0], histories[0])
+def _by_hand(plan: Plan, ports: Ports, left: Sequence[Member], error: SlipwayError) -> str:
+    """Return what to press for those that are not back, or for all where none could be read."""
+    if left:
+        return f"one after the other {_presses(left)}"
+    presses = [
+        unseen.what_to_press(ports, unseen.Aim(), error, target=plan.target, service_id=service_id)
+        for service_id in plan.fleet
+    ]
+    return f"one after the other {'; '.join(presses)}"
+
+
+def _go(plan: Plan, ports: Ports, left: list[Member]) -> Outcome:
+    """Go back. ``left``: becomes those whose way back has not ended."""
+    began = ports.clock.monotonic()
+    said = None if plan.automatic else Said(ports.ledger, ports.start, ports.clock)
+    services, histories = patiently(
+        ports,
+        f"reading {', '.join(plan.fleet)}",
+        lambda: (
+            [deploys.usable(ports, each) for each in plan.fleet],
+            [ports.platform.deploys(each, limit=100) for each in plan.fleet],
+        ),
+        deadline=plan.settings.strategy.deploy_deadline,
+    )
+    build, why = _build(plan, ports, services[0], histories[0], said)
     ports.journal.note(why)
     members, changed = [], []
     for service, history in zip(services, histories, strict=True):
@@ -172,6 +207,7 @@ def _go(plan: Plan, ports: Ports) -> Outcome:
             deploy_id=members[0].live.id,
             build=build,
         )
+    left += changed
     arrived: dict[str, Deploy] = {}
 
     def act(member: Member) -> None:
@@ -184,6 +220,7 @@ def _go(plan: Plan, ports: Ports) -> Outcome:
             deadline=plan.settings.strategy.deploy_deadline,
         )
         await_build(ports, member.url, build=None, health=plan.settings.health, instances=1)
+        left.remove(member)
         ports.journal.gate(f"{len(arrived)} of {len(changed)} services back: {member.name}")
 
     try:
@@ -198,6 +235,7 @@ def _go(plan: Plan, ports: Ports) -> Outcome:
         deploy_id=arrived.get(first.service.id, first.live).id,
         build=build,
         previous_build=first.live.identity or "",
+        seconds_to_old_code=ports.clock.monotonic() - began,
     )
 
 
@@ -208,7 +246,9 @@ class DownHalfWay(SlipwayError):
         super().__init__(f"{down.found}; not gone back on {names(left)}", remedy=down.remedy)
 
 
-def _build(plan: Plan, first: Service, history: Sequence[Deploy]) -> tuple[str, str]:
+def _build(
+    plan: Plan, ports: Ports, first: Service, history: Sequence[Deploy], said: Said | None
+) -> tuple[str, str]:
     """Return the build that all are brought to, which the first service decides, and why."""
     current = deploys.live(history)
     coming = [d for d in history if d.status.running]
@@ -218,7 +258,15 @@ def _build(plan: Plan, first: Service, history: Sequence[Deploy]) -> tuple[str, 
         if back and back in served:
             return back, f"{coming[0].id} is on its way back already"
         return current.identity, f"{coming[0].id} is on its way: {current.id} is the build before"
-    choice = choose(history, plan.target, image_path=first.image_path)
+    choice = choose(
+        history,
+        plan.target,
+        image_path=first.image_path,
+        said=said,
+        service=ports.ledger.service,
+    )
+    if choice.doubt:
+        ports.journal.trouble(choice.doubt)
     found = choice.target or current
     if found is None or found.identity is None:
         raise Refused(

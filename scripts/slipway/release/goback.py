@@ -10,14 +10,13 @@ from slipway.errors import (
     Cancelled,
     DeployFailed,
     LeaseTaken,
-    NotFound,
     OutsideError,
     Refused,
     SlipwayError,
-    Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, DeployStatus
 from slipway.release.deploys import Ports, Pulse, find, live, no_pulse, pause, wait_live
+from slipway.release.patience import Patience
 from slipway.text import short
 
 REPLACED_DEPLOYS = 5
@@ -35,6 +34,10 @@ class Theirs(Aborted):
     """Somebody else is deploying the service: going on would fight them."""
 
 
+class NotComing(DeployFailed):
+    """Deploys of the build to go back to fail: the same again would end in the same way."""
+
+
 def go_back(
     ports: Ports,
     service_id: str,
@@ -50,13 +53,19 @@ def go_back(
     Image services redeploy the digest with their current settings; for services built from Git
     Render's rollback reuses the artefact of ``target`` (and its environment values). Where Render
     no longer keeps it, the same commit is built anew, which is slower and said. Returns the live
-    deploy after two readings agree and nothing newer is pending. A lost call, a cancelled
-    deploy or one that slips in is a reason to try again, until ``deadline`` seconds are over.
+    deploy after two readings agree and nothing newer is pending. A lost call, an outage, a
+    cancelled deploy or one that slips in is a reason to try again, until ``deadline`` seconds are
+    over; the log is told until when. Raises :class:`NotComing` where the build itself is at fault.
 
     Whatever else is being deployed is cancelled. With ``only``, that holds for these builds and
     deploy ids alone, and any other running deploy, or live build, raises :class:`Theirs`.
     """
-    until = ports.clock.monotonic() + deadline
+    build = short(target.identity or target.id)
+    patience = Patience(ports, f"going back on {service_id} to {build}", deadline, pulse)
+    ports.journal.note(
+        f"going back on {service_id} to {build} (deploy {target.id}): until {patience.until} at "
+        "most"
+    )
     tries = _Tries()
     while True:
         why = "another deploy slipped in"
@@ -66,30 +75,32 @@ def go_back(
                 service_id,
                 target,
                 image_backed=image_backed,
-                deadline=max(until - ports.clock.monotonic(), ports.poll),
+                deadline=max(patience.left, ports.poll),
                 only=only,
                 pulse=pulse,
             )
-        except (Cancelled, LeaseTaken, Theirs, Unauthorized, NotFound):
+        except (Cancelled, LeaseTaken, Theirs):
             raise
         except Refused as error:
             raise DeployFailed(error.found, remedy=error.remedy) from error
-        except (OutsideError, Aborted, DeployFailed) as error:
-            if tries.used_up(error) or ports.clock.monotonic() >= until:
+        except OutsideError as error:
+            patience.again(error)
+            continue
+        except (Aborted, DeployFailed) as error:
+            tries.count(error)
+            if not patience.left:
                 raise
             why = error.found
         else:
             if arrived is not None:
                 return arrived
-        if ports.clock.monotonic() >= until:
+        if not patience.left:
             raise DeployFailed(
-                f"{service_id} did not stay on {short(target.identity or target.id)} within "
-                f"{deadline:.0f} s: {why}",
+                f"{service_id} did not stay on {build} within {deadline:.0f} s: {why}",
                 remedy=f"Press Rollback on deploy {target.id} at Render, and stop whatever else "
                 "deploys this service.",
             )
-        ports.journal.trouble(f"going back on {service_id} once more: {why}")
-        ports.clock.sleep(ports.poll)
+        patience.wait(why)
 
 
 class _Tries:
@@ -99,11 +110,14 @@ class _Tries:
         self._failed = 0
         self._replaced = 0
 
-    def used_up(self, error: SlipwayError) -> bool:
-        """Count ``error``; return whether it is time to stop."""
+    def count(self, error: SlipwayError) -> None:
+        """Count ``error``. Raises where it is time to stop."""
         self._failed += isinstance(error, DeployFailed)
         self._replaced += isinstance(error, Aborted)
-        return self._failed >= FAILED_DEPLOYS or self._replaced >= REPLACED_DEPLOYS
+        if self._failed >= FAILED_DEPLOYS:
+            raise NotComing(error.found, remedy=error.remedy) from error
+        if self._replaced >= REPLACED_DEPLOYS:
+            raise error
 
 
 def _arrive(

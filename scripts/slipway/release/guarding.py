@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from slipway.config import Service as Settings
+from slipway.release.data import DataChecks
 from slipway.release.deploys import Ports
 from slipway.release.guards import Beside, Guard, Guards
 from slipway.release.health import HealthGuard
@@ -18,16 +19,20 @@ def guards_of(
     urls: Sequence[str],
     build: str | None,
     *,
+    data: DataChecks | None = None,
     release: str = "",
     service: str | None = None,
 ) -> Guards:
     """Return what looks at a candidate that answers at these addresses of its health check.
 
     ``build``: what it calls itself; ``None``: that is not known, or another may answer for it.
-    ``service``: Render's id of one whose every instance is the candidate's.
+    ``data``: the checks on the database, with what they found before the release. ``service``:
+    Render's id of one whose every instance is the candidate's.
     """
     guards: list[Guard] = [HealthGuard(ports.prober, url, settings.health, build) for url in urls]
     guards += _of_webhook(ports, settings, urls, build, release)
+    if data is not None and data.asked:
+        guards.append(data.beside())
     if service is not None:
         guard = ServerGuard(ports, service, failures=settings.health.failures)
         guards.append(Unheld("Render's events", guard, clock=ports.clock, start=ports.start))

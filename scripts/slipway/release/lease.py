@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from slipway.errors import Aborted, LeaseTaken, OutsideError, Refused, SlipwayError, Tripped
 from slipway.ports import Clock, Edge, EdgeState, Holder
@@ -69,6 +69,16 @@ class Lease:
             self._renewed = now
             self.see_not_killed(state)
 
+    def hold_on(self) -> None:
+        """On the way back: renew it where that works. Nothing depends on it any more, but whoever
+        else comes waits, and the edge does not take this run for dead."""
+        now = self._clock.monotonic()
+        if self._renewed is None or now - self._renewed < min(RENEW_EVERY, self._ttl / 6):
+            return
+        self._renewed = now
+        with suppress(SlipwayError):
+            self._edge.renew(self._release, self._holder, self._ttl)
+
     def see_not_killed(self, state: EdgeState) -> None:
         """Raise :class:`Tripped` or :class:`Aborted` where the edge has ended this release."""
         if state.killed != self._release:
@@ -121,10 +131,10 @@ class Lease:
             yield
         finally:
             self.give_back()
-            self._renewed = None
 
     def give_back(self) -> None:
         """End the lease. A failure is said: it lapses by itself."""
+        self._renewed = None
         try:
             self._edge.give_back(self._release, self._holder)
         except SlipwayError as error:

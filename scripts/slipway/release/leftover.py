@@ -91,10 +91,17 @@ class Past:
                 "track as long as nobody holds its lease.",
             )
 
-    def conclude(self, stable: Deploy, *, vouched: bool = True) -> None:
+    def conclude(
+        self,
+        stable: Deploy,
+        *,
+        vouched: bool = True,
+        previous: tuple[str, str] | None = None,
+    ) -> None:
         """Write that ``stable`` is what everybody is on: share 0, and nothing is under way.
 
         Not ``vouched`` for, the record says what serves, and of no build that it has passed.
+        ``previous``: build and deploy that were stable before.
         """
         build = stable.identity or ""
         record = Record(
@@ -106,6 +113,8 @@ class Past:
             share=0,
             holder=self._holder,
             since=self._clock.now(),
+            previous_build=previous[0] if previous else None,
+            previous_deploy=previous[1] if previous else None,
         )
         flag = self._flags.read(self._key)
         if flag is not None:

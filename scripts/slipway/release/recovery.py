@@ -172,7 +172,8 @@ class _Recovery:
         PostHog may have been down then. What is not known is not finished: the old build passed.
         """
         try:
-            return self._ports.ledger.found_bad(self._record.candidate)
+            ledger, candidate = self._ports.ledger, self._record.candidate
+            return ledger.found_bad(candidate) or ledger.ended_badly(candidate)
         except SlipwayError as error:
             self._ports.journal.trouble(f"whether it passed cannot be read: {error.found}")
             return True
@@ -258,7 +259,8 @@ class _Recovery:
         record = self._record
         _scale_canary_back(record, self._place, self._ports, self._traffic)
         vouched = finished or serving.identity == record.stable_build
-        self._traffic.past.conclude(serving, vouched=vouched)
+        previous = (record.stable_build, record.stable_deploy) if finished else None
+        self._traffic.past.conclude(serving, vouched=vouched, previous=previous)
         what = short(serving.identity or serving.id)
         if finished:
             sentence = (

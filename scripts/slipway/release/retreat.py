@@ -8,11 +8,12 @@ from typing import TypeVar
 from slipway.config import Service as Settings
 from slipway.errors import Held, SlipwayError
 from slipway.ports import Artifact, Deploy, Service
-from slipway.release import deploys
+from slipway.release import deploys, pressing
 from slipway.release.deploys import Ports
 from slipway.release.goback import Theirs, go_back
 from slipway.release.health import await_build
 from slipway.release.outcome import Outcome, Result
+from slipway.release.patience import patiently
 from slipway.text import short
 
 TRIES = 3
@@ -54,6 +55,7 @@ class Retreat:
 
     def go(self, result: Result, error: SlipwayError) -> Outcome:
         """Bring the build before back, unless somebody else is deploying; see it answer."""
+        began = self._ports.clock.monotonic()
         self._ports.journal.note(f"going back: {error.found}")
         with self._ports.clock.shielded():
             try:
@@ -68,6 +70,7 @@ class Retreat:
                     deadline=self._settings.strategy.deploy_deadline,
                     only={self._candidate, self._before.identity or ""},
                 )
+                confirmed = self._ports.clock.monotonic() - began
                 await_build(
                     self._ports,
                     self._url,
@@ -79,7 +82,8 @@ class Retreat:
                 self._ports.journal.trouble(theirs.found)
                 return self._leave(error, verified=False, beside="a running deploy")
             except SlipwayError as trouble:
-                return self._frozen(f"{error.found}; going back was not finished: {trouble.found}")
+                reason = f"{error.found}; going back was not finished: {trouble.found}"
+                return self._frozen(reason, trouble)
         return Outcome(
             result=result,
             reason=f"{error.found}; {self._service.name} runs "
@@ -87,6 +91,7 @@ class Retreat:
             remedy=error.remedy,
             deploy_id=arrived.id,
             build=arrived.identity or "",
+            seconds_to_old_code=confirmed,
         )
 
     def leave(self, error: SlipwayError, *, verified: bool, hurry: bool) -> Outcome:
@@ -134,7 +139,12 @@ class Retreat:
 
     def _others(self) -> str:
         """Return the deploy that is neither ours nor what was there before; empty if none is."""
-        latest = self._persist(lambda: self._ports.platform.deploys(self._service.id), TRIES)
+        latest = patiently(
+            self._ports,
+            f"going back on {self._service.name}",
+            lambda: self._ports.platform.deploys(self._service.id),
+            deadline=self._settings.strategy.deploy_deadline,
+        )
         live = deploys.live(latest)
         known = (self._candidate, self._before.identity)
         theirs = [
@@ -164,10 +174,13 @@ class Retreat:
                 self._ports.clock.sleep(_BETWEEN)
         return act()
 
-    def _frozen(self, reason: str) -> Outcome:
+    def _frozen(self, reason: str, error: SlipwayError | None = None) -> Outcome:
+        press = pressing.instead(
+            self._ports, self._service, self._before, error, never={self._candidate}
+        )
         return Outcome(
             result=Result.FROZEN,
             reason=reason,
-            remedy=f"Now: press Rollback on deploy {self._before.id} of {self._service.name} at "
-            "Render, or Promote Previous Build; or release again, to have the build verified.",
+            remedy=f"Now: {press}, or run Promote Previous Build; or release again, to have the "
+            "build verified.",
         )

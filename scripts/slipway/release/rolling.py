@@ -21,19 +21,19 @@ from slipway.errors import (
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, Service
-from slipway.release import bug, deploys, preflight, promises, webhook
+from slipway.release import bug, deploys, predeploy, preflight, promises, webhook
+from slipway.release.data import DataChecks
 from slipway.release.deploys import Ports
+from slipway.release.gone import LAST
 from slipway.release.guarding import guards_of
 from slipway.release.health import await_build, url_of
 from slipway.release.observed import Observed, of_instances, of_static_site, steps
 from slipway.release.outcome import Outcome, Result
 from slipway.release.retreat import Retreat
 from slipway.release.seen import Seen
+from slipway.release.undoing import Undo, Was
 from slipway.text import short
 
-OLD_GONE = 420.0
-"""Seconds for the last old instance to be gone after the new build is live: Render ends them after
-60 s and kills them after a shutdown delay of 300 s at most."""
 _STATIC = "static_site"
 
 
@@ -67,9 +67,10 @@ def check(plan: Plan, ports: Ports) -> Before:
     service = deploys.usable(ports, plan.stable)
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
+    predeploy.require(service, plan.settings, ports.journal)
     latest = ports.platform.deploys(plan.stable, limit=100)
     live = preflight.build_to_go_back_to(service, latest)
-    good = preflight.build_before(plan.artifact, service, live, latest, ports)
+    good = preflight.build_before(plan, service, live, latest, ports)
     running = [d for d in latest if d.status.running]
     others = [d.id for d in running if d.identity != plan.artifact.identity]
     if others:
@@ -89,7 +90,9 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     left = before.live if good is not before.live else None
     if good.identity == plan.artifact.identity:
         return _unchanged(plan, ports, service, url, good)
-    change = _Change(plan, ports, before)
+    undo = Undo(ports, plan.settings, plan.artifact.identity)
+    undo.check()
+    change = _Change(plan, ports, before, undo.checks)
     if left is None:
         change.seen.before(before.live)
     retreat = Retreat(
@@ -103,16 +106,21 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         ours=change.ours,
     )
     try:
+        undo.expand([service], new=[service] if left else [])
         deploy = change.take_up(left) if left else change.replace_instances()
         change.watch()
         change.confirm(deploy)
     except Aborted as error:  # and Cancelled
         hurry = isinstance(error, Cancelled)
         outcome = retreat.leave(error, verified=change.verified, hurry=hurry)
+        if not hurry:
+            outcome = undo.after(outcome, error, [], share=None)
     except (Tripped, DeployFailed) as error:
         outcome = retreat.go(Result.ROLLED_BACK, error)
+        outcome = undo.after(outcome, error, [Was(service=service, live=good)], share=0.0)
     except SlipwayError as error:
         outcome = retreat.go(Result.ABORTED, error)
+        outcome = undo.after(outcome, error, [], share=None)
     except Exception as error:
         outcome = retreat.go(Result.ABORTED, bug.aborted(error, ports.journal))
     else:
@@ -156,7 +164,8 @@ def _unchanged(plan: Plan, ports: Ports, service: Service, url: str, live: Deplo
 class _Change:
     """The replacement of the instances, and what was seen of it."""
 
-    def __init__(self, plan: Plan, ports: Ports, before: Before) -> None:
+    def __init__(self, plan: Plan, ports: Ports, before: Before, data: DataChecks) -> None:
+        self._data = data
         service, good = before.service, before.good
         self.seen = Seen(
             ports,
@@ -266,11 +275,11 @@ class _Change:
         self._look()
 
     def _until_the_old_are_gone(self, ports: Ports) -> None:
-        until = ports.clock.monotonic() + OLD_GONE
+        until = ports.clock.monotonic() + LAST
         while not self._look():
             if ports.clock.monotonic() >= until:
                 raise OutsideError(
-                    f"Render did not list new instances alone within {OLD_GONE:.0f} s",
+                    f"Render did not list new instances alone within {LAST:.0f} s",
                     remedy="Look at the service's instances at Render, then release again.",
                 )
             ports.clock.sleep(ports.poll)
@@ -289,6 +298,7 @@ class _Change:
             self._plan.settings,
             [self._url],
             self._plan.artifact.commit,
+            data=self._data,
             release=self._plan.release,
             service=None if self._static else self._plan.stable,
         )

@@ -36,17 +36,28 @@ class Order:
 
 
 def run(
-    order: Order, ports: Ports, stop: Stop | None, act: Callable[[Zero | None], Outcome]
+    order: Order,
+    ports: Ports,
+    stop: Stop | None,
+    act: Callable[[Zero | None], Outcome],
+    *,
+    beside: Callable[[], None] = lambda: None,
+    zero: Zero | None = None,
 ) -> Outcome:
     """Take everybody off the canary and ``act``. Never raises SlipwayError.
 
-    ``stop`` is ``None`` for a service without an edge.
+    ``stop`` is ``None`` for a service without an edge. ``beside`` begins what may run while the
+    slower of edge and PostHog answers. ``zero``: everybody has been taken off already. ``act`` says
+    after how many seconds of its own the stable service was known to run old code.
     """
-    zero = None
     hurry = False
-    if stop is not None:
-        zero = stop.to_zero(f"{order.actor}: {order.reason}", release=None)
+    began = ports.clock.monotonic()
+    if stop is not None and zero is None:
+        zero = order_zero(order, stop)
+    beside()
+    if zero is not None:
         zero.wait(KNOW_MORE)
+    before = ports.clock.monotonic() - began
     try:
         outcome = act(zero)
     except Refused as error:
@@ -63,11 +74,18 @@ def run(
             reason=f"it was not finished: {error.found}",
             remedy=f"{error.remedy} Or press Rollback at Render on the deploy to go back to.",
         )
+    if outcome.seconds_to_old_code is not None:
+        outcome = replace(outcome, seconds_to_old_code=before + outcome.seconds_to_old_code)
     if stop is not None and zero is not None:
         zero.wait(HURRIED if hurry else DEADLINE)
         with ports.clock.shielded():
             outcome = _with_zero(order, ports, outcome, stop, zero)
     return replace(outcome, release_id=order.release)
+
+
+def order_zero(order: Order, stop: Stop) -> Zero:
+    """Take everybody off the canary, whoever drives the release."""
+    return stop.to_zero(f"{order.actor}: {order.reason}", release=None)
 
 
 def under_way(order: Order, ports: Ports, zero: Zero | None) -> str | None:
@@ -123,6 +141,7 @@ def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Z
         reason=outcome.reason + trouble,
         share=0.0 if zero.edge is None else None,
         seconds_to_zero=zero.seconds,
+        seconds_to_old_code=_old_code(outcome.seconds_to_old_code, zero),
     )
     if zero.safe:
         return outcome
@@ -132,3 +151,10 @@ def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Z
         failure=None,
         remedy=outcome.remedy or "Turn the release flag off in PostHog, and look at the edge.",
     )
+
+
+def _old_code(stable: float | None, zero: Zero) -> float | None:
+    """Return the seconds until neither track served new code; ``None``: that is not known."""
+    if stable is None or zero.seconds is None:
+        return None
+    return max(stable, zero.seconds)

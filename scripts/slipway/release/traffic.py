@@ -72,6 +72,7 @@ class Traffic:
         self._flag: Flag | None = None
         self._stable: tuple[str, str] = ("", "")
         self._canary_instances: int | None = None
+        self._previous: tuple[str, str] | None = None
         self._share = 0.0
         self.lowered: str | None = None
         """Who lowered the share by hand, once somebody has: it is not raised again unasked."""
@@ -118,6 +119,7 @@ class Traffic:
 
     def _record(self, phase: Phase, share: float) -> Record:
         build, deploy_id = self._stable
+        previous = self._previous if self._previous and self._previous[0] != build else None
         return Record(
             release=self._release,
             candidate=self._candidate,
@@ -128,6 +130,8 @@ class Traffic:
             holder=self._holder,
             since=self._clock.now(),
             canary_instances=self._canary_instances,
+            previous_build=previous[0] if previous else None,
+            previous_deploy=previous[1] if previous else None,
         )
 
     def set(self, phase: Phase, share: float, text: str) -> None:
@@ -216,11 +220,16 @@ class Traffic:
 
         Not ``vouched`` for, the record does not say that it has passed.
         """
-        self._stable = (self._candidate, deploy_id)
+        self._previous, self._stable = self._stable, (self._candidate, deploy_id)
         if not vouched:
             self._candidate = NOBODY_VOUCHES
         self.set(Phase.STABLE, 0, text)
         self.lease.give_back()
+
+    def _settled(self, live: Deploy) -> None:
+        if self._stable[0] != live.identity:
+            self._previous = self._stable
+        self._stable = (live.identity or "", live.id)
 
     def to_zero(self, reason: str, *, settled: Deploy | None = None) -> Zero:
         """Put everybody on the stable track, unless another release has taken over since.
@@ -230,7 +239,7 @@ class Traffic:
         self._share = 0.0
         leave = None
         if settled is not None:
-            self._stable = (settled.identity or "", settled.id)
+            self._settled(settled)
             leave = self._record(Phase.STABLE, 0)
         return self._stop.to_zero(reason, release=self._release, leave=leave)
 

@@ -21,7 +21,9 @@ from tests.unit.outages import (
     CASES,
     SHORTER,
     Error,
+    Outage,
     answers,
+    bad_release,
     fails,
     no_answer,
     press,
@@ -198,3 +200,24 @@ def test_the_second_of_two_people_is_told_what_the_first_did() -> None:
     assert "has already gone back from sha256:7632" in second.reason
     assert "to go further back, name it: target: dep-1 " in second.reason
     assert world.running(STABLE) == "v1"
+
+
+def test_a_person_decides_where_a_frozen_release_goes_back_to_and_reconcile_follows() -> None:
+    world, outcome = bad_release("settling", Outage(prefixes=("render.",)))
+    assert outcome.result is Result.FROZEN
+    assert record(world).phase is Phase.FROZEN
+    begun: list[str] = []
+
+    def down_again(call: str) -> None:
+        if call == f"render.start {STABLE}":
+            begun.append(call)
+        if begun:
+            fails("render.")(call)
+
+    world.before = down_again
+    assert press(world, digest("v0")).result is Result.FROZEN
+    assert record(world).stable_build == digest("v0"), "what the person has asked for"
+    world.before = lambda call: None
+    lapse(world)
+    put_in_order(world)
+    assert_everybody_is_on(world, "v0")

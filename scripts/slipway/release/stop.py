@@ -24,6 +24,7 @@ JUST_NOW = 60.0
 """Seconds within which two orders are taken for one: two people who saw the same thing."""
 ORDERS = ("-rollback", "-abort")
 """How the ids of orders end that take a release back."""
+_GONE_BACK_FROM = (Phase.ROLLING_BACK, Phase.FROZEN)
 _PENDING = "no answer yet"
 _LOOK_EVERY = 0.02
 
@@ -217,7 +218,7 @@ class Stop:
                 return
             if _may_be(record.release, flag):
                 self._flags.write(flag, record)
-            elif ordered and flag.record and flag.record.phase is Phase.ROLLING_BACK:
+            elif ordered and flag.record and flag.record.phase in _GONE_BACK_FROM:
                 self._flags.write(flag, _ended(flag.record, record))
         except SlipwayError as error:
             self._journal.trouble(f"writing the record: {error.found}")
@@ -232,6 +233,7 @@ def _ended(left: Record, record: Record) -> Record:
         return record
     return replace(
         left,
+        phase=Phase.ROLLING_BACK,
         stable_build=record.stable_build,
         stable_deploy=record.stable_deploy,
         since=record.since,

@@ -242,7 +242,7 @@ def test_where_there_is_no_token_a_release_is_refused_with_the_remedy(go: Any) -
     assert nothing_changed(world), world.calls
 
 
-def test_the_way_back_never_asks_github() -> None:
+def test_the_way_back_of_a_release_never_asks_github() -> None:
     world, forge = World(), Down()
     ports = ports_with(world, Ledger(lambda: forge, "production/bot"))
     plan = rollback.Plan(
@@ -253,6 +253,7 @@ def test_the_way_back_never_asks_github() -> None:
         reason="a test",
         actor="ana",
         holder=HOLDER,
+        automatic=True,
     )
     outcome = rollback.run(plan, ports, world.stop(ports))
     assert outcome.result is Result.PROMOTED_PREVIOUS

@@ -8,6 +8,7 @@ import pytest
 
 from slipway.errors import NotFound, Unauthorized
 from slipway.ports import Phase
+from slipway.release import rollback, takeover
 from slipway.release.outcome import Outcome, Result
 from tests.unit.builds import HOLDER, STABLE, digest, image
 from tests.unit.dying import (
@@ -26,6 +27,7 @@ from tests.unit.outages import (
     bad_release,
     fails,
     no_answer,
+    order_of,
     press,
     status_500,
 )
@@ -59,6 +61,18 @@ def test_the_button_goes_on_until_its_deadline() -> None:
     outcome = press(world)
     assert outcome.result is Result.PROMOTED_PREVIOUS
     assert world.running(STABLE) == "v0"
+
+
+def test_the_time_counts_from_when_share_zero_was_ordered() -> None:
+    world = World()
+    ports = world.ports()
+    stop = world.stop(ports)
+    plan = order_of("previous")
+    zero = takeover.order_zero(plan, stop)
+    world.clock.t += 100
+    outcome = rollback.run(plan, ports, stop, zero)
+    assert outcome.seconds_to_old_code is not None
+    assert outcome.seconds_to_old_code >= 100 + world.deploy_seconds + ports.confirm
 
 
 def test_during_a_release_the_button_names_what_was_stable_before_it() -> None:

@@ -37,6 +37,8 @@ class Zero:
     """``None``: confirmed at the edge. Else why not."""
     record: str | None = _PENDING
     """``None``: confirmed in the record. Else why not."""
+    asked: float = 0.0
+    """When share 0 was asked for, on the monotonic clock."""
     seconds: float | None = None
     """From the call to the edge's confirmation."""
     found: Record | None = None
@@ -121,8 +123,8 @@ class Stop:
         under way is being gone back from. Never raises and asks nobody's permission. Returns when
         one of the two has confirmed, or both have failed for :data:`DEADLINE` seconds.
         """
-        zero = Zero()
         began = self._clock.monotonic()
+        zero = Zero(asked=began)
 
         def kill_edge() -> None:
             for why in self._persist(lambda: self._kill_edge(zero, reason, release, began)):

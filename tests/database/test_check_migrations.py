@@ -321,3 +321,19 @@ def test_rows_are_put_into_tables_of_every_kind_and_what_refuses_them_is_told(
     assert "public.sellers" not in warned
     assert "public.lines" not in warned
     assert "with rows in 4 tables" in ran.summary
+
+
+def test_one_outside_a_transaction_goes_there_and_back_and_is_frozen_all_the_same(
+    tmp_path: Path, database: Database
+) -> None:
+    repository = checkout(tmp_path, database)
+    repository.write(
+        "20260102",
+        "create index concurrently notes on orders (note);",
+        "drop index concurrently notes;",
+        options=" transaction:false",
+    )
+    ran = repository.check()
+
+    assert (ran.result, ran.round_trips) == ("unchanged", ["20260101", "20260102"]), ran.log
+    assert "title=no-transaction" in "\n".join(ran.annotations("notice"))

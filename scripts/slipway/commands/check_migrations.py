@@ -9,10 +9,11 @@ import json
 from collections.abc import Sequence
 
 from slipway import config
-from slipway.clients import scratch
 from slipway.clients.catalogue import differences
 from slipway.clients.clock import SystemClock
 from slipway.clients.git import Git
+from slipway.clients.scratch import ScratchDatabase
+from slipway.clients.scratch_server import fresh
 from slipway.clients.squawk import Squawk
 from slipway.errors import OutsideError, UsageError
 from slipway.github_actions import Runner
@@ -38,8 +39,8 @@ def check_migrations(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outc
     checked, silent = Checked(service=name), ""
     try:
         with (
-            scratch.fresh(inputs.keys.scratch or "", _that_matter(inputs)) as url,
-            scratch.ScratchDatabase(
+            fresh(inputs.keys.scratch or "", _that_matter(inputs)) as url,
+            ScratchDatabase(
                 settings,
                 url,
                 root=inputs.root,
@@ -63,7 +64,7 @@ def check_migrations(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outc
 def _check(
     inputs: Inputs,
     settings: config.Migrations,
-    database: scratch.ScratchDatabase,
+    database: ScratchDatabase,
     checked: Checked,
 ) -> None:
     """Fill ``checked`` as far as it goes. Raises :class:`OutsideError` where it goes no further."""

@@ -10,6 +10,7 @@ import socket
 import tempfile
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from sandbox.demo.edges import Edges
 from sandbox.demo.measured import Measured
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
+from sandbox.demo.stored import Stored
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "livestreamsell"
@@ -26,6 +28,9 @@ REGISTRY = "registry.sandbox"
 IMAGE = f"{REGISTRY}/livestreamsell/bot"
 REPOSITORY = "livestreamsell/livestreamsell"
 APP_SECRET = "sandbox-app-secret"
+VERIFY_TOKEN = "sandbox"
+RENAMED = "META_SECRET"
+"""A variable that only staging has: the app secret under a new name."""
 
 SELLERS = 400
 RATE = 120.0
@@ -60,6 +65,12 @@ class Keys:
     posthog_project: str = field(default_factory=lambda: f"phc_{secrets.token_hex(12)}", repr=False)
     edge: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     github: str = field(default_factory=lambda: f"ghs_{secrets.token_hex(12)}", repr=False)
+    page_path: str = field(default_factory=lambda: f"T0/B0/{secrets.token_hex(12)}", repr=False)
+    """What makes the address of the pages a secret, as Slack's is."""
+    page: str = field(
+        default_factory=lambda: f"whsec_{b64encode(secrets.token_bytes(24)).decode()}", repr=False
+    )
+    """What pages are signed with."""
 
 
 class World:
@@ -77,6 +88,8 @@ class World:
         step: float = STEP,
         bake: float = BAKE,
         measured: bool = False,
+        stored: bool = False,
+        webhook: bool = False,
     ) -> None:
         self.keys = Keys()
         self.directory = directory
@@ -86,6 +99,7 @@ class World:
         self._lag = lag
         self._rate = rate
         self._durations = (step, bake)
+        self._webhook = webhook
         self.lease = lease
         """Seconds."""
         self.rolling = rolling
@@ -106,10 +120,13 @@ class World:
             "ui",
             "provider",
             "prometheus",
+            "pages",
         )
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
         self.pull_requests = 0
+        self.pushed: list[str] = []
+        """The commits that were pushed, each a build."""
         more = free_ports(edges) if edges > 1 else []
         port, told = self.ports["edge"], self._edge_environment()
         self.edges = Edges(self.children, self.plain, port, more, told)
@@ -118,13 +135,26 @@ class World:
             if measured
             else None
         )
+        self.stored = Stored(self.repository.path) if stored else None
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""
         return f"http://127.0.0.1:{self.ports[name]}"
 
+    @property
+    def page_url(self) -> str:
+        """Where somebody is paged."""
+        return f"{self.url('pages')}/services/{self.keys.page_path}"
+
+    def pages(self) -> dict[str, Any]:
+        """Return the pages that were taken, and why others were not."""
+        listed: dict[str, Any] = json.loads(fetch(f"{self.url('pages')}/_sandbox/pages"))
+        return listed
+
     def start(self) -> None:
         """Start everything; returns when sellers are being served by v1."""
+        if self.stored:
+            self.stored.start()
         self._configure()
         first, second = self.repository.commit("v0", {}), self.repository.commit("v1", {})
         config = self.directory / "render.json"
@@ -136,13 +166,15 @@ class World:
         posthog = run.start("posthog", "sandbox.posthog", *self._posthog_args(), env=here)
         github = run.start("github", "sandbox.github", *self._github_args(), env=here)
         run.wait_ready(posthog, lambda: answers(f"{self.url('posthog')}/_sandbox/state"))
+        pages = run.start("pages", "sandbox.pages", *self._pages_args(), env=here)
         edge = self.edges.start()
+        run.wait_ready(pages, lambda: answers(f"{self.url('pages')}/_sandbox/pages"))
         run.wait_ready(github, lambda: answers(f"{self.url('github')}/_sandbox/state"))
         run.wait_ready(render, lambda: b"ready" in render.log.read_bytes())
         self.edges.await_served()
         if self._measured:
             self._measured.start_prometheus(f"{self.url('render')}/_sandbox/targets", second)
-        self._adopt(second)
+        self._adopt(first, second)
         if self._rate < RATE / 10:
             self._busy_hour()
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
@@ -156,6 +188,8 @@ class World:
         """End everything."""
         self.edges.stop()
         self.children.stop()
+        if self.stored:
+            self.stored.stop()
         self._plain.cleanup()
 
     def open_pull_request(self, commit: str, title: str) -> int:
@@ -170,26 +204,30 @@ class World:
         post(f"{self.url('github')}/_sandbox/pulls", pull)
         return self.pull_requests
 
-    def _adopt(self, commit: str) -> None:
-        """Have GitHub's history say that what production begins with was adopted."""
-        builds = {"bot": f"sha256:{digest_of(commit)}"}
-        if self.rolling:
-            builds["dashboard"] = commit
-        for service, build in builds.items():
-            body = {
-                "ref": commit,
-                "task": "adopt",
-                "auto_merge": False,
-                "required_contexts": [],
-                "environment": f"production/{service}",
-                "production_environment": True,
-                "description": "Slipway: adopt",
-                "payload": {"service": service, "build": build, "reason": "live and healthy"},
-            }
-            at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
-            made = post(at, body, self.keys.github)
-            status = {"state": "success", "description": "adopted: it is live"}
-            post(f"{at}/{made['id']}/statuses", status, self.keys.github)
+    def _adopt(self, *commits: str) -> None:
+        """Have GitHub's history say that what production ran, and runs, was adopted."""
+        for commit in commits:
+            builds = {"bot": f"sha256:{digest_of(commit)}"}
+            if self.rolling:
+                builds["dashboard"] = commit
+            for service, build in builds.items():
+                self._keep(service, build, commit)
+
+    def _keep(self, service: str, build: str, commit: str) -> None:
+        body = {
+            "ref": commit,
+            "task": "adopt",
+            "auto_merge": False,
+            "required_contexts": [],
+            "environment": f"production/{service}",
+            "production_environment": True,
+            "description": "Slipway: adopt",
+            "payload": {"service": service, "build": build, "reason": "live and healthy"},
+        }
+        at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
+        made = post(at, body, self.keys.github)
+        status = {"state": "success", "description": "adopted: it is live"}
+        post(f"{at}/{made['id']}/statuses", status, self.keys.github)
 
     def service_id(self, track: str) -> str:
         """Render's id of one of the services, from the example."""
@@ -234,17 +272,26 @@ class World:
                 },
             }
         )
-        if self._measured:
-            self.repository.configure(self._measured.settings())
+        for part in (self._measured, self.stored):
+            if part:
+                self.repository.configure(part.settings())
+        if self._webhook:
+            probed = {"path": "/webhooks/meta", "every": "2s"}
+            self.repository.configure({"services": {"bot": {"webhook": probed}}})
 
     def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
         images = [
             {"ref": f"{IMAGE}@sha256:{digest_of(c)}", "commit": c, "version": v}
             for c, v in versions.items()
         ]
-        env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
-        if self._measured:
-            env |= self._measured.environment()
+        env = {
+            "META_APP_SECRET": APP_SECRET,
+            "META_VERIFY_TOKEN": VERIFY_TOKEN,
+            "AI_SECONDS": "0.05",
+        }
+        for part in (self._measured, self.stored):
+            if part:
+                env |= part.environment()
         history = [image["ref"] for image in images]
         bot = {"app": "bot", "runtime": "image", "image": IMAGE, "env": env}
         tracks = (("bot", 2, history), ("canary", 1, history[-1:]), ("staging", 1, history[-1:]))
@@ -257,6 +304,7 @@ class World:
                 "num_instances": instances,
                 "history": past,
                 **(_autoscaling(instances) if track == "bot" else {}),
+                "env": env | ({RENAMED: APP_SECRET} if track == "staging" else {}),
             }
             for track, instances, past in tracks
         ]
@@ -311,6 +359,9 @@ class World:
         git = str(self.repository.path)
         return ["--port", port, "--token", token, "--repo", REPOSITORY, "--git", git]
 
+    def _pages_args(self) -> list[str]:
+        return ["--port", str(self.ports["pages"]), "--secret", self.keys.page]
+
     def _load_args(self) -> list[str]:
         return [
             *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(self._rate)),
@@ -349,6 +400,8 @@ class World:
             "POSTHOG_PROJECT_TOKEN": self.keys.posthog_project,
             "POSTHOG_SECRET_KEY": self.keys.posthog_secret,
             "RELEASE_FLAG": self.flag,
+            "PAGE_URL": self.page_url,
+            "PAGE_SECRET": self.keys.page,
         }
 
 

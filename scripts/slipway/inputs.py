@@ -37,6 +37,7 @@ Verb = Literal[
     "runbook",
     "rotate-cohort",
     "check-metrics",
+    "check-data",
     "check-health",
     "check-webhook",
     "check-migrations",
@@ -56,6 +57,7 @@ ASIDE: tuple[Verb, ...] = (
     "doctor",
     "runbook",
     "rotate-cohort",
+    "check-data",
     "check-migrations",
     *OF_LIVE,
     *OF_FILES,
@@ -65,6 +67,7 @@ WITHOUT_RENDER: tuple[Verb, ...] = (
     "doctor",
     "runbook",
     "rotate-cohort",
+    "check-data",
     "check-migrations",
     *OF_FILES,
 )
@@ -163,6 +166,8 @@ class Inputs:
     reason: str
     output: Path | None
     """A file to write, beside the log."""
+    baseline: Path | None
+    """What failed before: read where it is there, else written."""
     evidence: Path
     """The directory that accounts of the judge are written to."""
     files: tuple[Path, ...]
@@ -247,6 +252,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         if verb in ("rollback", "adopt", "unlock") or mode != "release"
         else reader.text("reason"),
         output=Path(workspace, reader.text("output")) if reader.text("output") else None,
+        baseline=Path(workspace, reader.text("baseline")) if reader.text("baseline") else None,
         evidence=Path(environ.get("RUNNER_TEMP") or workspace, EVIDENCE),
         files=tuple(Path(workspace, name) for name in _files(reader, verb)),
         format=reader.one_of("format", FORMATS),
@@ -269,7 +275,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             edge=reader.text("edge-token") or None,
             github=reader.text("github-token") or None,
             prometheus=reader.text("prometheus-token") or None,
-            database=reader.text("database-url") or None,
+            database=reader.required("database-url", "The address of the database to look at.")
+            if verb == "check-data"
+            else reader.text("database-url") or None,
             migrations=reader.text("migrations-url") or None,
             scratch=reader.required("scratch-url", "An empty database that may be ruined.")
             if verb == "check-migrations"

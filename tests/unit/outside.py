@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -27,8 +27,12 @@ class Outside:
         self.deployments: list[dict[str, Any]] = []
         self.statuses: dict[int, list[dict[str, Any]]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.answer: Callable[[Heard], Said] | None = None
+        """In the place of what it answers else."""
 
     def __call__(self, heard: Heard) -> Said:
+        if self.answer is not None:
+            return self.answer(heard)
         path = heard.path.partition("?")[0]
         self.asked.append((heard.method, path))
         if path == "/healthz":
@@ -66,7 +70,7 @@ class Outside:
         if path.endswith("/statuses"):
             kept = self.statuses.setdefault(number, [])
             if heard.method == "POST":
-                kept.insert(0, {**heard.body, "id": len(kept) + 1})
+                kept.insert(0, {**heard.body, "id": len(kept) + 1, "created_at": NOON})
                 return Said(201, kept[0])
             return Said(200, kept)
         if heard.method == "POST":
@@ -80,10 +84,10 @@ class Outside:
 
 
 @contextmanager
-def everything() -> Iterator[Outside]:
+def everything(there: Outside | None = None) -> Iterator[Outside]:
     """Serve it all; a command's signal handlers are taken back at the end."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    there = Outside()
+    there = there or Outside()
     try:
         with serve(there) as stub:
             there.url = stub.url
@@ -100,8 +104,10 @@ def run(
     *,
     staging: Mapping[str, str] | None = None,
     target: str = "",
+    said: StringIO | None = None,
+    **inputs: str,
 ) -> tuple[int, str]:
-    """Run a command and return its exit code and the summary."""
+    """Run a command and return its exit code and the summary. ``said``: takes its log."""
     bot: dict[str, Any] = {
         "staging": {"service": STAGING, **(staging or {})},
         "stable": {"service": STABLE},
@@ -135,6 +141,7 @@ def run(
         "GITHUB_RUN_ID": "77",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
+        **{f"SLIPWAY_{name.upper()}": value for name, value in inputs.items()},
     }
-    code = main([verb], environ, StringIO())
+    code = main([verb], environ, said or StringIO())
     return code, (tmp_path / "summary").read_text()

@@ -205,6 +205,7 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "edge-token": ("key-3", lambda i: i.keys.edge, "key-3"),
     "prometheus-token": ("key-5", lambda i: i.keys.prometheus, "key-5"),
     "database-url": ("key-6", lambda i: i.keys.database, "key-6"),
+    "baseline": ("seen.json", lambda i: i.baseline, Path("seen.json")),
     "migrations-url": ("key-7", lambda i: i.keys.migrations, "key-7"),
     "supabase-token": ("key-12", lambda i: i.keys.supabase, "key-12"),
     "round-trips": ('{"1": "%s"}' % ("a" * 64), lambda i: i.round_trips, {"1": "a" * 64}),

@@ -332,6 +332,14 @@ def test_an_unlock_is_for_that_build_only() -> None:
     assert short(digest("bad")) not in told
 
 
+def test_an_unlocked_build_is_no_reason_to_leave_a_service_alone() -> None:
+    forge = History(*PAST)
+    ledger = Ledger(lambda: forge, "production/bot")
+    assert ledger.bad_since(PAST[0]) == PAST[1]
+    forge.history.insert(0, unlocked(3, "bad"))
+    assert ledger.bad_since(PAST[0]) is None
+
+
 def test_half_an_unlock_is_none() -> None:
     assert locked(History(*PAST, replace(unlocked(3, "bad"), state=""))) is not None
 

@@ -14,6 +14,7 @@ from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
+from slipway.commands.paging import Page
 from slipway.commands.written import account_of, end_of
 from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
@@ -56,6 +57,8 @@ class Task:
     target: str = "previous"
     """What is asked for, where there is no artifact."""
     reason: str = ""
+    silent: bool = False
+    """Whether GitHub is not told: nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,7 @@ class Done:
 
 def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
-    journal = Journal(desk.clock, _printer(desk.runner))
+    journal = Journal(desk.clock, printer(desk.runner))
     task.check(
         _ports_of(desk, task, journal),
         _release_id(desk, task),
@@ -96,8 +99,9 @@ def perform(desk: Desk, task: Task) -> Done:
         return ports.ledger.carried(task.carries) if task.carries else ()
 
     told = carried if task.environment == "production" else None
-    publisher = None if task.verb in _SILENT else _publisher_or_none(desk, report, task, told)
-    journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
+    silent = task.silent or task.verb in _SILENT
+    publisher = None if silent else _publisher_or_none(desk, report, task, told)
+    journal = Journal(clock, report.entries.append, printer(desk.runner), publisher or _ignore)
     release = _release_id(desk, task)
     account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
     ports = _ports_of(desk, task, journal, account)
@@ -123,12 +127,14 @@ def perform(desk: Desk, task: Task) -> Done:
     report.outcome = outcome
     if report.url is None and not clock.cancelled:
         report.url = address.at_render(desk.service, task.environment, brisk_render(desk).service)
+    page = Page.begin(desk, report)
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
     elif ports.ledger.closed and inputs.comment and (forge := forge_of(desk)):
         environment = environment_of(task.environment, desk.name)
         afterwards.tell(forge, report, environment, ports.ledger.closed, _notifier(desk.runner))
+    page.end(hurry=clock.cancelled)
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 
@@ -179,7 +185,7 @@ def ports_of(
     what its webhook is probed with. Raises :class:`UsageError` where one of those lacks a key. The
     way back never asks for them.
     """
-    looked = database_of(desk) if stored else Looked()
+    looked = database_of(desk.inputs, desk.name, desk.service) if stored else Looked()
     webhooks, meta = webhooks_of(desk) if probed else (None, None)
     return Ports(
         platform=render(desk, journal),
@@ -207,7 +213,9 @@ def ports_of(
     )
 
 
-def _printer(runner: Runner) -> Callable[[Entry], None]:
+def printer(runner: Runner) -> Callable[[Entry], None]:
+    """Return what shows a journal in the log."""
+
     def show(entry: Entry) -> None:
         share = "" if entry.share is None else f"{entry.share:g} % · "
         if entry.kind is Kind.TROUBLE:

@@ -15,7 +15,7 @@ from slipway.text import short
 
 LOOKED_AT = 50
 """Deployments that are searched for a build, newest first."""
-_RELEASES = ("deploy", "adopt")
+RELEASES = ("deploy", "adopt")
 """Tasks of entries that are about a build of their own."""
 _ADOPT = (
     "A person vouches for what is live, with a reason: the workflow Adopt What Is Live, or "
@@ -53,9 +53,12 @@ class Ledger:
         return tuple(build for build, passed in told.items() if passed)
 
     def bad_since(self, good: Shipped) -> Shipped | None:
-        """Return the newest build that was found bad after ``good`` had passed."""
-        entries = self.recent()
-        return next((e for e in entries if e.blamed and e.id > good.id), None)
+        """Return the newest build that was found bad after ``good`` had passed.
+
+        Not one that a person has unlocked since.
+        """
+        newer = takewhile(lambda entry: entry.id > good.id, self.recent())
+        return next(iter(_still_bad(newer)), None)
 
     @property
     def service(self) -> str:
@@ -126,7 +129,7 @@ class Ledger:
     def _last(self, build: str) -> Shipped | None:
         """Return the newest entry of a build's own release, however it ended."""
         entries = self.recent()
-        return next((e for e in entries if e.build == build and e.task in _RELEASES), None)
+        return next((e for e in entries if e.build == build and e.task in RELEASES), None)
 
     def require(self, build: str, service: str) -> Shipped:
         """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""

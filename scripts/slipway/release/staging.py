@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from slipway.config import Service as Settings
 from slipway.errors import Aborted, Cancelled, SlipwayError
 from slipway.ports import Artifact
-from slipway.release import deploys, migrating, webhook
+from slipway.release import deploys, migrating, predeploy, webhook
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
@@ -34,6 +34,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     service = deploys.usable(ports, plan.staging)
     url = url_of(service, plan.settings.health)
     before = deploys.live(ports.platform.deploys(plan.staging))
+    predeploy.require(service, plan.settings, ports.journal)
     migrating.preflight(ports, plan.settings.migrations)
     ours: set[str] = set()
     try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from sandbox.postgres import Database
-from tests.database.checkout import BASE_DOWN, BASE_UP, checkout
+from tests.database.checkout import BASE_DOWN, BASE_UP, Checkout, checkout
+
+EXAMPLE = Path(__file__).parents[2] / "examples/livestreamsell"
 
 
 def test_only_what_is_new_since_the_base_is_judged(tmp_path: Path, database: Database) -> None:
@@ -79,3 +81,16 @@ def test_without_an_answer_of_the_server_it_is_held_and_no_password_is_shown(
 
     assert (ran.code, ran.result) == (4, "held")
     assert "hidden-word" not in ran.log + ran.summary + str(ran.outputs)
+
+
+def test_the_examples_migrations_may_be_released_and_can_come_back(
+    tmp_path: Path, database: Database
+) -> None:
+    repository = Checkout(tmp_path, database)
+    files = sorted((EXAMPLE / "db/migrations").glob("*.sql"))
+    for file in files:
+        (repository.directory / file.name).write_bytes(file.read_bytes())
+    ran = repository.check()
+
+    assert ran.result == "unchanged", ran.log
+    assert ran.round_trips == [file.name.partition("_")[0] for file in files]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sandbox.postgres import Database
-from tests.database.checkout import BASE_DOWN, BASE_UP, Checkout, checkout
+from tests.database.checkout import BASE_DOWN, BASE_UP, Checkout, Tool, checkout
 
 EXAMPLE = Path(__file__).parents[2] / "examples/livestreamsell"
 
@@ -23,14 +25,23 @@ def test_only_what_is_new_since_the_base_is_judged(tmp_path: Path, database: Dat
     assert (ran.result, ran.round_trips) == ("unchanged", ["20260104"]), ran.log
 
 
+@pytest.mark.parametrize(
+    ("tool", "up", "down"),
+    [
+        ("dbmate", BASE_UP.replace("none", "empty"), BASE_DOWN),
+        ("sql", BASE_UP, f"{BASE_DOWN} select 1;"),
+    ],
+)
 def test_a_file_that_was_changed_since_the_base_is_judged_and_told(
-    tmp_path: Path, database: Database
+    tool: Tool, up: str, down: str, tmp_path: Path, database: Database
 ) -> None:
-    repository = checkout(tmp_path, database)
+    repository = checkout(tmp_path, database, tool)
     repository.git("init", "-q", "-b", "main")
     repository.git("add", ".")
     repository.git("commit", "-qm", "before")
-    repository.write("20260101", BASE_UP.replace("none", "empty"), BASE_DOWN)
+    assert repository.check(base="main").outputs["reason"] == "No migration is new."
+
+    repository.write("20260101", up, down)
     ran = repository.check(base="main")
 
     assert "title=changed-file" in "\n".join(ran.annotations("warning"))

@@ -26,6 +26,8 @@ class Press:
     version: str = ""
     """Of the build that is pushed."""
     behaviour: Mapping[str, Any] = field(default_factory=dict)
+    mends: int = 0
+    """How many pushes ago that was pushed which its commit says it mends; 0: it says nothing."""
     rollout: str | None = None
     """A rolling release of the dashboard: how the sandbox's Render replaces instances."""
     observed: str | None = ""
@@ -52,8 +54,13 @@ class Press:
     """Seconds at 95 %."""
     rate: float | None = None
     """Requests per second of the sellers; ``None``: as many as there are usually."""
+    webhook: bool = False
+    """Whether slipway.yml has a `webhook`, and the workflows are given its secrets."""
     measured: bool = False
     """Whether the AI's provider and a Prometheus are there, and replies and calls are judged."""
+
+    stored: bool = False
+    """Whether the bot writes orders into a database, and checks look at them."""
 
     @property
     def results(self) -> tuple[str, ...]:

@@ -43,8 +43,13 @@ class Repository:
         settings = _merged(yaml.safe_load(self.slipway.read_text()), changes)
         self.slipway.write_text(yaml.safe_dump(settings, sort_keys=False))
 
-    def commit(self, version: str, behaviour: Mapping[str, Any], app: str = "bot") -> str:
-        """Commit a version of both applications; ``app`` has ``behaviour``. Return the commit."""
+    def commit(
+        self, version: str, behaviour: Mapping[str, Any], app: str = "bot", body: str = ""
+    ) -> str:
+        """Commit a version of both applications; ``app`` has ``behaviour``. Return the commit.
+
+        ``body``: what its message says below the first line.
+        """
         for each in APPS:
             directory = self.path / each
             directory.mkdir(exist_ok=True)
@@ -52,7 +57,8 @@ class Repository:
             build = {"version": version, "behaviour": dict(known)}
             (directory / "build.json").write_text(json.dumps(build, indent=2) + "\n")
         self._git("add", "--all")
-        self._git("commit", "--quiet", "--message", f"Version {version}")
+        message = f"Version {version}\n\n{body}".strip()
+        self._git("commit", "--quiet", "--message", message)
         return self._git("rev-parse", "HEAD")
 
     def _git(self, *args: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.demo import aftermath, judged, middle
+from sandbox.demo import aftermath, guarded, judged, locking, middle, stored_presses
 from sandbox.demo.presses import Press
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
@@ -43,6 +43,7 @@ def _rolling_bad(number: int, rollout: str) -> Press:
         behaviour={"needs": "STAGING_ONLY"},
         result="rolled-back",
         rollout=rollout,
+        mends=number - 2,
     )
 
 
@@ -54,6 +55,7 @@ def _rolling_skew(number: int, rollout: str) -> Press:
         result="rolled-back",
         rollout=rollout,
         observed=None,
+        mends=number - 2,
     )
 
 
@@ -147,6 +149,11 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "ai-provider-slow": (judged.AI_PROVIDER_SLOW,),
     "shared-incident": (judged.SHARED_INCIDENT,),
     "low-traffic": (judged.LOW_TRAFFIC,),
+    "data-bad": (stored_presses.DATA_BAD,),
+    "data-good": (stored_presses.DATA_GOOD,),
     "late-leak": (judged.LATE_LEAK,),
+    "locked": locking.LOCKED,
     "errors-in-first-minute": (judged.ERRORS_IN_FIRST_MINUTE,),
+    "webhook-broken": (guarded.WEBHOOK_BROKEN,),
+    "health-fails": (guarded.HEALTH_FAILS,),
 }

@@ -19,6 +19,7 @@ from sandbox.demo.edges import Edges
 from sandbox.demo.measured import Measured
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
+from sandbox.demo.stored import Stored
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "livestreamsell"
@@ -26,6 +27,9 @@ REGISTRY = "registry.sandbox"
 IMAGE = f"{REGISTRY}/livestreamsell/bot"
 REPOSITORY = "livestreamsell/livestreamsell"
 APP_SECRET = "sandbox-app-secret"
+VERIFY_TOKEN = "sandbox"
+RENAMED = "META_SECRET"
+"""A variable that only staging has: the app secret under a new name."""
 
 SELLERS = 400
 RATE = 120.0
@@ -77,6 +81,8 @@ class World:
         step: float = STEP,
         bake: float = BAKE,
         measured: bool = False,
+        stored: bool = False,
+        webhook: bool = False,
     ) -> None:
         self.keys = Keys()
         self.directory = directory
@@ -86,6 +92,7 @@ class World:
         self._lag = lag
         self._rate = rate
         self._durations = (step, bake)
+        self._webhook = webhook
         self.lease = lease
         """Seconds."""
         self.rolling = rolling
@@ -110,6 +117,8 @@ class World:
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
         self.pull_requests = 0
+        self.pushed: list[str] = []
+        """The commits that were pushed, each a build."""
         more = free_ports(edges) if edges > 1 else []
         port, told = self.ports["edge"], self._edge_environment()
         self.edges = Edges(self.children, self.plain, port, more, told)
@@ -118,6 +127,7 @@ class World:
             if measured
             else None
         )
+        self.stored = Stored(self.repository.path) if stored else None
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""
@@ -125,6 +135,8 @@ class World:
 
     def start(self) -> None:
         """Start everything; returns when sellers are being served by v1."""
+        if self.stored:
+            self.stored.start()
         self._configure()
         first, second = self.repository.commit("v0", {}), self.repository.commit("v1", {})
         config = self.directory / "render.json"
@@ -142,7 +154,7 @@ class World:
         self.edges.await_served()
         if self._measured:
             self._measured.start_prometheus(f"{self.url('render')}/_sandbox/targets", second)
-        self._adopt(second)
+        self._adopt(first, second)
         if self._rate < RATE / 10:
             self._busy_hour()
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
@@ -156,6 +168,8 @@ class World:
         """End everything."""
         self.edges.stop()
         self.children.stop()
+        if self.stored:
+            self.stored.stop()
         self._plain.cleanup()
 
     def open_pull_request(self, commit: str, title: str) -> int:
@@ -170,26 +184,30 @@ class World:
         post(f"{self.url('github')}/_sandbox/pulls", pull)
         return self.pull_requests
 
-    def _adopt(self, commit: str) -> None:
-        """Have GitHub's history say that what production begins with was adopted."""
-        builds = {"bot": f"sha256:{digest_of(commit)}"}
-        if self.rolling:
-            builds["dashboard"] = commit
-        for service, build in builds.items():
-            body = {
-                "ref": commit,
-                "task": "adopt",
-                "auto_merge": False,
-                "required_contexts": [],
-                "environment": f"production/{service}",
-                "production_environment": True,
-                "description": "Slipway: adopt",
-                "payload": {"service": service, "build": build, "reason": "live and healthy"},
-            }
-            at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
-            made = post(at, body, self.keys.github)
-            status = {"state": "success", "description": "adopted: it is live"}
-            post(f"{at}/{made['id']}/statuses", status, self.keys.github)
+    def _adopt(self, *commits: str) -> None:
+        """Have GitHub's history say that what production ran, and runs, was adopted."""
+        for commit in commits:
+            builds = {"bot": f"sha256:{digest_of(commit)}"}
+            if self.rolling:
+                builds["dashboard"] = commit
+            for service, build in builds.items():
+                self._keep(service, build, commit)
+
+    def _keep(self, service: str, build: str, commit: str) -> None:
+        body = {
+            "ref": commit,
+            "task": "adopt",
+            "auto_merge": False,
+            "required_contexts": [],
+            "environment": f"production/{service}",
+            "production_environment": True,
+            "description": "Slipway: adopt",
+            "payload": {"service": service, "build": build, "reason": "live and healthy"},
+        }
+        at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
+        made = post(at, body, self.keys.github)
+        status = {"state": "success", "description": "adopted: it is live"}
+        post(f"{at}/{made['id']}/statuses", status, self.keys.github)
 
     def service_id(self, track: str) -> str:
         """Render's id of one of the services, from the example."""
@@ -234,17 +252,26 @@ class World:
                 },
             }
         )
-        if self._measured:
-            self.repository.configure(self._measured.settings())
+        for part in (self._measured, self.stored):
+            if part:
+                self.repository.configure(part.settings())
+        if self._webhook:
+            probed = {"path": "/webhooks/meta", "every": "2s"}
+            self.repository.configure({"services": {"bot": {"webhook": probed}}})
 
     def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
         images = [
             {"ref": f"{IMAGE}@sha256:{digest_of(c)}", "commit": c, "version": v}
             for c, v in versions.items()
         ]
-        env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
-        if self._measured:
-            env |= self._measured.environment()
+        env = {
+            "META_APP_SECRET": APP_SECRET,
+            "META_VERIFY_TOKEN": VERIFY_TOKEN,
+            "AI_SECONDS": "0.05",
+        }
+        for part in (self._measured, self.stored):
+            if part:
+                env |= part.environment()
         history = [image["ref"] for image in images]
         bot = {"app": "bot", "runtime": "image", "image": IMAGE, "env": env}
         tracks = (("bot", 2, history), ("canary", 1, history[-1:]), ("staging", 1, history[-1:]))
@@ -257,6 +284,7 @@ class World:
                 "num_instances": instances,
                 "history": past,
                 **(_autoscaling(instances) if track == "bot" else {}),
+                "env": env | ({RENAMED: APP_SECRET} if track == "staging" else {}),
             }
             for track, instances, past in tracks
         ]

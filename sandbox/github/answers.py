@@ -182,7 +182,7 @@ class Shapes:
         label = f"{self.owner}:{ref}"
         return {"label": label, "ref": ref, "sha": sha, "user": user, "repo": self.repository()}
 
-    def commit(self, sha: str) -> dict[str, Any]:
+    def commit(self, sha: str, message: str | None = None) -> dict[str, Any]:
         """Return a commit, as far as a release needs it."""
         person = {"name": "Developer", "email": "developer@example.test", "date": CREATED}
         url = f"{self.api}/commits/{sha}"
@@ -195,7 +195,7 @@ class Shapes:
             "commit": {
                 "author": person,
                 "committer": person,
-                "message": f"Change {sha[:8]}",
+                "message": message or f"Change {sha[:8]}",
                 "tree": {"sha": sha, "url": f"{self.api}/git/trees/{sha}"},
                 "url": f"{self.api}/git/commits/{sha}",
                 "comment_count": 0,
@@ -209,6 +209,7 @@ class Shapes:
         """Return a ``commit-comparison``."""
         base, head = found.base, found.ahead[-1] if found.ahead else found.merge_base
         html = f"{self.base}/{self.owner}/{self.name}/compare/{base}...{head}"
+        said = dict(zip(found.ahead, found.messages, strict=False))
         shown = found.ahead[(page - 1) * size : page * size]
         return {
             "url": f"{self.api}/compare/{base}...{head}",
@@ -222,7 +223,7 @@ class Shapes:
             "ahead_by": len(found.ahead),
             "behind_by": found.behind,
             "total_commits": len(found.ahead),
-            "commits": [self.commit(sha) for sha in shown],
+            "commits": [self.commit(sha, said.get(sha)) for sha in shown],
             "files": [self._change(change, head) for change in found.changes[:MAX_FILES]]
             if page == 1
             else [],

@@ -15,6 +15,8 @@ _WORDS = {
     "R": "renamed",
     "T": "changed",
 }
+MOST_MESSAGES = 250
+"""Messages of a comparison: as many as GitHub lists commits at once."""
 _TIMEOUT = 10.0
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -51,6 +53,8 @@ class Compared:
     ahead: tuple[str, ...]
     """The commits of the head that the base does not have, oldest first."""
     behind: int
+    messages: tuple[str, ...]
+    """What each of them says."""
     changes: tuple[Change, ...]
     """Of the head, since the two went apart."""
 
@@ -73,6 +77,10 @@ class History:
         found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^0")
         return found.stdout.strip() if found.returncode == 0 else None
 
+    def message(self, sha: str) -> str:
+        """Return what a commit says."""
+        return self._checked("log", "-1", "--format=%B", sha).rstrip("\n")
+
     def compare(self, base: str, head: str) -> Compared | None:
         """Compare two commits; ``None``: one is not there. Raises :class:`NoCommonAncestor`."""
         left, right = self.commit(base), self.commit(head)
@@ -82,10 +90,12 @@ class History:
         if common.returncode != 0:
             raise NoCommonAncestor(f"No common ancestor between {base} and {head}.")
         middle = common.stdout.strip()
+        ahead = self._since(left, right)
         return Compared(
             base=left,
             merge_base=middle,
-            ahead=self._since(left, right),
+            ahead=ahead,
+            messages=tuple(map(self.message, ahead[:MOST_MESSAGES])),
             behind=len(self._since(right, left)),
             changes=tuple(self._changes(middle, right)),
         )

@@ -18,7 +18,7 @@ from slipway.report.markdown import Report, headline, markdown
 from slipway.text import escape, one_line
 
 if TYPE_CHECKING:
-    from slipway.commands.release import Ended
+    from slipway.commands.ended import Ended
 
 BUG = 70
 """Exit code of an error in Slipway itself (``EX_SOFTWARE``)."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from slipway.errors import Unreachable
+
+T = TypeVar("T")
 
 
 class Task(Protocol):
@@ -53,3 +57,28 @@ def at_once(function: Callable[[], None]) -> Task:
     """Run ``function`` now, and return when it has ended."""
     function()
     return _Done()
+
+
+def within(start: Start, seconds: float, what: str, ask: Callable[[], T]) -> T:
+    """Return what ``ask`` returns, or raise what it raises, but wait only ``seconds`` for it.
+
+    Raises :class:`Unreachable` with ``what`` there was no answer to.
+    """
+    found: list[T] = []
+    failed: list[Exception] = []
+
+    def go() -> None:
+        try:
+            found.append(ask())
+        except Exception as error:
+            failed.append(error)
+
+    task = start(go)
+    task.wait(seconds)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise Unreachable(
+            f"{what}: no answer within {seconds:.0f} s", remedy="Look at githubstatus.com."
+        )
+    return found[0]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from slipway.config import Service
 from slipway.errors import UsageError
+from slipway.inputs import Inputs
 from slipway.ports import Check, Database, Migrator
 from slipway.release.journal import Journal
 from slipway.setup import Desk
@@ -18,26 +20,25 @@ class Looked:
     checks: tuple[Check, ...] = ()
 
 
-def database_of(desk: Desk) -> Looked:
+def database_of(inputs: Inputs, name: str, service: Service) -> Looked:
     """Return the database of a service with `data`; of others: nothing.
 
     Raises :class:`UsageError` where its address or its driver is missing, or a file is wrong.
     """
-    data = desk.service.data
+    data = service.data
     if data is None:
         return Looked()
-    address = desk.inputs.keys.database
+    address = inputs.keys.database
     if not address:
         raise UsageError(
-            f"{desk.name} has `data` in slipway.yml, and the input `database-url` is missing or "
-            "empty",
+            f"{name} has `data` in slipway.yml, and the input `database-url` is missing or empty",
             remedy="Pass the address of its database, with a role that reads everything and "
             "writes nothing, from a secret.",
         )
     # Imported where there are checks: nothing else has the driver.
     from slipway.clients import check_files  # noqa: PLC0415
 
-    checks = check_files.read(desk.inputs.root / data.checks, shown=data.checks)
+    checks = check_files.read(inputs.root / data.checks, shown=data.checks)
     try:
         from slipway.clients.postgres import PostgresChecks  # noqa: PLC0415
     except ImportError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,8 @@ Mode = Literal["release", "observe", "promote-now", "abort", "direct"]
 MODES: tuple[Mode, ...] = ("release", "observe", "promote-now", "abort", "direct")
 Strategy = Literal["auto", "canary", "rolling"]
 STRATEGIES: tuple[Strategy, ...] = ("auto", "canary", "rolling")
+Scope = Literal["service", "release"]
+SCOPES: tuple[Scope, ...] = ("service", "release")
 Verb = Literal[
     "canary-prod",
     "rolling-ui",
@@ -29,11 +31,13 @@ Verb = Literal[
     "deploy-staging",
     "release",
     "adopt",
+    "unlock",
     "doctor",
     "reconcile",
     "runbook",
     "rotate-cohort",
     "check-metrics",
+    "check-data",
     "check-health",
     "check-webhook",
     "explain",
@@ -42,16 +46,33 @@ Verb = Literal[
 VERBS: tuple[Verb, ...] = get_args(Verb)
 OF_ALL: tuple[Verb, ...] = ("release", "doctor", "runbook")
 """These take any number of services."""
+OF_SOME: tuple[Verb, ...] = ("rollback",)
+"""These take one service, or several that are named."""
 OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
 OF_LIVE: tuple[Verb, ...] = ("check-metrics", "check-health", "check-webhook")
 """These look at what is live, and change nothing."""
-ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_LIVE, *OF_FILES)
+ASIDE: tuple[Verb, ...] = (
+    "doctor",
+    "runbook",
+    "rotate-cohort",
+    "check-data",
+    *OF_LIVE,
+    *OF_FILES,
+)
 """These release nothing."""
-WITHOUT_RENDER: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_FILES)
+WITHOUT_RENDER: tuple[Verb, ...] = (
+    "doctor",
+    "runbook",
+    "rotate-cohort",
+    "check-data",
+    *OF_FILES,
+)
 """These can do without Render's key."""
 Asked = Literal["public", "stable", "canary", "staging"]
 ASKED: tuple[Asked, ...] = ("public", "stable", "canary", "staging")
+PLAIN = ("render-api-key", "edge-token", "posthog-api-key", "github-token")
+"""Of Promote Previous Build at a terminal: taken from RENDER_API_KEY and so on as well."""
 Format = Literal["markdown", "json"]
 FORMATS: tuple[Format, ...] = ("markdown", "json")
 
@@ -61,6 +82,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
+_BAD_BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{4,120}")
 _DAY = 86_400
 _DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
 _OWN = ("SLIPWAY_", "INPUT_", "ACTIONS_")
@@ -130,9 +152,16 @@ class Inputs:
     mode: Mode
     live_commit: str | None
     target: str
+    scope: Scope
+    dry_run: bool
+    """Whether is only said what would happen."""
+    bad_build: str
+    """What is to be unlocked: a digest, a commit or the id of a release; empty: the only one."""
     reason: str
     output: Path | None
     """A file to write, beside the log."""
+    baseline: Path | None
+    """What failed before: read where it is there, else written."""
     evidence: Path
     """The directory that accounts of the judge are written to."""
     files: tuple[Path, ...]
@@ -185,15 +214,14 @@ class Inputs:
 
 def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     """Read and check the inputs of ``verb``; every problem at once in one :class:`UsageError`."""
-    reader = _Reader(environ)
     on_github = environ.get("GITHUB_ACTIONS") == "true"
+    # Whoever goes back at night has these set already, for Render's and GitHub's own tools.
+    reader = _Reader(environ, PLAIN if verb == "rollback" and not on_github else ())
     workspace = environ.get("GITHUB_WORKSPACE", ".")
     mode = reader.one_of("mode", MODES)
     inputs = Inputs(
         verb=verb,
-        services=reader.names("service")
-        if verb in (*OF_ALL, *OF_FILES)
-        else (reader.required("service", "The name of a service in slipway.yml."),),
+        services=reader.names("service") if verb in (*OF_ALL, *OF_FILES) else _named(reader, verb),
         config=Path(workspace, reader.text("config") or "slipway.yml"),
         root=Path(workspace),
         images=reader.images("image"),
@@ -206,10 +234,17 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             "target", _TARGET, "`previous`, a deploy id (dep-…), sha256:<64 hex> or a full commit"
         )
         or "previous",
+        scope=reader.one_of("scope", SCOPES),
+        dry_run=reader.boolean("dry-run", default=False),
+        bad_build=reader.matching(
+            "bad-build", _BAD_BUILD, "sha256:<64 hex>, a commit (12 digits or more) or a release id"
+        )
+        or "",
         reason=reader.required("reason", "Why, in a sentence: it is kept with the deployment.")
-        if verb in ("rollback", "adopt") or mode != "release"
+        if verb in ("rollback", "adopt", "unlock") or mode != "release"
         else reader.text("reason"),
         output=Path(workspace, reader.text("output")) if reader.text("output") else None,
+        baseline=Path(workspace, reader.text("baseline")) if reader.text("baseline") else None,
         evidence=Path(environ.get("RUNNER_TEMP") or workspace, EVIDENCE),
         files=tuple(Path(workspace, name) for name in _files(reader, verb)),
         format=reader.one_of("format", FORMATS),
@@ -231,7 +266,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             edge=reader.text("edge-token") or None,
             github=reader.text("github-token") or None,
             prometheus=reader.text("prometheus-token") or None,
-            database=reader.text("database-url") or None,
+            database=reader.required("database-url", "The address of the database to look at.")
+            if verb == "check-data"
+            else reader.text("database-url") or None,
             migrations=reader.text("migrations-url") or None,
             supabase=reader.text("supabase-token") or None,
             meta_secret=reader.text("meta-app-secret") or None,
@@ -243,6 +280,11 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     )
     reader.finish()
     return inputs
+
+
+def _named(reader: _Reader, verb: Verb) -> tuple[str, ...]:
+    name = reader.required("service", "The name of a service in slipway.yml.")
+    return reader.names("service") if verb in OF_SOME else (name,)
 
 
 def _files(reader: _Reader, verb: Verb) -> Sequence[str]:
@@ -261,12 +303,16 @@ def runner_files(environ: Mapping[str, str]) -> tuple[bool, Path | None, Path | 
 class _Reader:
     """Reads inputs and collects what is wrong with them."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], plain: Collection[str] = ()) -> None:
+        """``plain``: inputs that may also stand in a variable without ``SLIPWAY_``."""
         self._environ = environ
+        self._plain = plain
         self._problems: list[str] = []
 
     def text(self, name: str) -> str:
-        return self._environ.get(f"SLIPWAY_{name.upper().replace('-', '_')}", "").strip()
+        variable = name.upper().replace("-", "_")
+        plain = self._environ.get(variable, "") if name in self._plain else ""
+        return (self._environ.get(f"SLIPWAY_{variable}", "") or plain).strip()
 
     def required(self, name: str, hint: str) -> str:
         value = self.text(name)

@@ -129,6 +129,13 @@ def canary_setup(desk: Desk) -> CanarySetup:
 
 def stop_of(desk: Desk, ports: Ports) -> Stop:
     """Return the emergency brake, with whatever there is a key for: half of it is enough."""
+    edge, flags = halves_of(desk, ports)
+    key = desk.service.edge.flag if desk.service.edge else ""
+    return Stop(edge=edge, flags=flags, key=key, clock=desk.clock, journal=ports.journal)
+
+
+def halves_of(desk: Desk, ports: Ports) -> tuple[EdgeClient | None, PostHogFlags | None]:
+    """Return edge and record of a service, each where there is a key for it."""
     keys, edge, posthog = desk.inputs.keys, desk.service.edge, desk.settings.posthog
 
     def usable(make: Callable[[], T]) -> T | None:
@@ -140,16 +147,9 @@ def stop_of(desk: Desk, ports: Ports) -> Stop:
             return None
 
     edge_key, flag_key = keys.edge, keys.posthog
-    return Stop(
-        edge=usable(lambda: edge_client(desk, ports, edge, edge_key))
-        if edge and edge_key
-        else None,
-        flags=usable(lambda: _flags(desk, ports, posthog, flag_key))
-        if posthog and flag_key
-        else None,
-        key=edge.flag if edge else "",
-        clock=desk.clock,
-        journal=ports.journal,
+    return (
+        usable(lambda: edge_client(desk, ports, edge, edge_key)) if edge and edge_key else None,
+        usable(lambda: _flags(desk, ports, posthog, flag_key)) if posthog and flag_key else None,
     )
 
 

@@ -63,7 +63,7 @@ def test_the_button_on_the_command_line_gives_what_the_example_asks_for() -> Non
     asked = loaded[True]["workflow_dispatch"]["inputs"]
     (line,) = re.findall(rf"gh workflow run {name} (.*)", GUIDE.read_text(encoding="utf-8"))
 
-    assert re.findall(r"-f (\w+)=", line) == list(asked)
+    assert re.findall(r"-f ([\w-]+)=", line) == list(asked)
 
 
 def test_the_variables_of_the_edge_are_the_ones_it_needs() -> None:

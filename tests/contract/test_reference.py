@@ -67,7 +67,9 @@ def assert_table(rows: list[list[str]], declared: Mapping[str, Any], *columns: s
     """Compare a table with what is declared: names, and each of ``columns`` of it."""
     assert [row[0] for row in rows] == [f"`{name}`" for name in declared], REWRITE
     for row, (name, parts) in zip(rows, declared.items(), strict=True):
-        assert set(parts) <= {*columns, "value"}, f"{name}: the table has no column for it"
+        assert set(parts) <= {*columns, "value", "options"}, (
+            f"{name}: the table has no column for it"
+        )
         assert len(row) == 1 + len(columns), REWRITE
         for cell, column in zip(row[1:], columns, strict=True):
             value = parts.get(column, "")

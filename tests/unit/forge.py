@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,9 @@ class FakeForge:
         self.payloads: list[Mapping[str, Any]] = []
         self.history: list[Shipped] = []
         """Newest first, as GitHub keeps it."""
+        self.presses = "ana"
+        """Who started the run."""
+        self.asked_who: list[str] = []
         self.comparison = Comparison(status="ahead", files=(), commits=())
 
     def start_deployment(
@@ -45,6 +48,9 @@ class FakeForge:
                 state="",
                 actor=payload.get("actor", ""),
                 created_at=START,
+                release=payload.get("release", ""),
+                run=payload.get("run", ""),
+                unlocks=payload.get("unlocks"),
             ),
         )
         self.payloads.append(payload)
@@ -86,8 +92,16 @@ class FakeForge:
         self.comments[pull_request] = merge([] if before is None else [before])
         self.certain.append(certain)
 
-    def shipped(self, environment: str) -> Iterator[Shipped]:
-        yield from self.history
+    def shipped(
+        self, environment: str, *, commits: Collection[str] | None = None
+    ) -> Iterator[Shipped]:
+        yield from (e for e in self.history if commits is None or e.commit in commits)
+
+    def presser(self, run_id: str) -> str:
+        self.asked_who.append(run_id)
+        if self.fail:
+            raise Unauthorized("the token may not do that", remedy="actions: read")
+        return self.presses
 
     def compare(self, base: str, head: str) -> Comparison:
         return self.comparison

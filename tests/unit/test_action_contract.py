@@ -114,10 +114,10 @@ def test_an_action_declares_the_outputs_of_its_step(verb: str) -> None:
         assert set(outputs) == {"result", "reason"} | account
         return
     # Without an edge there is no share that could go to 0, and a dead release's is at 0 already.
-    without_edge = ("deploy-staging", "rolling-ui", "adopt", "reconcile")
+    without_edge = ("deploy-staging", "rolling-ui", "adopt", "unlock", "reconcile")
     no_share = {"seconds-to-zero"} if verb in without_edge else set()
     # Nothing is gone back from there.
-    if verb in ("deploy-staging", "adopt", "reconcile"):
+    if verb in ("deploy-staging", "adopt", "unlock", "reconcile"):
         no_share |= {"seconds-to-old-code"}
     extra = {"observed"} if verb == "rolling-ui" else set()
     # One release may be of several services; a part of it is of one.
@@ -193,12 +193,16 @@ READ: dict[str, tuple[str, Callable[[Inputs], object], object]] = {
     "strategy": ("rolling", lambda i: i.strategy, "rolling"),
     "mode": ("observe", lambda i: i.mode, "observe"),
     "target": ("dep-1", lambda i: i.target, "dep-1"),
+    "scope": ("release", lambda i: i.scope, "release"),
+    "dry-run": ("true", lambda i: i.dry_run, True),
+    "bad-build": ("77.1-abc", lambda i: i.bad_build, "77.1-abc"),
     "reason": ("it is slow", lambda i: i.reason, "it is slow"),
     "render-api-key": ("key-1", lambda i: i.keys.render, "key-1"),
     "posthog-api-key": ("key-2", lambda i: i.keys.posthog, "key-2"),
     "edge-token": ("key-3", lambda i: i.keys.edge, "key-3"),
     "prometheus-token": ("key-5", lambda i: i.keys.prometheus, "key-5"),
     "database-url": ("key-6", lambda i: i.keys.database, "key-6"),
+    "baseline": ("seen.json", lambda i: i.baseline, Path("seen.json")),
     "migrations-url": ("key-7", lambda i: i.keys.migrations, "key-7"),
     "supabase-token": ("key-12", lambda i: i.keys.supabase, "key-12"),
     "round-trips": ('{"1": "%s"}' % ("a" * 64), lambda i: i.round_trips, {"1": "a" * 64}),
@@ -449,7 +453,14 @@ def test_releases_wait_for_each_other_and_a_rollback_waits_for_nobody(verb: str)
 
 
 # Of these a run is started by a person, or by another workflow.
-BY_HAND = ("build.yml", "release-together.yml", "adopt.yml", "reconcile.yml", "stop.yml")
+BY_HAND = (
+    "build.yml",
+    "release-together.yml",
+    "adopt.yml",
+    "unlock.yml",
+    "reconcile.yml",
+    "stop.yml",
+)
 PUSHED = [path for path in EXAMPLES if path.name not in BY_HAND]
 
 

@@ -41,7 +41,7 @@ class Keeping(MemoryHistory):
             ),
         )
 
-    def shipped(self, environment: str) -> Any:
+    def shipped(self, environment: str, *, commits: Any = None) -> Any:
         yield from self.history
         yield from super().shipped(environment)
 

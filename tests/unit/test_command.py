@@ -32,7 +32,9 @@ def test_staging_that_runs_the_build_already_is_recorded_so_that_production_find
     assert entry is not None
     assert (entry.state, entry.commit) == ("success", BUILD)
     (made,) = outside.deployments
+    assert made["payload"].pop("release").startswith("77.1-")
     assert made["payload"] == {
+        "run": "77",
         "service": "bot",
         "stage": "staging",
         "build": BUILD,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -157,7 +157,9 @@ class Down(FakeForge):
 
     times_asked = 0
 
-    def shipped(self, environment: str) -> Iterator[Shipped]:
+    def shipped(
+        self, environment: str, *, commits: Collection[str] | None = None
+    ) -> Iterator[Shipped]:
         self.times_asked += 1
         raise Unreachable("GitHub: no answer", remedy="See githubstatus.com.")
 
@@ -212,7 +214,7 @@ def test_where_there_is_no_token_a_release_is_refused_with_the_remedy(go: Any) -
     assert nothing_changed(world), world.calls
 
 
-def test_the_way_back_never_asks_github() -> None:
+def test_the_way_back_of_a_release_never_asks_github() -> None:
     world, forge = World(), Down()
     ports = ports_with(world, Ledger(lambda: forge, "production/bot"))
     plan = rollback.Plan(
@@ -223,6 +225,7 @@ def test_the_way_back_never_asks_github() -> None:
         reason="a test",
         actor="ana",
         holder=HOLDER,
+        automatic=True,
     )
     outcome = rollback.run(plan, ports, world.stop(ports))
     assert outcome.result is Result.PROMOTED_PREVIOUS

@@ -12,7 +12,7 @@ from slipway.errors import Refused, Unreachable
 from slipway.ports import Deploy, DeployStatus
 from slipway.release import rollback
 from slipway.release.outcome import Outcome, Result
-from slipway.release.rollback import choose
+from slipway.release.target import choose
 from tests.unit.builds import OTHER, STABLE, START, commit_of, digest
 from tests.unit.world import World, fail_once, settings
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from slipway.errors import NotFound
@@ -19,12 +19,16 @@ class MemoryHistory(FakeForge):
         super().__init__()
         self.w = world
 
-    def shipped(self, environment: str) -> Iterator[Shipped]:
+    def shipped(
+        self, environment: str, *, commits: Collection[str] | None = None
+    ) -> Iterator[Shipped]:
         with self.w.call("github.shipped"):
             names = list(enumerate(self.w.builds))
         for number, name in reversed(names):
             told = self.w.in_progress | self.w.blamed
             if name in self.w.unvouched and name not in told:
+                continue
+            if commits is not None and commit_of(name) not in commits:
                 continue
             passed = name not in self.w.unvouched
             bad = name in self.w.blamed
@@ -69,4 +73,11 @@ class MemoryHistory(FakeForge):
                 raise NotFound(f"no commit {base} or {head}", remedy="Push it.")
             ahead = order.index(head) - order.index(base)
             status = "identical" if ahead == 0 else "ahead" if ahead > 0 else "behind"
-            return Comparison(status=status, files=("bot/app.py",), commits=(head,))
+            between = order[order.index(base) + 1 : order.index(head) + 1]
+            says = {commit_of(name): text for name, text in self.w.messages.items()}
+            return Comparison(
+                status=status,
+                files=("bot/app.py",),
+                commits=tuple(between),
+                messages=tuple(says.get(commit, "A change") for commit in between),
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,15 +117,21 @@ class GitHub(Forge):
             except SlipwayError as error:
                 self._notice(f"{error.found}. Earlier deployments may still show as active.")
 
-    def shipped(self, environment: str) -> Iterator[Shipped]:
-        """Yield Slipway's deployments of ``environment``, newest first; asked for as needed."""
+    def shipped(
+        self, environment: str, *, commits: Collection[str] | None = None
+    ) -> Iterator[Shipped]:
+        """Yield Slipway's deployments of ``environment``, newest first; asked for as needed.
+
+        Each costs a question about its statuses, but for those that are not of ``commits``.
+        """
         with self._asking("read the deployments", "deployments: read"):
             listed = self._repo().get_deployments(environment=environment)
         for number in range(MAX_HISTORY_PAGES):
             with self._asking("read the deployments", "deployments: read"):
                 page = listed.get_page(number)
             for made in page:
-                if (made.description or "").startswith(DESCRIPTION):
+                ours = (made.description or "").startswith(DESCRIPTION)
+                if ours and (commits is None or made.sha in commits):
                     yield self._shipped(made)
             if len(page) < PAGE:
                 return
@@ -133,16 +139,23 @@ class GitHub(Forge):
     def _shipped(self, made: GitHubDeployment) -> Shipped:
         with self._asking("read a deployment's status", "deployments: read"):
             statuses = list(islice(made.get_statuses(), PAGE))
-            ends = (s.description or "" for s in statuses if s.state in _ENDS)
+            end = next((s for s in statuses if s.state in _ENDS), None)
+            why = (end.description or "") if end else ""
+            payload = _payload_of(made)
             return Shipped(
                 id=made.id,
-                build=_build_of(made),
+                build=payload.get("build"),
                 commit=made.sha,
                 task=made.task,
                 state=statuses[0].state if statuses else "",
-                result=next(ends, "").partition(":")[0],
+                result=why.partition(":")[0],
                 actor=made.creator.login if made.creator else "",
                 created_at=made.created_at,
+                why=why,
+                ended_at=end.created_at if end else None,
+                release=payload.get("release", ""),
+                run=payload.get("run", ""),
+                unlocks=payload.get("unlocks"),
             )
 
     def compare(self, base: str, head: str) -> Comparison:
@@ -152,11 +165,34 @@ class GitHub(Forge):
             files = found.files
             # A file that was moved away from a folder has changed that folder too.
             names = [name for file in files for name in (file.previous_filename, file.filename)]
+            commits = list(islice(found.commits, MAX_COMMITS))
             return Comparison(
                 status=found.status,
                 files=tuple(filter(None, names)) if len(files) < MAX_FILES else None,
-                commits=tuple(commit.sha for commit in islice(found.commits, MAX_COMMITS)),
+                commits=tuple(commit.sha for commit in commits),
+                messages=tuple(commit.commit.message for commit in commits),
+                more=found.total_commits > len(commits),
             )
+
+    def presser(self, run_id: str) -> str:
+        """Return who started this run, or whose token it is (``run_id`` empty).
+
+        ``triggering_actor`` of a run is who pressed last, a re-run included.
+        """
+        aim = "see who asks for it"
+        if not run_id:
+            with self._asking(aim, "a token of your own"):
+                name = self._connection.login()
+        else:
+            with self._asking(aim, "actions: read"):
+                actor = self._repo().get_workflow_run(int(run_id)).triggering_actor
+                name = actor.login if actor else ""
+        if not name:
+            raise OutsideError(
+                f"GitHub: to {aim}: no name in the answer",
+                remedy="Give a token of your own at a terminal; in a workflow `actions: read`.",
+            )
+        return name
 
     def pull_request(self, commit: str) -> int | None:
         """Return the number of the pull request that brought ``commit``, if any.
@@ -209,13 +245,13 @@ class GitHub(Forge):
                 self._add_status(made, "inactive", "Replaced by a newer deployment")
 
 
-def _build_of(made: GitHubDeployment) -> str | None:
-    """Return the build that the payload names; a payload that is not ours names none."""
+def _payload_of(made: GitHubDeployment) -> Mapping[str, str]:
+    """Return the texts of the payload; one that is not ours has none."""
     from github import BadAttributeException  # noqa: PLC0415 - see github_connection
 
     try:
         payload: object = made.payload
     except BadAttributeException:  # text, where PyGithub expects an object
-        return None
-    build = payload.get("build") if isinstance(payload, dict) else None
-    return build if isinstance(build, str) else None
+        return {}
+    pairs = payload.items() if isinstance(payload, dict) else ()
+    return {str(name): value for name, value in pairs if isinstance(value, str)}

@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 from slipway import config
 from slipway.clients.clock import SystemClock
-from slipway.commands import release
+from slipway.commands import going_back, release
 from slipway.commands.adopt import adopt
+from slipway.commands.ended import Ended
 from slipway.commands.perform import Task, perform
-from slipway.commands.release import Ended
 from slipway.commands.strategies import (
     canary_prod,
     deploy_staging,
     put_in_order,
-    roll_back,
     rolling_ui,
 )
+from slipway.commands.unlock import unlock
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs, Verb
 from slipway.report.markdown import Report
@@ -26,8 +26,8 @@ _TASKS: dict[Verb, Callable[[Desk], Task]] = {
     "deploy-staging": deploy_staging,
     "canary-prod": canary_prod,
     "rolling-ui": rolling_ui,
-    "rollback": roll_back,
     "adopt": adopt,
+    "unlock": unlock,
     "reconcile": put_in_order,
 }
 
@@ -56,6 +56,8 @@ def run(
 
     if inputs.verb == "release":
         return release.run(desk, inputs, settings)
+    if inputs.verb == "rollback":
+        return going_back.run(desk, inputs, settings)
     (name,) = inputs.services
     here = desk(name)
     return Ended.of(perform(here, _TASKS[inputs.verb](here)))

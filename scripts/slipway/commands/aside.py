@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from slipway.clients.clock import SystemClock
 from slipway.commands.accounts import explain, report
+from slipway.commands.check_data import check_data
 from slipway.commands.check_metrics import check_metrics
 from slipway.commands.checkups import check_health, check_webhook
 from slipway.commands.doctor import diagnose
@@ -22,6 +23,7 @@ ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "explain": explain,
     "report": report,
     "check-metrics": check_metrics,
+    "check-data": check_data,
     "check-health": check_health,
     "check-webhook": check_webhook,
 }

@@ -37,13 +37,17 @@ def release(desk: Desk, artifact: Artifact) -> Task:
 
 
 def roll_back(desk: Desk, target: str, reason: str, ports: Ports, name: str) -> Outcome:
-    """Bring ``target`` back to all, one after the other. ``name`` is the release's id."""
+    """Bring ``target`` back to all, one after the other. ``name`` is the release's id.
+
+    ``reason`` empty: a person asks for it, and says why in the inputs.
+    """
     plan = fleet_back.Plan(
         release=name,
         settings=desk.service,
         fleet=desk.service.fleet or (),
         target=target,
-        reason=reason,
+        reason=reason or desk.inputs.reason,
         actor=desk.inputs.run.actor,
+        automatic=bool(reason),
     )
     return fleet_back.run(plan, ports)

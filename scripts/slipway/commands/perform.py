@@ -56,6 +56,8 @@ class Task:
     target: str = "previous"
     """What is asked for, where there is no artifact."""
     reason: str = ""
+    silent: bool = False
+    """Whether GitHub is not told: nothing is changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class Done:
 
 def check(desk: Desk, task: Task) -> None:
     """Raise what the task would begin with, before anything is changed."""
-    journal = Journal(desk.clock, _printer(desk.runner))
+    journal = Journal(desk.clock, printer(desk.runner))
     task.check(
         _ports_of(desk, task, journal),
         _release_id(desk, task),
@@ -96,8 +98,9 @@ def perform(desk: Desk, task: Task) -> Done:
         return ports.ledger.carried(task.carries) if task.carries else ()
 
     told = carried if task.environment == "production" else None
-    publisher = None if task.verb in _SILENT else _publisher_or_none(desk, report, task, told)
-    journal = Journal(clock, report.entries.append, _printer(desk.runner), publisher or _ignore)
+    silent = task.silent or task.verb in _SILENT
+    publisher = None if silent else _publisher_or_none(desk, report, task, told)
+    journal = Journal(clock, report.entries.append, printer(desk.runner), publisher or _ignore)
     release = _release_id(desk, task)
     account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
     ports = _ports_of(desk, task, journal, account)
@@ -132,9 +135,9 @@ def perform(desk: Desk, task: Task) -> Done:
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 
-_SILENT = frozenset({"adopt", "reconcile"})
-"""Not told beside the main path: the record of an adoption is its point, and what is put in order
-belongs to the release that died."""
+_SILENT = frozenset({"adopt", "reconcile", "unlock"})
+"""Not told beside the main path: the record of an adoption, or of an unlock, is its point, and what
+is put in order belongs to the release that died."""
 _JUDGED = frozenset({"canary-prod", "rolling-ui"})
 """Verbs that look at metrics."""
 _STORED = frozenset({"canary-prod", "rolling-ui", "deploy-staging", "direct"})
@@ -179,7 +182,7 @@ def ports_of(
     what its webhook is probed with. Raises :class:`UsageError` where one of those lacks a key. The
     way back never asks for them.
     """
-    looked = database_of(desk) if stored else Looked()
+    looked = database_of(desk.inputs, desk.name, desk.service) if stored else Looked()
     webhooks, meta = webhooks_of(desk) if probed else (None, None)
     return Ports(
         platform=render(desk, journal),
@@ -207,7 +210,9 @@ def ports_of(
     )
 
 
-def _printer(runner: Runner) -> Callable[[Entry], None]:
+def printer(runner: Runner) -> Callable[[Entry], None]:
+    """Return what shows a journal in the log."""
+
     def show(entry: Entry) -> None:
         share = "" if entry.share is None else f"{entry.share:g} % · "
         if entry.kind is Kind.TROUBLE:
@@ -268,7 +273,8 @@ def _publisher(desk: Desk, report: Report, task: Task, carried: Commits | None) 
             task=_TASKS.get(report.verb, "deploy"),
             pull_request=run.pull_request,
             comment=desk.inputs.comment,
-            payload=_payload(report, task.environment, desk.inputs.commit),
+            payload=_payload(report, task.environment, desk.inputs.commit)
+            | {"release": _release_id(desk, task), "run": run.holder.run_id},
         ),
         report,
         _notifier(desk.runner),

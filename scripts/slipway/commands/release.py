@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from slipway import config
+from slipway.commands.ended import Ended
+from slipway.commands.going_back import roll_back
 from slipway.commands.perform import Done, Task, check, environment_of, forge_of, perform
 from slipway.commands.strategies import (
     abort_release,
@@ -14,7 +15,6 @@ from slipway.commands.strategies import (
     deploy_directly,
     deploy_staging,
     promote_now,
-    roll_back,
     rolling_ui,
 )
 from slipway.errors import OutsideError, Refused, SlipwayError, UsageError
@@ -34,44 +34,6 @@ _ORDERS: dict[str, Callable[[Desk], Task]] = {
     "promote-now": promote_now,
     "direct": deploy_directly,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a command ended: what was done, in order, and what it comes to."""
-
-    done: Sequence[Done]
-    outcome: Outcome
-
-    @classmethod
-    def of(cls, done: Done) -> Ended:
-        """Return the end of a command that did one thing."""
-        return cls(done=[done], outcome=done.outcome)
-
-    def pass_on(self) -> None:
-        """Tell the pull requests that were carried, when nothing else is left to do."""
-        # What a service ended as is news; what it was in between is not.
-        last = {(one.desk.name, one.task.environment): one for one in self.done}
-        for one in last.values():
-            if one.publisher and not one.desk.clock.cancelled:
-                one.publisher.pass_on()
-
-    def services(self) -> str:
-        """Return what was done, in order, as JSON for the output `services`."""
-        return json.dumps(
-            [
-                {
-                    "service": one.desk.name,
-                    "environment": one.task.environment,
-                    "strategy": one.task.verb,
-                    "result": one.outcome.result,
-                    "reason": one.outcome.reason,
-                    "build": one.outcome.build,
-                    "previous-build": one.outcome.previous_build,
-                }
-                for one in self.done
-            ]
-        )
 
 
 def run(desk: Callable[[str], Desk], inputs: Inputs, settings: config.Config) -> Ended:

@@ -17,7 +17,6 @@ from slipway.release import (
     promote,
     reconcile,
     recovery,
-    rollback,
     rolling,
     staging,
 )
@@ -129,41 +128,20 @@ def rolling_ui(desk: Desk) -> Task:
     )
 
 
-def roll_back(desk: Desk, *, target: str = "", reason: str = "") -> Task:
-    """Promote Previous Build, or ``target`` for ``reason`` where something else asks for it."""
-    order = _order(desk, fleets.first_of(desk), reason)
-    target = target or desk.inputs.target
-
-    def act(ports: Ports, release: str) -> Outcome:
-        if desk.service.fleet:
-            return fleets.roll_back(desk, target, order["reason"], ports, release)
-        plan = rollback.Plan(release=release, target=target, **order)
-        return rollback.run(plan, ports, _brake(desk, ports))
-
-    return Task(
-        verb="rollback",
-        environment="production",
-        artifact=None,
-        target=target,
-        reason=reason,
-        act=act,
-    )
-
-
 def abort_release(desk: Desk) -> Task:
     """End the release that is under way."""
-    order = _order(desk, require_stable(desk).service)
+    order = order_of(desk, require_stable(desk).service)
     return Task(
         verb="abort",
         environment="production",
         artifact=None,
-        act=lambda ports, r: abort.run(Order(release=r, **order), ports, _brake(desk, ports)),
+        act=lambda ports, r: abort.run(Order(release=r, **order), ports, brake_of(desk, ports)),
     )
 
 
 def promote_now(desk: Desk) -> Task:
     """Ask the canary under way to end its judging."""
-    order, setup = _order(desk, require_stable(desk).service), canary_setup(desk)
+    order, setup = order_of(desk, require_stable(desk).service), canary_setup(desk)
     return Task(
         verb="promote-now",
         environment="production",
@@ -197,7 +175,7 @@ def put_in_order(desk: Desk) -> Task:
 def deploy_directly(desk: Desk) -> Task:
     """To everybody at once."""
     stable = require_stable(desk).service
-    order = _order(desk, stable)
+    order = order_of(desk, stable)
     artifact = artifact_of(desk, render(desk), stable)
     return Task(
         verb="direct",
@@ -205,12 +183,12 @@ def deploy_directly(desk: Desk) -> Task:
         artifact=artifact,
         carries=artifact.commit,
         act=lambda ports, r: direct.run(
-            direct.Plan(release=r, artifact=artifact, **order), ports, _brake(desk, ports)
+            direct.Plan(release=r, artifact=artifact, **order), ports, brake_of(desk, ports)
         ),
     )
 
 
-class _Order(TypedDict):
+class OrderOf(TypedDict):
     """What every order says, but for the release's id."""
 
     settings: config.Service
@@ -220,9 +198,9 @@ class _Order(TypedDict):
     holder: Holder
 
 
-def _order(desk: Desk, stable: str, reason: str = "") -> _Order:
+def order_of(desk: Desk, stable: str, reason: str = "") -> OrderOf:
     run = desk.inputs.run
-    return _Order(
+    return OrderOf(
         settings=desk.service,
         stable=stable,
         reason=reason or desk.inputs.reason,
@@ -231,5 +209,5 @@ def _order(desk: Desk, stable: str, reason: str = "") -> _Order:
     )
 
 
-def _brake(desk: Desk, ports: Ports) -> Stop | None:
+def brake_of(desk: Desk, ports: Ports) -> Stop | None:
     return stop_of(desk, ports) if desk.service.edge else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -31,13 +31,23 @@ class Shipped:
     commit: str
     """The commit it was made for, 40 hex digits."""
     task: str
-    """``deploy``, ``rollback`` or ``adopt``."""
+    """``deploy``, ``rollback``, ``adopt`` or ``unlock``."""
     state: str
     """Its latest status: ``success``, ``inactive``, ``failure``, ``error``, …"""
     actor: str
     created_at: datetime
     result: str = ""
     """How it ended: the word that begins the description of its last status but ``inactive``."""
+    why: str = ""
+    """That description as a whole: at most 140 characters."""
+    ended_at: datetime | None = None
+    """When that status was written."""
+    release: str = ""
+    """Id of the release, from the payload."""
+    run: str = ""
+    """Id of the workflow run that made it, from the payload; older entries have none."""
+    unlocks: str | None = None
+    """Of an ``unlock``: the bad build that a person allows again."""
 
     @property
     def passed(self) -> bool:
@@ -52,6 +62,11 @@ class Shipped:
     def ended(self) -> bool:
         """Whether its run lived to say how it ended."""
         return self.state in ("success", "inactive", "failure", "error")
+
+    @property
+    def unlocked(self) -> bool:
+        """Whether it says that a person allows a bad build again. Half a record says nothing."""
+        return self.task == "unlock" and self.state == "inactive" and self.unlocks is not None
 
     @property
     def blamed(self) -> bool:
@@ -69,6 +84,10 @@ class Comparison:
     """Paths that differ; ``None``: more than GitHub lists (300)."""
     commits: tuple[str, ...]
     """The commits of the head that the base does not have, oldest first; at most 250."""
+    messages: tuple[str, ...] = ()
+    """What each of ``commits`` says."""
+    more: bool = False
+    """Whether there are more of them than are listed."""
 
 
 class Forge(Protocol):
@@ -116,10 +135,23 @@ class Forge(Protocol):
         """
         ...
 
-    def shipped(self, environment: str) -> Iterator[Shipped]:
-        """Yield what was deployed to ``environment`` by Slipway, newest first, a page at a time."""
+    def shipped(
+        self, environment: str, *, commits: Collection[str] | None = None
+    ) -> Iterator[Shipped]:
+        """Yield what was deployed to ``environment`` by Slipway, newest first, a page at a time.
+
+        ``commits``: only what was made for one of these.
+        """
         ...
 
     def compare(self, base: str, head: str) -> Comparison:
         """Compare two commits."""
+        ...
+
+    def presser(self, run_id: str) -> str:
+        """Return the name of who started this workflow run, or started it again.
+
+        ``run_id`` empty: the name of whose token it is. Raises :class:`slipway.errors.OutsideError`
+        where GitHub does not say.
+        """
         ...

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from slipway.background import within
 from slipway.errors import Cancelled, DeployFailed, OutsideError
 from slipway.ports import Artifact, Deploy
-from slipway.release import deploys, predeploy, preflight, takeover
+from slipway.release import deploys, lock, predeploy, preflight, takeover
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
@@ -17,6 +18,9 @@ from slipway.release.stop import Stop
 from slipway.release.takeover import Order
 from slipway.release.undoing import Undo
 from slipway.text import short
+
+LOOK = 10.0
+"""Seconds for GitHub to say what was found bad."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +31,32 @@ class Plan(Order):
 
 
 def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
-    """Deploy to the stable service, in the place of whatever is being deployed there."""
+    """Deploy to the stable service, in the place of whatever is being deployed there.
+
+    Raises :class:`slipway.errors.Refused` before anything is touched where a bad build holds it
+    back.
+    """
+    _require_unlocked(plan, ports)
     return takeover.run(plan, ports, stop, lambda _: _deploy(plan, ports))
+
+
+def _require_unlocked(plan: Plan, ports: Ports) -> None:
+    """Where GitHub does not say, it goes on, and says so: it is for when nothing else can wait."""
+
+    def ask() -> None:
+        live = deploys.live(ports.platform.deploys(plan.stable))
+        if live is not None and live.identity == plan.artifact.identity:
+            return
+        good = ports.ledger.passed(live.identity) if live and live.identity else None
+        lock.require_unlocked(plan.artifact, good, plan.settings, ports.ledger, ports.journal)
+
+    try:
+        within(ports.start, LOOK, "what GitHub says of bad builds", ask)
+    except OutsideError as error:
+        ports.journal.trouble(
+            f"whether a bad build holds this one back is not known: {error.found}. It is deployed "
+            "all the same"
+        )
 
 
 def _deploy(plan: Plan, ports: Ports) -> Outcome:

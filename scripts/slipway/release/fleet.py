@@ -111,7 +111,7 @@ def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
             remedy="Wait until it has ended, or cancel it at Render.",
         )
     url = url_of(service, plan.settings.health)
-    before = preflight.build_before(plan.artifact, service, live, latest, ports)
+    before = preflight.build_before(plan, service, live, latest, ports)
     answer = ports.prober.probe(url, timeout=plan.settings.health.timeout)
     return Member(
         service=service,

@@ -16,7 +16,9 @@ from slipway.release.members import Down, Member, names, one_by_one_back
 from slipway.release.outcome import Outcome, Result
 from slipway.release.patience import patiently
 from slipway.release.retreat import Retreat
-from slipway.release.rollback import choose, stop_auto_deploy
+from slipway.release.rollback import stop_auto_deploy
+from slipway.release.said import Said
+from slipway.release.target import choose
 from slipway.text import short
 
 
@@ -133,6 +135,8 @@ class Plan:
     """``previous``, a digest, a commit, or a deploy id of the first service."""
     reason: str
     actor: str
+    automatic: bool = False
+    """Whether no person asks: it goes back to what was live before, which had passed."""
 
 
 def run(plan: Plan, ports: Ports) -> Outcome:
@@ -170,6 +174,7 @@ def _by_hand(plan: Plan, ports: Ports, left: Sequence[Member], error: SlipwayErr
 def _go(plan: Plan, ports: Ports, left: list[Member]) -> Outcome:
     """Go back. ``left``: becomes those whose way back has not ended."""
     began = ports.clock.monotonic()
+    said = None if plan.automatic else Said(ports.ledger, ports.start, ports.clock)
     services, histories = patiently(
         ports,
         f"reading {', '.join(plan.fleet)}",
@@ -179,7 +184,7 @@ def _go(plan: Plan, ports: Ports, left: list[Member]) -> Outcome:
         ),
         deadline=plan.settings.strategy.deploy_deadline,
     )
-    build, why = _build(plan, services[0], histories[0])
+    build, why = _build(plan, ports, services[0], histories[0], said)
     ports.journal.note(why)
     members, changed = [], []
     for service, history in zip(services, histories, strict=True):
@@ -241,7 +246,9 @@ class DownHalfWay(SlipwayError):
         super().__init__(f"{down.found}; not gone back on {names(left)}", remedy=down.remedy)
 
 
-def _build(plan: Plan, first: Service, history: Sequence[Deploy]) -> tuple[str, str]:
+def _build(
+    plan: Plan, ports: Ports, first: Service, history: Sequence[Deploy], said: Said | None
+) -> tuple[str, str]:
     """Return the build that all are brought to, which the first service decides, and why."""
     current = deploys.live(history)
     coming = [d for d in history if d.status.running]
@@ -251,7 +258,15 @@ def _build(plan: Plan, first: Service, history: Sequence[Deploy]) -> tuple[str, 
         if back and back in served:
             return back, f"{coming[0].id} is on its way back already"
         return current.identity, f"{coming[0].id} is on its way: {current.id} is the build before"
-    choice = choose(history, plan.target, image_path=first.image_path)
+    choice = choose(
+        history,
+        plan.target,
+        image_path=first.image_path,
+        said=said,
+        service=ports.ledger.service,
+    )
+    if choice.doubt:
+        ports.journal.trouble(choice.doubt)
     found = choice.target or current
     if found is None or found.identity is None:
         raise Refused(

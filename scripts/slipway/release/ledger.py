@@ -6,8 +6,8 @@ Slipway released, brought back, or adopted because a person vouched for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 
 from slipway.errors import NotFound, Refused
 from slipway.ports import Artifact, Comparison, Deployment, Forge, Shipped
@@ -15,6 +15,8 @@ from slipway.text import short
 
 LOOKED_AT = 50
 """Deployments that are searched for a build, newest first."""
+RELEASES = ("deploy", "adopt")
+"""Tasks of entries that are about a build of their own."""
 _ADOPT = (
     "A person vouches for what is live, with a reason: the workflow Adopt What Is Live, or "
     "`scripts/run adopt` at a terminal."
@@ -51,9 +53,61 @@ class Ledger:
         return tuple(build for build, passed in told.items() if passed)
 
     def bad_since(self, good: Shipped) -> Shipped | None:
-        """Return the newest build that was found bad after ``good`` had passed."""
-        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
-        return next((e for e in entries if e.blamed and e.id > good.id), None)
+        """Return the newest build that was found bad after ``good`` had passed.
+
+        Not one that a person has unlocked since.
+        """
+        newer = takewhile(lambda entry: entry.id > good.id, self.recent())
+        return next(iter(_still_bad(newer)), None)
+
+    @property
+    def service(self) -> str:
+        """The name in slipway.yml of the service whose history this is."""
+        return self._environment.partition("/")[2]
+
+    def recent(self, commits: Collection[str] | None = None) -> Iterator[Shipped]:
+        """Yield the newest entries, each asked for as it is needed.
+
+        ``commits``: only what was made for one of these.
+        """
+        return islice(self._github().shipped(self._environment, commits=commits), LOOKED_AT)
+
+    def bad_builds(self, good: Shipped | None, artifact: Artifact) -> Sequence[Shipped]:
+        """Return the bad builds that may hold ``artifact`` back, newest first.
+
+        That are those found bad after ``good`` had passed, and older ones whose commits ``good``
+        does not have. Not those that a person has unlocked since.
+        """
+        newer = list(takewhile(lambda e: good is None or e.id > good.id, self.recent()))
+        older: Iterable[Shipped] = ()
+        if good and artifact.commit and artifact.commit != good.commit:
+            brought = self.compare(good.commit, artifact.commit)
+            older = self.recent(None if brought.more else brought.commits)
+        entries = {entry.id: entry for entry in (*newer, *older)}
+        return _still_bad(sorted(entries.values(), key=lambda e: e.id, reverse=True))
+
+    def bad(self) -> Sequence[Shipped]:
+        """Return all bad builds that nobody has unlocked, newest first."""
+        return _still_bad(self.recent())
+
+    def unlock(
+        self, bad: Shipped, *, payload: Mapping[str, str], why: str, log_url: str | None
+    ) -> None:
+        """Write that a person allows ``bad`` again. Raises what GitHub does.
+
+        Its status is ``inactive``: nothing was deployed, so no other entry is replaced by it.
+        """
+        forge = self._github()
+        made = forge.start_deployment(
+            ref=bad.commit,
+            environment=self._environment,
+            task="unlock",
+            payload={**payload, "unlocks": _name(bad)},
+            production=True,
+        )
+        forge.set_status(
+            made, "inactive", description=f"unlocked: {why}", log_url=log_url, environment_url=None
+        )
 
     def found_bad(self, build: str) -> bool:
         """Return whether the newest entry that says anything of ``build`` says that it is bad."""
@@ -69,13 +123,13 @@ class Ledger:
         return entry is not None and entry.ended and not entry.passed
 
     def _newest_word(self, build: str) -> Shipped | None:
-        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
+        entries = self.recent()
         return next((e for e in entries if e.build == build and (e.passed or e.blamed)), None)
 
     def _last(self, build: str) -> Shipped | None:
         """Return the newest entry of a build's own release, however it ended."""
-        entries = islice(self._github().shipped(self._environment), LOOKED_AT)
-        return next((e for e in entries if e.build == build and e.task != "rollback"), None)
+        entries = self.recent()
+        return next((e for e in entries if e.build == build and e.task in RELEASES), None)
 
     def require(self, build: str, service: str) -> Shipped:
         """Return the entry of what is live. Raises :class:`Refused`: nobody vouches for it."""
@@ -104,11 +158,7 @@ class Ledger:
         has the newest that passed. Empty where that is not known.
         """
         live = self._live or next(
-            (
-                entry
-                for entry in islice(self._github().shipped(self._environment), LOOKED_AT)
-                if entry.passed and entry.commit != head
-            ),
+            (entry for entry in self.recent() if entry.passed and entry.commit != head),
             None,
         )
         return tuple(reversed(self.compare(live.commit, head).commits)) if live else ()
@@ -188,3 +238,24 @@ class Ledger:
                 remedy="Run this in GitHub Actions, or give `github-token` and GITHUB_REPOSITORY.",
             )
         return self._forge
+
+
+def _name(entry: Shipped) -> str:
+    return entry.build or entry.commit
+
+
+def _still_bad(entries: Iterable[Shipped]) -> Sequence[Shipped]:
+    """Return the builds whose newest word is that they are bad, of ``entries``, newest first.
+
+    That a person unlocked one is a word too.
+    """
+    heard: set[str] = set()
+    found = []
+    for entry in entries:
+        name = entry.unlocks if entry.unlocked else _name(entry)
+        if name is None or name in heard or not (entry.unlocked or entry.passed or entry.blamed):
+            continue
+        heard.add(name)
+        if entry.blamed:
+            found.append(entry)
+    return found

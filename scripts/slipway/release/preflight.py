@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from slipway.config import Service as Settings
 from slipway.errors import OutsideError, Refused
 from slipway.ports import Artifact, Deploy, DeployStatus, Service, Side
-from slipway.release import deploys, likeness, measuring, predeploy, promises
+from slipway.release import deploys, likeness, lock, measuring, predeploy, promises
 from slipway.release.deploys import Ports
 from slipway.release.health import url_of
 from slipway.release.traffic import Traffic
@@ -57,7 +58,7 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
     url_of(canary, plan.settings.health)
     latest = ports.platform.deploys(stable.id, limit=100)
     live = build_to_go_back_to(stable, latest)
-    refuse_unknown_past(plan.artifact, stable, live, ports)
+    refuse_unknown_past(plan, stable, live, ports)
     running = [deploy.id for deploy in latest if deploy.status.running]
     if running:
         raise Refused(
@@ -134,16 +135,31 @@ def build_to_go_back_to(service: Service, latest: Sequence[Deploy]) -> Deploy:
     return live
 
 
+class Asked(Protocol):
+    """What is asked for by any kind of release."""
+
+    @property
+    def settings(self) -> Settings:
+        """Of the service."""
+        ...
+
+    @property
+    def artifact(self) -> Artifact:
+        """What is to be released."""
+        ...
+
+
 def build_before(
-    artifact: Artifact, service: Service, live: Deploy, latest: Sequence[Deploy], ports: Ports
+    plan: Asked, service: Service, live: Deploy, latest: Sequence[Deploy], ports: Ports
 ) -> Deploy:
     """Return what to go back to: what is live, or what was before a run that died.
 
     Where it is not ``live``, the candidate is live and has not passed yet. Raises ``Refused`` where
     nobody vouches for what there is to go back to.
     """
+    artifact = plan.artifact
     if live.identity != artifact.identity:
-        refuse_unknown_past(artifact, service, live, ports)
+        refuse_unknown_past(plan, service, live, ports)
         return live
     if ports.ledger.passed(artifact.identity):
         return live
@@ -156,14 +172,18 @@ def build_before(
             "before it has: there is nothing to go back to",
             remedy="Deploy a build that passed to it at Render, then release again.",
         )
-    refuse_unknown_past(artifact, service, before, ports)
+    refuse_unknown_past(plan, service, before, ports)
     return before
 
 
-def refuse_unknown_past(artifact: Artifact, service: Service, live: Deploy, ports: Ports) -> None:
-    """Refuse where nobody vouches for what is live, or the candidate does not descend from it."""
+def refuse_unknown_past(plan: Asked, service: Service, live: Deploy, ports: Ports) -> None:
+    """Refuse where nobody vouches for what is live, or the candidate does not descend from it.
+
+    And where it descends from a build that was found bad, or is that build.
+    """
     entry = ports.ledger.require(live.identity or "", service.name)
-    ports.ledger.require_descent(artifact, entry)
+    ports.ledger.require_descent(plan.artifact, entry)
+    lock.require_unlocked(plan.artifact, entry, plan.settings, ports.ledger, ports.journal)
 
 
 def refuse_other_deployers(service: Service, artifact: Artifact) -> None:

@@ -18,8 +18,10 @@ from slipway.release.goback import go_back
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
 from slipway.release.patience import patiently
+from slipway.release.said import Said
 from slipway.release.stop import Stop, Zero
 from slipway.release.takeover import Order
+from slipway.release.target import choose
 from slipway.release.unseen import Aim
 from slipway.text import short
 
@@ -35,22 +37,33 @@ class Plan(Order):
 
     target: str
     """``previous``, a deploy id, a digest or a commit."""
+    automatic: bool = False
+    """Whether no person asks: it goes back to what was live before, which had passed. Nobody is
+    asked about it."""
 
 
-def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
-    """Go back. ``stop`` is ``None`` for a service without an edge. Never raises SlipwayError."""
+def run(plan: Plan, ports: Ports, stop: Stop | None, zero: Zero | None = None) -> Outcome:
+    """Go back. ``stop`` is ``None`` for a service without an edge. Never raises SlipwayError.
+
+    ``zero``: what is known of share 0, where it has been ordered already.
+    """
+    asked: list[Said] = []
+
+    def ask() -> None:
+        if not plan.automatic:
+            asked.append(Said(ports.ledger, ports.start, ports.clock))
 
     def act(zero: Zero | None) -> Outcome:
         intend = partial(stop.intend, zero) if stop and zero else None
         aim = Aim(zero=zero)
         try:
-            return _go(plan, ports, zero, intend, aim)
+            return _go(plan, ports, intend, aim, next(iter(asked), None))
         except (Refused, Cancelled):
             raise
         except SlipwayError as error:
             return _stuck(plan, ports, aim, intend, error)
 
-    return takeover.run(plan, ports, stop, act)
+    return takeover.run(plan, ports, stop, act, beside=ask, zero=zero)
 
 
 def _stuck(
@@ -84,8 +97,8 @@ def _going(plan: Plan, ports: Ports, current: str, build: str, deploy_id: str) -
     )
 
 
-def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None, aim: Aim) -> Outcome:
-    began = ports.clock.monotonic()
+def _go(plan: Plan, ports: Ports, intend: Intend | None, aim: Aim, said: Said | None) -> Outcome:
+    zero, began = aim.zero, ports.clock.monotonic()
     service, history = patiently(
         ports,
         f"reading {plan.stable}",
@@ -97,7 +110,7 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None, aim:
     )
     aim.service = service
     current = deploys.live(history)
-    candidate = takeover.under_way(plan, ports, zero) or _on_its_way(history)
+    candidate = takeover.under_way(plan, ports, zero) or on_its_way(history)
     if plan.target == "previous" and candidate and current and current.identity != candidate:
         aim.target = current
         arrived = go_back(
@@ -107,12 +120,20 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None, aim:
             image_backed=service.image_backed,
             deadline=plan.settings.strategy.deploy_deadline,
         )
-        alive = bool(zero and zero.leased) or candidate == _on_its_way(history)
+        alive = bool(zero and zero.leased) or candidate == on_its_way(history)
         seconds = ports.clock.monotonic() - began
         outcome = takeover.ended(plan, candidate, arrived, alive=alive)
         return replace(outcome, seconds_to_old_code=seconds)
-    choice = choose(history, plan.target, image_path=service.image_path)
+    choice = choose(
+        history,
+        plan.target,
+        image_path=service.image_path,
+        said=said,
+        service=ports.ledger.service,
+    )
     ports.journal.note(choice.why)
+    if choice.doubt:
+        ports.journal.trouble(choice.doubt)
     if choice.target is None:
         return Outcome(
             result=Result.UNCHANGED,
@@ -140,7 +161,8 @@ def _go(plan: Plan, ports: Ports, zero: Zero | None, intend: Intend | None, aim:
     went_to = short(arrived.identity or arrived.id)
     return Outcome(
         result=Result.PROMOTED_PREVIOUS,
-        reason=f"{plan.actor} went back to {went_to}: {plan.reason}",
+        reason=f"{plan.actor} went back to {went_to}: {plan.reason}"
+        + (f" ({choice.doubt})" if choice.doubt else ""),
         deploy_id=arrived.id,
         build=arrived.identity or "",
         previous_build=(current.identity or "") if current else "",
@@ -160,7 +182,7 @@ def _done_already(before: Record, current: Deploy) -> Outcome:
     )
 
 
-def _on_its_way(history: Sequence[Deploy]) -> str | None:
+def on_its_way(history: Sequence[Deploy]) -> str | None:
     """Return the new build that is being deployed to the service itself: a rolling release's.
 
     What Render deploys by itself, or a person at its dashboard, is no release; a build that has
@@ -169,91 +191,6 @@ def _on_its_way(history: Sequence[Deploy]) -> str | None:
     served = {d.identity for d in history if d.status in (DeployStatus.LIVE, _SERVED)}
     ours = [d for d in history if d.status.running and d.trigger == "api"]
     return next((d.identity or d.id for d in ours if d.identity not in served), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The deploy to go back to, or ``None`` when what is asked for is already live."""
-
-    target: Deploy | None
-    why: str
-
-
-def choose(history: Sequence[Deploy], target: str, *, image_path: str | None = None) -> Choice:
-    """Choose the deploy to go back to from a newest-first ``history``.
-
-    ``previous`` is the newest deploy before the live one that has been live with another build.
-    Where the live build is itself a return (it had been live earlier, with another build in
-    between), the way back has already been taken: nothing is done, and the next older build is
-    named. A deploy that never served is never a target.
-    """
-    current = deploys.live(history)
-    if target != "previous":
-        return _named(history, current, target, image_path)
-    if current is None:
-        raise Refused(
-            "the service has no live deploy, so there is no build to go back from",
-            remedy="Name a build: `target: sha256:…`, a commit or a deploy id.",
-        )
-    served = [d for d in history if d.status is DeployStatus.DEACTIVATED and d.identity]
-    older = [d for d in served if d.created_at < current.created_at]
-    others = [d for d in older if d.identity != current.identity]
-    if not others:
-        raise Refused(
-            f"no build has been live before {current.identity} in the last "
-            f"{len(history)} deploys: there is no previous build",
-            remedy="Name a build that Render still has: `target: dep-…`, or `target: sha256:…`.",
-        )
-    before_others = [d for d in older if d.created_at < others[0].created_at]
-    first_time = next((d for d in before_others if d.identity == current.identity), None)
-    if first_time is None:
-        when = f"{others[0].created_at:%Y-%m-%d %H:%M} UTC"
-        return Choice(target=others[0], why=f"previous build: {others[0].id} of {when}")
-    still_older = next(
-        (d for d in before_others if d.identity not in (current.identity, others[0].identity)),
-        None,
-    )
-    hint = (
-        f"; to go further back, name it: target: {still_older.id} "
-        f"({short(still_older.identity or '')})"
-        if still_older
-        else "; Render lists no older build"
-    )
-    return Choice(
-        target=None,
-        why=f"{current.id} has already gone back from {short(others[0].identity or '')} to "
-        f"{short(current.identity or '')}{hint}",
-    )
-
-
-def _named(
-    history: Sequence[Deploy], current: Deploy | None, target: str, image_path: str | None
-) -> Choice:
-    """Find a deploy that has served, by its id or build."""
-    if current and target in (current.identity, current.id):
-        return Choice(target=None, why=f"{target} is what is live")
-    found = next(
-        (
-            d
-            for d in history
-            if target in (d.id, d.identity) and d.status is DeployStatus.DEACTIVATED
-        ),
-        None,
-    )
-    if found:
-        return Choice(target=found, why=f"target: {found.id} ({short(found.identity or target)})")
-    never_live = next((d for d in history if target in (d.id, d.identity)), None)
-    if never_live:
-        raise Refused(
-            f"{target} is {never_live.raw_status}: it has never served, so it is no way back",
-            remedy="Choose a deploy that has been live (Render shows it as Deactivated).",
-        )
-    listed = ", ".join(d.id for d in history if d.status is DeployStatus.DEACTIVATED) or "none"
-    where = f" of {image_path}" if image_path else ""
-    raise Refused(
-        f"{target} is not among the last {len(history)} deploys{where}",
-        remedy=f"Builds that have been live: {listed}.",
-    )
 
 
 def _see_it_answer(plan: Plan, ports: Ports, service: Service) -> None:

@@ -70,7 +70,7 @@ def check(plan: Plan, ports: Ports) -> Before:
     predeploy.require(service, plan.settings, ports.journal)
     latest = ports.platform.deploys(plan.stable, limit=100)
     live = preflight.build_to_go_back_to(service, latest)
-    good = preflight.build_before(plan.artifact, service, live, latest, ports)
+    good = preflight.build_before(plan, service, live, latest, ports)
     running = [d for d in latest if d.status.running]
     others = [d.id for d in running if d.identity != plan.artifact.identity]
     if others:

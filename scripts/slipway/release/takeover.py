@@ -36,18 +36,26 @@ class Order:
 
 
 def run(
-    order: Order, ports: Ports, stop: Stop | None, act: Callable[[Zero | None], Outcome]
+    order: Order,
+    ports: Ports,
+    stop: Stop | None,
+    act: Callable[[Zero | None], Outcome],
+    *,
+    beside: Callable[[], None] = lambda: None,
+    zero: Zero | None = None,
 ) -> Outcome:
     """Take everybody off the canary and ``act``. Never raises SlipwayError.
 
-    ``stop`` is ``None`` for a service without an edge. ``act`` says after how many seconds of its
-    own the stable service was known to run old code.
+    ``stop`` is ``None`` for a service without an edge. ``beside`` begins what may run while the
+    slower of edge and PostHog answers. ``zero``: everybody has been taken off already. ``act`` says
+    after how many seconds of its own the stable service was known to run old code.
     """
-    zero = None
     hurry = False
     began = ports.clock.monotonic()
-    if stop is not None:
-        zero = stop.to_zero(f"{order.actor}: {order.reason}", release=None)
+    if stop is not None and zero is None:
+        zero = order_zero(order, stop)
+    beside()
+    if zero is not None:
         zero.wait(KNOW_MORE)
     before = ports.clock.monotonic() - began
     try:
@@ -73,6 +81,11 @@ def run(
         with ports.clock.shielded():
             outcome = _with_zero(order, ports, outcome, stop, zero)
     return replace(outcome, release_id=order.release)
+
+
+def order_zero(order: Order, stop: Stop) -> Zero:
+    """Take everybody off the canary, whoever drives the release."""
+    return stop.to_zero(f"{order.actor}: {order.reason}", release=None)
 
 
 def under_way(order: Order, ports: Ports, zero: Zero | None) -> str | None:

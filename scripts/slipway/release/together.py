@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from slipway.release.outcome import Outcome, Result
@@ -91,3 +91,32 @@ def _sum(ended: Sequence[tuple[Part, Outcome]]) -> Outcome:
 
 def _told(part: Part, outcome: Outcome) -> str:
     return f"{part.service}: {one_line(outcome.reason, _LONGEST)}"
+
+
+def gone_back(ended: Sequence[tuple[str, Outcome]]) -> Outcome:
+    """Return what it comes to that each of these services was to go back.
+
+    ``FROZEN`` where some did and others did not: users have builds that never were together.
+    """
+    outcomes = [outcome for _, outcome in ended]
+    stuck = [outcome for outcome in outcomes if outcome.exit_code != 0]
+    went = any(outcome.result is Result.PROMOTED_PREVIOUS for outcome in outcomes)
+    untouched = all(outcome.result is Result.REFUSED for outcome in stuck) and not went
+    result = Result.PROMOTED_PREVIOUS if went else Result.UNCHANGED
+    if stuck:
+        result = Result.REFUSED if untouched else Result.FROZEN
+    return replace(
+        outcomes[0],
+        result=result,
+        reason="; ".join(f"{name}: {one_line(o.reason, _LONGEST)}" for name, o in ended),
+        remedy=" ".join(o.remedy for o in stuck if o.remedy) or None,
+        failure=stuck[0].failure if stuck and untouched else None,
+        started_at=min((o.started_at for o in outcomes if o.started_at), default=None),
+        finished_at=max((o.finished_at for o in outcomes if o.finished_at), default=None),
+        seconds_to_zero=_longest(o.seconds_to_zero for o in outcomes),
+        seconds_to_old_code=_longest(o.seconds_to_old_code for o in outcomes),
+    )
+
+
+def _longest(seconds: Iterable[float | None]) -> float | None:
+    return max((s for s in seconds if s is not None), default=None)

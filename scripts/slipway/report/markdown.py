@@ -80,6 +80,11 @@ _ADOPT_TEXTS = {
     Result.REFUSED: ("⛔", "not adopted; users see no change"),
     Result.ABORTED: ("⚠️", "not adopted, users keep the build they have"),
 }
+_UNLOCK_TEXTS = {
+    Result.UNCHANGED: ("✅", "nothing was deployed; what is locked is said below"),
+    Result.REFUSED: ("⛔", "not unlocked; users see no change"),
+    Result.ABORTED: ("⚠️", "not unlocked; users see no change"),
+}
 _RECONCILE_TEXTS = {
     Result.PROMOTED: ("✅", "a release that died had passed and is finished, everybody has it"),
     Result.ABORTED: ("⚠️", "a release that died is ended, everybody is on a build that passed"),
@@ -89,12 +94,14 @@ _RECONCILE_TEXTS = {
 _SPECIAL = {
     "reconcile": _RECONCILE_TEXTS,
     "adopt": _ADOPT_TEXTS,
+    "unlock": _UNLOCK_TEXTS,
     "deploy-staging": _STAGING_TEXTS,
     "rollback": _ROLLBACK_TEXTS,
     "abort": _ABORT_TEXTS,
     "promote-now": _PROMOTE_TEXTS,
 }
 _BEGINNINGS = {
+    "unlock": "a bad build is being unlocked; users see no change",
     "adopt": "what is live is being looked at; users see no change",
     "deploy-staging": "the new build is on its way to staging; users see no change",
     "rollback": "an earlier build is being brought back",

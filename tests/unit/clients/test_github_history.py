@@ -56,7 +56,8 @@ def lists(mock: responses.RequestsMock, deployments: list[Any], page: int = 1) -
 def says(mock: responses.RequestsMock, number: int, *states: str) -> None:
     """Answer with statuses, newest first, each as ``state`` or ``state description``."""
     told = [state.partition(" ") for state in states]
-    statuses = [{"state": state, "description": said} for state, _, said in told]
+    at = "2026-01-02T04:00:00Z"
+    statuses = [{"state": s, "description": said, "created_at": at} for s, _, said in told]
     mock.get(f"{REPO}/deployments/{number}/statuses", json=statuses)
 
 
@@ -66,7 +67,8 @@ def says(mock: responses.RequestsMock, number: int, *states: str) -> None:
 def test_what_was_shipped_comes_newest_first_with_its_latest_state(
     mock: responses.RequestsMock,
 ) -> None:
-    lists(mock, [made(9), made(4, task="adopt")])
+    payload = {"build": f"sha256:{9:064}", "release": "77.1-9", "run": "77"}
+    lists(mock, [made(9, payload=payload), made(4, task="adopt")])
     says(mock, 9, "failure rolled-back: too many errors", "in_progress adopted: not so")
     says(mock, 4, "inactive Replaced by a newer one", "success adopted: it is live", "in_progress")
     first, second = forge().shipped("production/bot")
@@ -79,6 +81,10 @@ def test_what_was_shipped_comes_newest_first_with_its_latest_state(
         result="rolled-back",
         actor="ana",
         created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        why="rolled-back: too many errors",
+        ended_at=datetime(2026, 1, 2, 4, tzinfo=UTC),
+        release="77.1-9",
+        run="77",
     )
     assert (second.task, second.state, second.passed) == ("adopt", "inactive", True)
 
@@ -87,6 +93,46 @@ def test_statuses_are_asked_for_only_as_far_as_somebody_reads(mock: responses.Re
     lists(mock, [made(9), made(4)])
     says(mock, 9, "success")
     assert next(forge().shipped("production/bot")).id == 9
+
+
+def test_of_deployments_for_other_commits_no_status_is_asked_for(
+    mock: responses.RequestsMock,
+) -> None:
+    lists(mock, [made(9, sha=HEAD), made(4)])
+    says(mock, 4, "success")
+    assert [one.id for one in forge().shipped("production/bot", commits=[BASE])] == [4]
+
+
+def test_an_unlock_names_the_build_and_is_one_only_with_its_status(
+    mock: responses.RequestsMock,
+) -> None:
+    unlock: dict[str, Any] = {"task": "unlock", "payload": {"unlocks": "sha256:1"}}
+    lists(mock, [made(9, **unlock), made(8, **unlock)])
+    says(mock, 9, "inactive unlocked: it was the provider")
+    says(mock, 8)
+    found = list(forge().shipped("production/bot"))
+    assert [(one.unlocked, one.unlocks, one.build) for one in found] == [
+        (True, "sha256:1", None),
+        (False, "sha256:1", None),
+    ]
+
+
+def test_who_pressed_is_who_started_the_run_last(mock: responses.RequestsMock) -> None:
+    run = {"id": 77, "actor": {"login": "ana"}, "triggering_actor": {"login": "bo"}}
+    mock.get(f"{REPO}/actions/runs/77", json=run)
+    assert forge().presser("77") == "bo"
+
+
+def test_at_a_terminal_it_is_whose_token_it_is(mock: responses.RequestsMock) -> None:
+    mock.get("https://api.github.com:443/user", json={"login": "ana"})
+    assert forge().presser("") == "ana"
+
+
+def test_who_pressed_may_not_be_asked_without_the_permission(mock: responses.RequestsMock) -> None:
+    mock.get(f"{REPO}/actions/runs/77", json=READ_ONLY, status=403)
+    with pytest.raises(Unauthorized) as refused:
+        forge().presser("77")
+    assert "`actions: read`" in refused.value.remedy
 
 
 def test_deployments_of_others_in_the_same_environment_are_passed_over(
@@ -172,6 +218,10 @@ def test_a_deployment_that_is_not_as_documented_is_an_outside_error(
 # Comparing
 
 
+def said(sha: str, message: str) -> dict[str, Any]:
+    return {"sha": sha, "commit": {"message": message}}
+
+
 def compared(mock: responses.RequestsMock, **answer: Any) -> Comparison:
     body = {
         "url": f"{ANSWERED}/compare/{BASE}...{HEAD}",
@@ -188,7 +238,7 @@ def compared(mock: responses.RequestsMock, **answer: Any) -> Comparison:
 def test_a_comparison_says_how_they_stand_and_what_changed(mock: responses.RequestsMock) -> None:
     found = compared(
         mock,
-        commits=[{"sha": "c" * 40}, {"sha": HEAD}],
+        commits=[said("c" * 40, "First"), said(HEAD, "Second\n\nWhy")],
         files=[
             {"filename": "bot/app.py"},
             {"filename": "shared/log.py", "previous_filename": "bot/log.py"},
@@ -198,6 +248,7 @@ def test_a_comparison_says_how_they_stand_and_what_changed(mock: responses.Reque
         status="ahead",
         files=("bot/app.py", "bot/log.py", "shared/log.py"),
         commits=("c" * 40, HEAD),
+        messages=("First", "Second\n\nWhy"),
     )
     assert len(mock.calls) == 1
 
@@ -213,13 +264,15 @@ def test_more_files_than_github_lists_are_not_taken_for_all(
 def test_no_more_commits_are_read_than_250(mock: responses.RequestsMock) -> None:
     path = f"{REPO}/compare/{BASE}...{HEAD}"
     for page in (1, 2, 3):
-        commits = [{"sha": f"{page * 1000 + n:040x}"} for n in range(100)]
+        commits = [said(f"{page * 1000 + n:040x}", "A change") for n in range(100)]
         body = {"status": "ahead", "files": [], "commits": commits, "total_commits": 1000}
         answered = f"{ANSWERED}/compare/{BASE}...{HEAD}"
         link = {"Link": f'<{answered}?per_page=100&page={page + 1}>; rel="next"'}
         query = matchers.query_param_matcher({"per_page": "100", "page": str(page)})
         mock.get(path, json=body, headers=link, match=[query])
-    assert len(forge().compare(BASE, HEAD).commits) == 250
+    found = forge().compare(BASE, HEAD)
+    assert len(found.commits) == len(found.messages) == 250
+    assert found.more
 
 
 @pytest.mark.parametrize(

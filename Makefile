@@ -25,7 +25,7 @@ bin := .venv/bin
 workflows = $(wildcard .github/workflows/*.yml examples/*/.github/workflows/*.yml)
 actions = $(wildcard action.yml actions/*/action.yml sandbox/stubs/*/action.yml)
 
-demo: environment haproxy prometheus
+demo: environment haproxy prometheus $(if $(filter data-% irreversible,$(SCENARIO)),postgres)
 	@exec $(bin)/python -m sandbox.demo $(SCENARIO)
 
 test: environment haproxy prometheus postgres

@@ -62,7 +62,10 @@ class Plan:
                 yield Request("GET", choice.choice(self.paths), (("X-Seller-Id", seller),))
 
     def _webhook(self, seller: str, number: int) -> Request:
-        message = {"sender": {"id": f"buyer-{number}"}, "message": {"mid": f"m{number}"}}
+        message = {
+            "sender": {"id": f"buyer-{number}"},
+            "message": {"mid": f"m{self.seed}-{number}"},
+        }
         entry = {"id": seller, "time": int(time.time()), "messaging": [message]}
         body = json.dumps({"object": "page", "entry": [entry]}).encode()
         signed = hmac.new(self.app_secret.encode(), body, hashlib.sha256).hexdigest()

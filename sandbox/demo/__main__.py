@@ -58,6 +58,8 @@ def _in_world(scenario: str) -> int:
         step=max(one.step for one in presses),
         bake=max(one.bake for one in presses),
         measured=any(one.measured for one in presses),
+        stored=any(one.stored for one in presses),
+        webhook=any(one.webhook for one in presses),
     )
     try:
         return _play(world, SCENARIOS[scenario])

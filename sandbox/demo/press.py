@@ -14,13 +14,23 @@ from sandbox import act
 from sandbox.demo.aftermath import After, await_lapse
 from sandbox.demo.middle import Happened, Watching
 from sandbox.demo.presses import Press
-from sandbox.demo.world import REGISTRY, REPOSITORY, ROOT, World, fetch, post
+from sandbox.demo.world import (
+    APP_SECRET,
+    REGISTRY,
+    REPOSITORY,
+    ROOT,
+    VERIFY_TOKEN,
+    World,
+    fetch,
+    post,
+)
 from sandbox.observation import Sample
 from sandbox.observer import Observer, verify
 from sandbox.replaced import sentence
 
 RUN_TIMEOUT = 240.0
 """Seconds one workflow run may take."""
+_META = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": VERIFY_TOKEN}
 STATUS_EVERY = 2.0
 """Seconds between lines of the observer."""
 
@@ -103,7 +113,7 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
         happened=happened,
         samples=tuple(stage.observer.samples),
         say=say,
-        log=run.log,
+        log="\n".join([run.log, *(found.message for found in run.annotations)]),
     )
     return [problem for check in one.checks for problem in check(after)]
 
@@ -133,6 +143,8 @@ def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
             "POSTHOG_API_KEY": world.keys.posthog,
             "EDGE_TOKEN": world.keys.edge,
             "GITHUB_TOKEN": world.keys.github,
+            **(world.stored.secrets() if world.stored else {}),
+            **(_META if one.webhook else {}),
         },
         variables={"REGISTRY": REGISTRY},
         environment={
@@ -188,6 +200,8 @@ def _end(
         expected["build"] = commit
     if service == "dashboard":
         expected |= {"failed": 0}
+    if one.peak == 0:
+        expected |= {"served": False}
     if one.rollout and not one.sequence and one.observed is not None:
         expected["observed"] = one.observed
     say(

@@ -54,8 +54,13 @@ class Press:
     """Seconds at 95 %."""
     rate: float | None = None
     """Requests per second of the sellers; ``None``: as many as there are usually."""
+    webhook: bool = False
+    """Whether slipway.yml has a `webhook`, and the workflows are given its secrets."""
     measured: bool = False
     """Whether the AI's provider and a Prometheus are there, and replies and calls are judged."""
+
+    stored: bool = False
+    """Whether the bot writes orders into a database, and checks look at them."""
 
     @property
     def results(self) -> tuple[str, ...]:

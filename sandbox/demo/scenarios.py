@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.demo import aftermath, judged, locking, middle
+from sandbox.demo import aftermath, guarded, judged, locking, middle, outage, stored_presses
 from sandbox.demo.presses import Press
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
@@ -143,13 +143,18 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "posthog-down": (POSTHOG_DOWN, IN_ORDER),
     "edited-by-hand": (EDITED_BY_HAND,),
     "edge-restarts": (EDGE_RESTARTS,),
+    "render-down": (outage.RENDER_DOWN, outage.GOES_ON),
     "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),
     "slow-bot": (judged.SLOW_BOT,),
     "ai-slow": (judged.AI_SLOW,),
     "ai-provider-slow": (judged.AI_PROVIDER_SLOW,),
     "shared-incident": (judged.SHARED_INCIDENT,),
     "low-traffic": (judged.LOW_TRAFFIC,),
+    "data-bad": (stored_presses.DATA_BAD,),
+    "data-good": (stored_presses.DATA_GOOD,),
     "late-leak": (judged.LATE_LEAK,),
     "locked": locking.LOCKED,
     "errors-in-first-minute": (judged.ERRORS_IN_FIRST_MINUTE,),
+    "webhook-broken": (guarded.WEBHOOK_BROKEN,),
+    "health-fails": (guarded.HEALTH_FAILS,),
 }

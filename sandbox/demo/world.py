@@ -19,6 +19,7 @@ from sandbox.demo.edges import Edges
 from sandbox.demo.measured import Measured
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
+from sandbox.demo.stored import Stored
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "livestreamsell"
@@ -26,6 +27,9 @@ REGISTRY = "registry.sandbox"
 IMAGE = f"{REGISTRY}/livestreamsell/bot"
 REPOSITORY = "livestreamsell/livestreamsell"
 APP_SECRET = "sandbox-app-secret"
+VERIFY_TOKEN = "sandbox"
+RENAMED = "META_SECRET"
+"""A variable that only staging has: the app secret under a new name."""
 
 SELLERS = 400
 RATE = 120.0
@@ -77,6 +81,8 @@ class World:
         step: float = STEP,
         bake: float = BAKE,
         measured: bool = False,
+        stored: bool = False,
+        webhook: bool = False,
     ) -> None:
         self.keys = Keys()
         self.directory = directory
@@ -86,6 +92,7 @@ class World:
         self._lag = lag
         self._rate = rate
         self._durations = (step, bake)
+        self._webhook = webhook
         self.lease = lease
         """Seconds."""
         self.rolling = rolling
@@ -120,6 +127,7 @@ class World:
             if measured
             else None
         )
+        self.stored = Stored(self.repository.path) if stored else None
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""
@@ -127,6 +135,8 @@ class World:
 
     def start(self) -> None:
         """Start everything; returns when sellers are being served by v1."""
+        if self.stored:
+            self.stored.start()
         self._configure()
         first, second = self.repository.commit("v0", {}), self.repository.commit("v1", {})
         config = self.directory / "render.json"
@@ -158,6 +168,8 @@ class World:
         """End everything."""
         self.edges.stop()
         self.children.stop()
+        if self.stored:
+            self.stored.stop()
         self._plain.cleanup()
 
     def open_pull_request(self, commit: str, title: str) -> int:
@@ -240,17 +252,26 @@ class World:
                 },
             }
         )
-        if self._measured:
-            self.repository.configure(self._measured.settings())
+        for part in (self._measured, self.stored):
+            if part:
+                self.repository.configure(part.settings())
+        if self._webhook:
+            probed = {"path": "/webhooks/meta", "every": "2s"}
+            self.repository.configure({"services": {"bot": {"webhook": probed}}})
 
     def _render_config(self, versions: Mapping[str, str]) -> dict[str, Any]:
         images = [
             {"ref": f"{IMAGE}@sha256:{digest_of(c)}", "commit": c, "version": v}
             for c, v in versions.items()
         ]
-        env = {"META_APP_SECRET": APP_SECRET, "META_VERIFY_TOKEN": "sandbox", "AI_SECONDS": "0.05"}
-        if self._measured:
-            env |= self._measured.environment()
+        env = {
+            "META_APP_SECRET": APP_SECRET,
+            "META_VERIFY_TOKEN": VERIFY_TOKEN,
+            "AI_SECONDS": "0.05",
+        }
+        for part in (self._measured, self.stored):
+            if part:
+                env |= part.environment()
         history = [image["ref"] for image in images]
         bot = {"app": "bot", "runtime": "image", "image": IMAGE, "env": env}
         tracks = (("bot", 2, history), ("canary", 1, history[-1:]), ("staging", 1, history[-1:]))
@@ -263,6 +284,7 @@ class World:
                 "num_instances": instances,
                 "history": past,
                 **(_autoscaling(instances) if track == "bot" else {}),
+                "env": env | ({RENAMED: APP_SECRET} if track == "staging" else {}),
             }
             for track, instances, past in tracks
         ]

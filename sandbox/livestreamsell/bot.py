@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import random
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -21,16 +19,22 @@ from prometheus_client import (
 )
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.livestreamsell.common import Errors, failing, health
+from sandbox.livestreamsell.meta import Webhook
 from sandbox.livestreamsell.outside import Outside
 from sandbox.livestreamsell.settings import Settings
+
+if TYPE_CHECKING:
+    from sandbox.livestreamsell.orders import Orders
 
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 15, 20, 30, 60)
 """Seconds. They reach beyond the objective (10 s), or a quantile could never show a breach."""
 
+ORDERS = "/api/orders"
+"""Whoever asks for this, a seller or a test, has ordered something."""
 _STORE_EVERY = 0.3
 """Seconds between two looks at the store."""
 
@@ -91,11 +95,6 @@ class Replies:
         counter.labels(build=self._settings.build, slow=slow).inc()
 
 
-def signature(secret: str, body: bytes) -> str:
-    """Return what Meta puts into ``X-Hub-Signature-256`` for this raw body."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
     """One instance of the bot."""
@@ -111,35 +110,24 @@ def create(settings: Settings) -> Bot:
     """Return the bot."""
     outside = Outside(settings.provider_url) if settings.provider_url else None
     replies, errors = Replies(settings, outside), Errors(settings.behaviour)
+    orders = _orders(settings)
+    webhook = Webhook(settings, replies.registry, replies.begin)
+
+    def without_its_part() -> bool:
+        return bool(settings.behaviour.part) and errors.of_store >= 1
 
     async def follow_store() -> None:
         while outside is not None:
-            errors.of_store = await outside.store_error_rate()
+            errors.of_store = await outside.store_error_rate(settings.behaviour.part)
             await asyncio.sleep(_STORE_EVERY)
 
     async def index(request: Request) -> Response:
         seller = request.headers.get("x-seller-id")
+        if orders is not None and seller and request.url.path == ORDERS:
+            orders.take(seller)
         return JSONResponse(
             {"service": "bot", "path": request.url.path, "seller": seller, "build": settings.build}
         )
-
-    async def handshake(request: Request) -> Response:
-        query = request.query_params
-        known = bool(settings.verify_token) and hmac.compare_digest(
-            query.get("hub.verify_token", "").encode(), settings.verify_token.encode()
-        )
-        if query.get("hub.mode") != "subscribe" or not known:
-            return PlainTextResponse("forbidden", status_code=403)
-        return PlainTextResponse(query.get("hub.challenge", ""))
-
-    async def delivery(request: Request) -> Response:
-        body = await request.body()
-        given = request.headers.get("x-hub-signature-256", "")
-        expected = signature(settings.app_secret, body)
-        if not settings.app_secret or not hmac.compare_digest(given.encode(), expected.encode()):
-            return PlainTextResponse("bad signature", status_code=401)
-        replies.begin()
-        return PlainTextResponse("EVENT_RECEIVED")
 
     async def metrics(_: Request) -> Response:
         return Response(
@@ -148,15 +136,27 @@ def create(settings: Settings) -> Bot:
 
     anything = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     routes = [
-        health(settings, "bot"),
+        health(settings, "bot", without_its_part),
         Route("/metrics", metrics),
-        Route("/webhooks/meta", handshake, methods=["GET"]),
-        Route("/webhooks/meta", failing(errors, delivery), methods=["POST"]),
+        Route("/webhooks/meta", webhook.handshake, methods=["GET"]),
+        Route("/webhooks/meta", failing(errors, webhook.delivery), methods=["POST"]),
         Route("/", failing(errors, index)),
         Route("/api/{path:path}", failing(errors, index), methods=anything),
     ]
+
+    async def beside() -> None:
+        await asyncio.gather(follow_store(), *([orders.write()] if orders else []))
+
     return Bot(
         app=Starlette(routes=routes),
-        idle=replies.idle,
-        beside=follow_store if outside is not None else None,
+        idle=lambda: replies.idle() and (orders is None or orders.idle()),
+        beside=beside if outside is not None or orders is not None else None,
     )
+
+
+def _orders(settings: Settings) -> Orders | None:
+    if not settings.database_url:
+        return None
+    from sandbox.livestreamsell.orders import Orders  # noqa: PLC0415 - with the driver
+
+    return Orders(settings)

@@ -21,6 +21,9 @@ class Behaviour:
     ai_seconds: float | None = None
     """Mean seconds the AI takes; ``None``: what the environment says. With a provider: seconds that
     each call takes longer there."""
+    part: str = ""
+    """A part of the store that this build uses besides: it fails with it, and no other build does.
+    Where all of that part fails, ``/healthz`` answers 503."""
     reply_delay: float = 0.0
     """Seconds between the AI's answer and the reply."""
     unhealthy: bool = False
@@ -29,8 +32,22 @@ class Behaviour:
     """``/healthz`` answers 503 from then on."""
     needs: str | None = None
     """A variable of the environment without which ``/healthz`` answers 503."""
+    orphans_orders: bool = False
+    """Orders are written for shops that are not there."""
     forgets_assets: bool = False
     """The dashboard has the scripts of its own version only: the page before it breaks."""
+    wrong_secret: bool = False
+    """It has another app secret than Meta, and refuses all that Meta delivers."""
+    secret_from: str | None = None
+    """The variable that it takes the app secret from, where that is not META_APP_SECRET."""
+    takes_unsigned: bool = False
+    """It believes a delivery without a signature."""
+    reserializes: bool = False
+    """It checks the signature of the JSON as it writes it, not of the bytes that came."""
+    challenge_as_json: bool = False
+    """It wraps the challenge of Meta's handshake."""
+    forgets_duplicates: bool = False
+    """What Meta delivers twice is replied to twice."""
     slow_start: float = 0.0
     """Nothing listens before then."""
     crash_after: float | None = None
@@ -58,6 +75,8 @@ class Settings:
     """A call of the AI that takes longer is slow."""
     reply_slow_seconds: float = 10.0
     """A reply that takes longer is slow."""
+    database_url: str = field(default="", repr=False)
+    """Where orders are kept; empty: nowhere."""
     provider_url: str = ""
     """Where the AI and the store are; empty: the bot does without a store and waits itself."""
 
@@ -73,11 +92,12 @@ class Settings:
             version=environment.get("VERSION", "dev"),
             instance=environment.get("INSTANCE", "local"),
             behaviour=behaviour,
-            app_secret=environment.get("META_APP_SECRET", ""),
+            app_secret=environment.get(behaviour.secret_from or "META_APP_SECRET", ""),
             verify_token=environment.get("META_VERIFY_TOKEN", ""),
             ai_seconds=float(environment.get("AI_SECONDS") or 0.05),
             slow_seconds=slow,
             reply_slow_seconds=float(environment.get("REPLY_SLOW_SECONDS") or slow),
+            database_url=environment.get("DATABASE_URL", ""),
             provider_url=environment.get("AI_PROVIDER_URL", ""),
         )
 

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -36,8 +37,10 @@ Verb = Literal[
     "runbook",
     "rotate-cohort",
     "check-metrics",
+    "check-data",
     "check-health",
     "check-webhook",
+    "check-migrations",
     "explain",
     "report",
 ]
@@ -50,9 +53,24 @@ OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
 OF_LIVE: tuple[Verb, ...] = ("check-metrics", "check-health", "check-webhook")
 """These look at what is live, and change nothing."""
-ASIDE: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_LIVE, *OF_FILES)
+ASIDE: tuple[Verb, ...] = (
+    "doctor",
+    "runbook",
+    "rotate-cohort",
+    "check-data",
+    "check-migrations",
+    *OF_LIVE,
+    *OF_FILES,
+)
 """These release nothing."""
-WITHOUT_RENDER: tuple[Verb, ...] = ("doctor", "runbook", "rotate-cohort", *OF_FILES)
+WITHOUT_RENDER: tuple[Verb, ...] = (
+    "doctor",
+    "runbook",
+    "rotate-cohort",
+    "check-data",
+    "check-migrations",
+    *OF_FILES,
+)
 """These can do without Render's key."""
 Asked = Literal["public", "stable", "canary", "staging"]
 ASKED: tuple[Asked, ...] = ("public", "stable", "canary", "staging")
@@ -68,8 +86,12 @@ _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
 _BAD_BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{4,120}")
+_REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./-]{0,199}")
 _DAY = 86_400
 _DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
+_OWN = ("SLIPWAY_", "INPUT_", "ACTIONS_")
+"""How variables begin that are the suite's or the runner's, and nobody else's."""
+_CHECKSUM = re.compile(r"[0-9a-f]{64}")
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
@@ -88,6 +110,10 @@ class Keys:
     """An address with a password in it, of a role that only reads."""
     migrations: str | None = field(repr=False)
     """The same, of the role that owns the tables."""
+    scratch: str | None = field(repr=False)
+    """The same, of an empty one on a server that may be ruined."""
+    supabase: str | None = field(repr=False)
+    """Of its Management API: asked when the last backup was made."""
     meta_secret: str | None = field(repr=False)
     """What Meta signs its deliveries with."""
     meta_token: str | None = field(repr=False)
@@ -140,6 +166,8 @@ class Inputs:
     reason: str
     output: Path | None
     """A file to write, beside the log."""
+    baseline: Path | None
+    """What failed before: read where it is there, else written."""
     evidence: Path
     """The directory that accounts of the judge are written to."""
     files: tuple[Path, ...]
@@ -157,6 +185,14 @@ class Inputs:
     """The commit that must answer there; ``None``: any."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
+    base: str
+    """A commit or branch: what is there already is not looked at. Empty: the newest migrations."""
+    round_trips: Mapping[str, str]
+    """By the version of a migration, the checksum with which it went there and back."""
+    backup_at: datetime | None
+    """When the last backup of the database was made."""
+    environ: Mapping[str, str] = field(repr=False)
+    """What the tools of the user's are started with: all but what is the suite's own."""
     keys: Keys
     run: Run
 
@@ -216,6 +252,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         if verb in ("rollback", "adopt", "unlock") or mode != "release"
         else reader.text("reason"),
         output=Path(workspace, reader.text("output")) if reader.text("output") else None,
+        baseline=Path(workspace, reader.text("baseline")) if reader.text("baseline") else None,
         evidence=Path(environ.get("RUNNER_TEMP") or workspace, EVIDENCE),
         files=tuple(Path(workspace, name) for name in _files(reader, verb)),
         format=reader.one_of("format", FORMATS),
@@ -226,6 +263,10 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         track=reader.one_of("track", ASKED),
         expect=reader.matching("expect", _COMMIT, "40 hexadecimal digits"),
         finalize=reader.boolean("finalize", default=False),
+        base=reader.matching("base", _REVISION, "a commit or the name of a branch") or "",
+        round_trips=reader.checksums("round-trips"),
+        backup_at=reader.moment("backup-at"),
+        environ={k: environ[k] for k in environ if not k.startswith(_OWN)},
         keys=Keys(
             render=reader.text("render-api-key")
             if verb in WITHOUT_RENDER
@@ -234,8 +275,14 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             edge=reader.text("edge-token") or None,
             github=reader.text("github-token") or None,
             prometheus=reader.text("prometheus-token") or None,
-            database=reader.text("database-url") or None,
+            database=reader.required("database-url", "The address of the database to look at.")
+            if verb == "check-data"
+            else reader.text("database-url") or None,
             migrations=reader.text("migrations-url") or None,
+            scratch=reader.required("scratch-url", "An empty database that may be ruined.")
+            if verb == "check-migrations"
+            else None,
+            supabase=reader.text("supabase-token") or None,
             meta_secret=reader.text("meta-app-secret") or None,
             meta_token=reader.text("meta-verify-token") or None,
             page_url=reader.text("page-url") or None,
@@ -312,6 +359,37 @@ class _Reader:
         if value and found is None:
             self._problems.append(f"`{name}` is {_shown(value)}; expected {', '.join(choices)}")
         return found or choices[0]
+
+    def checksums(self, name: str) -> Mapping[str, str]:
+        """Return a JSON object of checksums, by version."""
+        value = self.text(name)
+        try:
+            found: Any = json.loads(value) if value else {}
+        except ValueError:
+            found = None
+        if isinstance(found, dict) and all(
+            isinstance(sum_, str) and _CHECKSUM.fullmatch(sum_) for sum_ in found.values()
+        ):
+            return found
+        self._problems.append(
+            f"`{name}` is {_shown(value)}; expected a JSON object of versions and checksums, as "
+            "check-migrations writes it"
+        )
+        return {}
+
+    def moment(self, name: str) -> datetime | None:
+        """Return a time with its offset from UTC."""
+        value = self.text(name)
+        if not value:
+            return None
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            self._problems.append(f"`{name}` is {_shown(value)}; expected 2026-01-31T04:00:00Z")
+            return None
+        return at
 
     def names(self, name: str) -> tuple[str, ...]:
         """Return words, separated by blanks, commas or lines, each once."""

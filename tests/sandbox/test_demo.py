@@ -65,7 +65,7 @@ def watch(tmp_path: Path, middle: Middle, over: Callable[[], bool]) -> Watching:
 def test_every_scenario_that_checks_more_than_the_usual_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     told = {name for name, presses in SCENARIOS.items() if any(one.checks for one in presses)}
-    assert len(told) == 13
+    assert len(told) == 16
     assert {name for name in told if f"`{name}`" not in readme} == set()
 
 

@@ -19,13 +19,17 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandbox.livestreamsell.bot import signature
 from sandbox.livestreamsell.dashboard import asset_name
+from sandbox.livestreamsell.meta import signature
 from sandbox.livestreamsell.provider import Provider
 from sandbox.livestreamsell.settings import Behaviour
 from sandbox.serving import running as serving
 from slipway import config
+from slipway.clients.clock import SystemClock
 from slipway.clients.probe import HttpProber
+from slipway.clients.webhooks import HttpWebhooks
+from slipway.ports import MetaKeys
+from slipway.release.webhook_probes import ProbeSet, Said
 from tests.sandbox.render_support import PLAIN, ROOT, eventually
 
 BUILD = "c" * 40
@@ -161,6 +165,62 @@ def test_metas_handshake_is_answered_with_its_challenge(bot: httpx.Client) -> No
     assert bot.get("/webhooks/meta", params=query).text == "4711"
     for wrong in ({"hub.verify_token": "no"}, {"hub.mode": "unsubscribe"}):
         assert bot.get("/webhooks/meta", params={**query, **wrong}).status_code == 403
+
+
+def message(mid: str) -> bytes:
+    """Return what Meta delivers about one message."""
+    event = {"sender": {"id": "7"}, "message": {"mid": mid}}
+    return json.dumps({"object": "page", "entry": [{"id": "1", "messaging": [event]}]}).encode()
+
+
+def kinds(client: httpx.Client) -> dict[str, float]:
+    """Return how many deliveries of each kind were believed."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = [each for family in families for each in family.samples]
+    return {s.labels["kind"]: s.value for s in samples if s.name == "deliveries_total"}
+
+
+def test_what_meta_delivers_twice_has_one_effect_and_a_probe_has_none() -> None:
+    with instance("bot") as (client, _):
+        for mid in ("m1", "m1", "deploy-probe-1", "deploy-probe-1", "m2"):
+            assert deliver(client, message(mid), message(mid)).status_code == 200
+        assert kinds(client) == {"new": 2, "probe": 1, "duplicate": 2}
+        eventually(lambda: counted(client, "ai_calls_total")["false"] == 2, 3)
+
+
+def test_a_build_can_forget_what_was_delivered() -> None:
+    with instance("bot", **misbehaving(forgets_duplicates=True)) as (client, _):
+        for _ in range(2):
+            deliver(client, message("m1"), message("m1"))
+        assert kinds(client)["new"] == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "bad"),
+    [
+        ({}, set()),
+        ({"wrong_secret": True}, {"signed delivery"}),
+        ({"reserializes": True}, {"signed delivery"}),
+        ({"takes_unsigned": True}, {"delivery that is not signed"}),
+        ({"challenge_as_json": True}, {"handshake"}),
+    ],
+)
+def test_the_probes_of_a_webhook_find_what_is_wrong_with_a_build(
+    behaviour: dict[str, Any], bad: set[str]
+) -> None:
+    with instance("bot", **misbehaving(**behaviour)) as (client, _):
+        probes = ProbeSet(
+            HttpWebhooks(),
+            MetaKeys(secret=SECRET, token="token"),
+            config.Webhook(),
+            str(client.base_url).rstrip("/") + "/webhooks/meta",
+            release="77.1",
+            clock=SystemClock(),
+        )
+        found = [probes.handshake(), *probes.delivery(), *probes.forgeries()]
+        assert {probed.asked for probed in found if probed.said is not Said.GOOD} == bad
+        assert {probed.build for probed in found} == {BUILD}
+        assert kinds(client)["new"] == 0
 
 
 def misbehaving(**behaviour: Any) -> dict[str, str]:
@@ -322,6 +382,20 @@ def test_where_the_store_fails_every_build_fails_as_often_until_it_is_back() -> 
             for client in (one, other):
                 eventually(partial(answers, client, status), 3)
                 assert client.get("/healthz").status_code == 200
+
+
+def test_where_a_part_of_the_store_fails_only_the_build_that_uses_it_is_sick() -> None:
+    uses = json.dumps({"part": "wishlists"})
+    with (
+        provider(0.02) as url,
+        instance("bot", AI_PROVIDER_URL=url) as (old, _),
+        instance("bot", AI_PROVIDER_URL=url, BEHAVIOUR=uses) as (new, _),
+    ):
+        assert order(url, "store", error_rate=1, part="wishlists") == 200
+        eventually(partial(answers, new, 500), 3)
+        assert new.get("/healthz").status_code == 503
+        assert answers(old, 200)
+        assert old.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ class MemoryData:
                 raise self.fails
             self.versions += [m.version for m in self.migrations if m.version not in self.versions]
 
-    def revert(self, version: str, archive: Sequence[Probe] = ()) -> None:
+    def revert(self, version: str, archive: Sequence[Probe] = ()) -> Sequence[str]:
         with self.world.call(f"data.revert {version}"):
             world = self.world
             self.code_at_revert = sorted(
@@ -97,6 +97,7 @@ class MemoryData:
             )
             assert world.effective_share() == 0
             assert self.versions.pop() == version
+            return ()
 
     def recorded(self) -> Sequence[Recorded]:
         return list(self.records)

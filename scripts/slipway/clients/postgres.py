@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 from os import dup
 from typing import Any, Final, Generic, LiteralString, TypeVar
 from uuid import UUID
@@ -46,7 +47,6 @@ _CONNECTION: Final = {
     "tcp_user_timeout": 10_000,
 }
 """Milliseconds in the last, seconds in the others. A dead connection ends by itself so."""
-_LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 _QUERY: Final = """\
 SELECT count(*)::int, (array_agg(left(slipway_key::text, %d)))[1:%d],
   min(pg_typeof(slipway_key)::text)
@@ -235,13 +235,21 @@ def _checked(address: str) -> str:
         if not parts.get(part):
             raise UsageError(f"the input `database-url` names no {name}", remedy=remedy)
     ours: dict[str, Any] = dict(_CONNECTION)
-    if not set(str(parts["host"]).split(",")) <= _LOOPBACK:
+    if any(_public(host) for host in str(parts["host"]).split(",")):
         # Without this, libpq goes on in the clear where somebody on the way takes TLS out.
         ours["sslmode"] = parts.get("sslmode") or "require"
     try:
         return make_conninfo(address, **ours)
     except psycopg.Error:
         raise UsageError("the input `database-url` is no address", remedy=remedy) from None
+
+
+def _public(host: str) -> bool:
+    """Whether others are on the way to it. A name without a dot is of this machine or network."""
+    try:
+        return not ip_address(host).is_private
+    except ValueError:
+        return "." in host and not host.startswith("/")
 
 
 def _unconnected(error: psycopg.Error) -> str:

@@ -15,7 +15,7 @@ from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
 from slipway.commands.written import account_of, end_of
-from slipway.databases import Looked, database_of
+from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
@@ -182,7 +182,7 @@ def ports_of(
     what its webhook is probed with. Raises :class:`UsageError` where one of those lacks a key. The
     way back never asks for them.
     """
-    looked = database_of(desk) if stored else Looked()
+    looked = database_of(desk.inputs, desk.name, desk.service) if stored else Looked()
     webhooks, meta = webhooks_of(desk) if probed else (None, None)
     return Ports(
         platform=render(desk, journal),
@@ -202,6 +202,7 @@ def ports_of(
         sources=sources_of(desk) if judged else {},
         database=looked.database,
         checks=looked.checks,
+        migrator=migrator_of(desk, journal) if stored else None,
         start=in_thread,
         log=log,
         webhooks=webhooks,

@@ -140,11 +140,12 @@ class Migrator(Protocol):
         """Apply all that is pending."""
         ...
 
-    def revert(self, version: str, archive: Sequence[Probe] = ()) -> None:
+    def revert(self, version: str, archive: Sequence[Probe] = ()) -> Sequence[str]:
         """Revert the newest that is applied, which must be this one.
 
         What ``archive`` names is copied into the schema ``deploy`` first, in the same transaction
-        where the tool lets one in, else under the lock and counted again.
+        where the tool lets one in, else under the lock and counted again. Returns the names of
+        the copies, without the schema.
         """
         ...
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from slipway.config import Service as Settings
 from slipway.errors import Held, Inconsistent, Refused
-from slipway.ports import MOST, Check, Checked, Finding
+from slipway.ports import MOST, Check, Checked, Database, Finding
 from slipway.release.deploys import Ports
 from slipway.release.guards import Beside, Guard, Look
 from slipway.text import one_line
@@ -51,6 +51,13 @@ class DataSeen:
             by_reason.setdefault(one.why, []).append(one.check.name)
         return "; ".join(f"{', '.join(names)}: {why}" for why, names in by_reason.items())
 
+    def sentence(self) -> str:
+        """Say what is newly failing and what is not known."""
+        said = [self.failed()] if self.failing else []
+        if self.unknown:
+            said.append(f"whether data are consistent is not known: {self.unknowns()}")
+        return "; ".join(said) or f"{len(self.all)} data checks find nothing new"
+
     def inconsistent(self) -> Inconsistent:
         """Return what says that the candidate is bad."""
         return Inconsistent(self.failed(), tuple(one.check.name for one in self.failing), BAD)
@@ -65,20 +72,74 @@ def told(one: Checked) -> str:
     return f"{one.check.name} has {rows}{keys}"
 
 
+class Consistency:
+    """The checks on one database, and what they found before."""
+
+    def __init__(
+        self,
+        database: Database | None,
+        checks: Sequence[Check],
+        baseline: Mapping[str, int] | None = None,
+    ) -> None:
+        """``baseline``: rows of what failed before, by the check's name; else nothing failed."""
+        self._database = database
+        self.checks = tuple(checks) if database else ()
+        self.baseline = dict(baseline or {})
+
+    def cautions(self) -> Sequence[str]:
+        """Say what the role of the checks may do that a check needs not."""
+        return self._database.cautions() if self._database and self.checks else ()
+
+    def first(self) -> DataSeen:
+        """Run what can be run before a release; what fails is the baseline from now on."""
+        seen = self._seen([check for check in self.checks if check.phase == "always"])
+        self.baseline = {c.check.name: c.rows for c in seen.all if c.finding is Finding.FAIL}
+        return seen
+
+    def now(self, *, reverted: bool = False) -> DataSeen:
+        """Run all checks, and say what is new since the baseline.
+
+        ``reverted``: what the migrations of the release had made is gone, and checks of it with it.
+        """
+        return self._seen([c for c in self.checks if not (reverted and c.phase == "post-release")])
+
+    def _seen(self, checks: Sequence[Check]) -> DataSeen:
+        found = tuple(self._run(checks))
+        new = [one for one in found if self._is_new(one)]
+        critical = [one for one in new if one.check.severity == "critical"]
+        return DataSeen(
+            failing=tuple(one for one in critical if one.finding is Finding.FAIL),
+            unknown=tuple(one for one in critical if one.finding is Finding.ERROR),
+            warned=tuple(one for one in new if one.check.severity == "warn"),
+            all=found,
+        )
+
+    def _run(self, checks: Sequence[Check]) -> Iterator[Checked]:
+        away = ""
+        for check in checks:
+            if away or self._database is None:  # asking again for each would cost its whole time
+                yield Checked(check=check, finding=Finding.ERROR, why=away, unreachable=True)
+                continue
+            found = self._database.check(check)
+            away = found.why if found.unreachable else ""
+            yield found
+
+    def _is_new(self, one: Checked) -> bool:
+        if one.finding is Finding.FAIL:
+            return one.rows > self.baseline.get(one.check.name, 0)
+        return one.finding is not Finding.PASS
+
+
 class DataChecks:
     """The checks of one release: before it, beside it, and at its end.
 
     Where the service has no database or no checks, all of it does nothing.
     """
 
-    def __init__(
-        self, ports: Ports, settings: Settings, *, baseline: Mapping[str, int] | None = None
-    ) -> None:
-        """``baseline``: rows of what failed before, by the check's name; else nothing failed."""
+    def __init__(self, ports: Ports, settings: Settings) -> None:
         self._ports = ports
         self._every = settings.data.every if settings.data else 0.0
-        self._checks = tuple(ports.checks) if ports.database and settings.data else ()
-        self._baseline = dict(baseline or {})
+        self._data = Consistency(ports.database, ports.checks if settings.data else ())
         self._warned: tuple[Checked, ...] = ()
         """Last seen by whoever looked, which may be a thread: told by the main path alone."""
         self._told: set[str] = set()
@@ -86,26 +147,19 @@ class DataChecks:
     @property
     def asked(self) -> bool:
         """Whether there is anything to check."""
-        return bool(self._checks)
-
-    @property
-    def baseline(self) -> Mapping[str, int]:
-        """Rows of what failed before, by the check's name."""
-        return self._baseline
+        return bool(self._data.checks)
 
     def before(self) -> None:
         """Run what can be run before anything is changed. Raises :class:`Refused` for an error."""
-        if not self.asked or self._ports.database is None:
+        if not self.asked:
             return
         journal = self._ports.journal
-        for caution in self._ports.database.cautions():
+        for caution in self._data.cautions():
             journal.trouble(f"data: {caution}")
-        found = self._run([check for check in self._checks if check.phase == "always"])
-        seen = self._sorted(found)
+        seen = self._data.first()
         if seen.unknown:
             refused = f"data checks could not be run: {seen.unknowns()}"
             self._ports.trip(Refused(refused, remedy=UNKNOWN))
-        self._baseline = {c.check.name: c.rows for c in found if c.finding is Finding.FAIL}
         for one in seen.failing:
             more = "only more of it is new"
             if one.rows >= MOST:
@@ -113,29 +167,17 @@ class DataChecks:
             journal.trouble(f"data, before the release: {told(one)}; {more}")
         self._warned = seen.warned
         self.tell()
-        passed = sum(one.finding is Finding.PASS for one in found)
-        journal.gate(f"data: {passed} of {len(found)} checks pass before the release")
+        passed = sum(one.finding is Finding.PASS for one in seen.all)
+        journal.gate(f"data: {passed} of {len(seen.all)} checks pass before the release")
 
     def now(self, *, reverted: bool = False) -> DataSeen:
         """Run all checks, and say what is new since the baseline. May be called in a thread.
 
         ``reverted``: what the migrations of the release had made is gone, and checks of it with it.
         """
-        checks = [c for c in self._checks if not (reverted and c.phase == "post-release")]
-        seen = self._sorted(self._run(checks))
+        seen = self._data.now(reverted=reverted)
         self._warned = seen.warned
         return seen
-
-    def reverted(self) -> None:
-        """The migrations of the release are gone: what can only be run with them is left out."""
-        self._checks = tuple(check for check in self._checks if check.phase == "always")
-
-    def sentence(self, seen: DataSeen) -> str:
-        """Say what is newly failing and what is not known."""
-        said = [seen.failed()] if seen.failing else []
-        if seen.unknown:
-            said.append(f"whether data are consistent is not known: {seen.unknowns()}")
-        return "; ".join(said) or f"{len(seen.all)} data checks find nothing new"
 
     def require(self) -> None:
         """Run all checks now.
@@ -152,7 +194,7 @@ class DataChecks:
         if seen.unknown:
             self._ports.trip(Held(f"data: {seen.unknowns()}", UNKNOWN))
         if not seen.failing and not seen.unknown:
-            self._ports.journal.gate(self.sentence(seen))
+            self._ports.journal.gate(seen.sentence())
 
     def tell(self) -> None:
         """Say what only warns, each once."""
@@ -171,35 +213,6 @@ class DataChecks:
     def beside(self) -> Beside:
         """Return the guard beside the main path, looking as often as slipway.yml says."""
         return _Told(self, every=self._every, ports=self._ports)
-
-    def _run(self, checks: Sequence[Check]) -> tuple[Checked, ...]:
-        return tuple(self._each(checks))
-
-    def _each(self, checks: Sequence[Check]) -> Iterator[Checked]:
-        database, away = self._ports.database, ""
-        for check in checks if database else ():
-            if away:  # asking again for each would cost its whole time
-                yield Checked(check=check, finding=Finding.ERROR, why=away, unreachable=True)
-                continue
-            assert database is not None  # noqa: S101 - the loop has checks only with a database
-            found = database.check(check)
-            away = found.why if found.unreachable else ""
-            yield found
-
-    def _sorted(self, found: Sequence[Checked]) -> DataSeen:
-        new = [one for one in found if self._is_new(one)]
-        critical = [one for one in new if one.check.severity == "critical"]
-        return DataSeen(
-            failing=tuple(one for one in critical if one.finding is Finding.FAIL),
-            unknown=tuple(one for one in critical if one.finding is Finding.ERROR),
-            warned=tuple(one for one in new if one.check.severity == "warn"),
-            all=tuple(found),
-        )
-
-    def _is_new(self, one: Checked) -> bool:
-        if one.finding is Finding.FAIL:
-            return one.rows > self._baseline.get(one.check.name, 0)
-        return one.finding is not Finding.PASS
 
 
 class _DataGuard:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from slipway.background import within
 from slipway.errors import Cancelled, DeployFailed, OutsideError
 from slipway.ports import Artifact, Deploy
-from slipway.release import deploys, lock, preflight, takeover
+from slipway.release import deploys, lock, predeploy, preflight, takeover
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
@@ -63,6 +63,7 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
     service = deploys.usable(ports, plan.stable)
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
+    predeploy.require(service, plan.settings, ports.journal)
     before = deploys.live(ports.platform.deploys(plan.stable))
     undo = Undo(ports, plan.settings, plan.artifact.identity)
     undo.check()

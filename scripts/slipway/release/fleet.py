@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from slipway.config import Service as Settings
 from slipway.errors import Aborted, DeployFailed, Held, OutsideError, Refused, SlipwayError, Tripped
 from slipway.ports import Artifact, Deploy
-from slipway.release import bug, deploys, preflight
+from slipway.release import bug, deploys, predeploy, preflight
 from slipway.release.deploys import Ports
 from slipway.release.fleet_back import WayBack
 from slipway.release.guarding import guards_of
@@ -101,6 +101,7 @@ def _member(plan: Plan, ports: Ports, service_id: str) -> Member:
             remedy="Scale each service of the fleet to one instance, with autoscaling off.",
         )
     preflight.refuse_other_deployers(service, artifact)
+    predeploy.require(service, plan.settings, ports.journal)
     latest = ports.platform.deploys(service_id, limit=100)
     live = preflight.build_to_go_back_to(service, latest)
     others = [d.id for d in latest if d.status.running and d.identity != artifact.identity]

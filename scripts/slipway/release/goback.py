@@ -24,6 +24,11 @@ REPLACED_DEPLOYS = 5
 FAILED_DEPLOYS = 2
 """Deploys of the build to go back to that may fail: more would only repeat themselves."""
 
+RESTORED = (
+    "Render's rollback also brings back the environment values and the instance count of that "
+    "deploy: a secret that was changed since is the old one again, until the next deploy"
+)
+
 
 class Theirs(Aborted):
     """Somebody else is deploying the service: going on would fight them."""
@@ -194,6 +199,7 @@ def _redeploy(
         pulse()
         try:
             deploy = ports.platform.roll_back(service_id, target.id)
+            ports.journal.note(RESTORED)
         except BuildGone as error:
             deploy = _build_anew(ports, service_id, target, known, error)
     ports.journal.note(f"deploy {deploy.id} brings {short(target.identity or target.id)} back")

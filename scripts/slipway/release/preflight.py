@@ -9,7 +9,7 @@ from typing import Protocol
 from slipway.config import Service as Settings
 from slipway.errors import OutsideError, Refused
 from slipway.ports import Artifact, Deploy, DeployStatus, Service, Side
-from slipway.release import deploys, likeness, lock, measuring, promises
+from slipway.release import deploys, likeness, lock, measuring, predeploy, promises
 from slipway.release.deploys import Ports
 from slipway.release.health import url_of
 from slipway.release.traffic import Traffic
@@ -54,6 +54,7 @@ def preflight(plan: Plan, ports: Ports, traffic: Traffic) -> Before:
                 remedy="Stable and canary must be services of the same kind.",
             )
         refuse_other_deployers(service, plan.artifact)
+        predeploy.require(service, plan.settings, ports.journal)
     url_of(canary, plan.settings.health)
     latest = ports.platform.deploys(stable.id, limit=100)
     live = build_to_go_back_to(stable, latest)

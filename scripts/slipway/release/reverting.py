@@ -150,7 +150,8 @@ class _Steps:
             if grown:
                 return self.broken(f"{grown[0].table} is being written to")
             self.ports.journal.note(f"reverting migration {version}")
-            self.migrator.revert(version, held)
+            made = self.migrator.revert(version, held)
+            archived += [f"deploy.{name}" for name in made]
             expected.pop()
             now = list(self.migrator.applied())
             if now != expected:
@@ -160,7 +161,6 @@ class _Steps:
                 )
             self.done.append(case.applied)
             self.migrator.forget([version])
-            archived += [f"deploy.archive_{version}_{probe.table}" for probe in held]
         kept = f"; what had been written is in {', '.join(archived)}" if archived else ""
         sentence = f"reverted: {_names(self.done)}{kept}"
         self.ports.journal.note(sentence)

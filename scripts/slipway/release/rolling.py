@@ -21,7 +21,7 @@ from slipway.errors import (
     Unauthorized,
 )
 from slipway.ports import Artifact, Deploy, Service
-from slipway.release import bug, deploys, preflight, promises, webhook
+from slipway.release import bug, deploys, predeploy, preflight, promises, webhook
 from slipway.release.data import DataChecks
 from slipway.release.deploys import Ports
 from slipway.release.gone import LAST
@@ -67,6 +67,7 @@ def check(plan: Plan, ports: Ports) -> Before:
     service = deploys.usable(ports, plan.stable)
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
+    predeploy.require(service, plan.settings, ports.journal)
     latest = ports.platform.deploys(plan.stable, limit=100)
     live = preflight.build_to_go_back_to(service, latest)
     good = preflight.build_before(plan, service, live, latest, ports)

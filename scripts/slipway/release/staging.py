@@ -1,4 +1,4 @@
-"""deploy-staging: bring the build live on the staging service, see it answer as itself, probe it.
+"""deploy-staging: migrate, bring the build live on staging, see it answer as itself, probe it.
 
 Its success is what production may ask for later: it is found by the identity of the build.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from slipway.config import Service as Settings
 from slipway.errors import Aborted, Cancelled, SlipwayError
 from slipway.ports import Artifact
-from slipway.release import deploys, webhook
+from slipway.release import deploys, migrating, predeploy, webhook
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
@@ -34,8 +34,11 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     service = deploys.usable(ports, plan.staging)
     url = url_of(service, plan.settings.health)
     before = deploys.live(ports.platform.deploys(plan.staging))
+    predeploy.require(service, plan.settings, ports.journal)
+    migrating.preflight(ports, plan.settings.migrations)
     ours: set[str] = set()
     try:
+        migrating.expand(ports, plan.settings.migrations, plan.artifact.identity)
         deploy = deploys.bring_live(
             ports,
             plan.staging,

@@ -14,6 +14,7 @@ from slipway.background import Start, Task, in_thread
 from slipway.errors import NotEverywhere, NotFound, SlipwayError, Unauthorized
 from slipway.ports import Clock, Edge, EdgeState, Flag, FlagStore, Phase, Record
 from slipway.release.journal import Journal
+from slipway.text import is_build
 
 DEADLINE = 30.0
 """Seconds to go on trying to confirm share 0 at the edge and in the record."""
@@ -75,11 +76,14 @@ class Zero:
         return None
 
     def just_ordered(self, now: datetime) -> Record | None:
-        """Return what another person's order wrote within :data:`JUST_NOW`."""
+        """Return what another way back wrote within :data:`JUST_NOW`: a person's, or a release's
+        own."""
         record = self.ordered
         if record is None:
             return None
-        if record.phase is not Phase.ROLLING_BACK and not record.release.endswith(ORDERS):
+        own = is_build(record.candidate) and record.candidate != record.stable_build
+        ordered = record.release.endswith(ORDERS)
+        if record.phase is not Phase.ROLLING_BACK and not ordered and not own:
             return None
         return record if (now - record.since).total_seconds() <= JUST_NOW else None
 

@@ -155,6 +155,6 @@ def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Z
 
 def _old_code(stable: float | None, zero: Zero) -> float | None:
     """Return the seconds until neither track served new code; ``None``: that is not known."""
-    if stable is None or zero.edge is not None or zero.seconds is None:
+    if stable is None or zero.seconds is None:
         return None
     return max(stable, zero.seconds)

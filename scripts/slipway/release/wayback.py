@@ -60,8 +60,8 @@ class WayBack:
             confirmed = self._ports.clock.monotonic() - began if self._arrived else None
             if self.canary_touched:
                 self._cancel_ours(self._plan.canary)
-            # Before the record says that nothing is left to do.
-            scaled_back = zero.edge is not None or self.scale_canary_back()
+            # Before the record says that nothing is left to do; not while sellers may be on it.
+            scaled_back = self.scale_canary_back() if zero.edge is None else not self.scaled
             if result is Result.ROLLED_BACK and not self.stable_touched and not self._silent:
                 found = self._maintenance()
                 if found is not None:
@@ -88,7 +88,7 @@ class WayBack:
     ) -> float | None:
         """Return the seconds until all that serves was known to be the old code."""
         old = serving is not None and serving.identity == self._before.live.identity
-        if zero.edge is not None or zero.seconds is None or not old:
+        if zero.seconds is None or not old:
             return None
         if not self.stable_touched:
             return zero.seconds

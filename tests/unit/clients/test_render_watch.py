@@ -100,6 +100,39 @@ def test_a_failed_health_check_names_its_instance_and_what_was_found(
     )
 
 
+@pytest.mark.parametrize(
+    ("reason", "crashed"),
+    [
+        ({"nonZeroExit": 7}, "exit status 7"),
+        ({"earlyExit": True}, "it ended by itself"),
+        ({"nonZeroExit": 1, "earlyExit": True}, "exit status 1"),
+        ({"oomKilled": {"memoryLimit": "512Mi"}}, "out of memory (limit 512Mi)"),
+        ({"oomKilled": {}}, "out of memory"),
+        ({"nonZeroExit": 0}, None),
+        ({"nonZeroExit": True}, None),
+        ({"earlyExit": False}, None),
+        ({"earlyExit": "yes"}, None),
+        ({"timedOutSeconds": 3}, None),
+        ({"unhealthy": "HTTP 503"}, None),
+        ({}, None),
+    ],
+)
+def test_how_a_process_ended_is_told_where_it_was_its_own_doing(
+    mock: responses.RequestsMock, render: Render, reason: dict[str, Any], crashed: str | None
+) -> None:
+    (found,) = events(mock, render, happened(1, "server_failed", {"reason": reason}))
+    assert (found.crashed, found.evicted) == (crashed, False)
+
+
+@pytest.mark.parametrize(("evicted", "told"), [(True, True), (False, False), ("yes", False)])
+def test_an_instance_that_render_took_away_is_told_from_one_that_failed(
+    mock: responses.RequestsMock, render: Render, evicted: Any, *, told: bool
+) -> None:
+    reason = {"evicted": evicted, "nonZeroExit": 137}
+    (found,) = events(mock, render, happened(1, "server_failed", {"reason": reason}))
+    assert found.evicted is told
+
+
 def test_another_failure_is_not_a_failed_health_check(
     mock: responses.RequestsMock, render: Render
 ) -> None:

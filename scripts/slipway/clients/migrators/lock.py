@@ -1,0 +1,153 @@
+"""One connection to the database that is migrated, and the lock that is held on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from slipway.clients.migrators.address import Address
+from slipway.errors import OutsideError, Unreachable
+from slipway.ports import Clock
+from slipway.text import one_line
+
+KEY: Final = "deploy-migrations"
+"""Hashed by Postgres: whoever migrates this database with the suite holds it."""
+CONNECT: Final = 5
+"""Seconds."""
+LOOK: Final = 60.0
+"""Seconds that a question of ours may take: counting a large table is one."""
+TRY: Final = 0.5
+"""Seconds between two tries to get the lock."""
+PROGRESS: Final = 15.0
+"""Seconds between lines of the log while somebody else holds it."""
+
+Connection = psycopg.Connection[TupleRow]
+
+
+class Session:
+    """A connection that is made when it is needed, and made again where it was lost."""
+
+    def __init__(
+        self, address: Address, *, clock: Clock, notice: Callable[[str], None], wait: float
+    ) -> None:
+        self._address = address
+        self._clock = clock
+        self._notice = notice
+        self._wait = wait
+        self._connection: Connection | None = None
+        self._depth = 0
+        self._holds: Connection | None = None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock. Waits for it ``wait`` seconds at most."""
+        if not self._depth:
+            self._take()
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self.close()
+
+    def require_lock(self) -> None:
+        """Raise where the connection that held the lock was lost: somebody else may hold it now."""
+        try:
+            held = self._holds is not None and self._holds is self._connection
+            if held and self._holds is not None:
+                self._holds.execute("SELECT 1")
+                return
+        except psycopg.Error:
+            pass
+        raise OutsideError(
+            "the connection that held the lock of migrations was lost",
+            remedy="Release again: what is applied is found.",
+        )
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Return the connection, in autocommit. What goes wrong on it is an outside error."""
+        try:
+            yield self._connect()
+        except psycopg.Error as error:
+            raise self._failed(error) from None
+
+    def close(self) -> None:
+        """Give the lock back: it goes with the session."""
+        connection, self._connection, self._holds = self._connection, None, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    def _connect(self) -> Connection:
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            try:
+                self._connection = psycopg.connect(
+                    self._address.url,
+                    autocommit=True,
+                    prepare_threshold=None,
+                    connect_timeout=CONNECT,
+                    application_name="slipway-migrations",
+                    keepalives_idle=30,
+                    keepalives_interval=10,
+                    keepalives_count=3,
+                )
+            except psycopg.Error as error:
+                raise Unreachable(
+                    f"the database of `migrations-url` cannot be reached: {self._say(error)}",
+                    remedy="See that it is up, that its address is right, and that this runner may "
+                    "connect: GitHub's have IPv4 only.",
+                ) from None
+            self._connection.execute(
+                sql.SQL("SET statement_timeout = {}").format(sql.Literal(int(LOOK * 1000)))
+            )
+            self._connection.execute("SET lock_timeout = '10s'")
+        return self._connection
+
+    def _take(self) -> None:
+        began = told = self._clock.monotonic()
+        with self.connection() as connection:
+            while not _one(connection, "SELECT pg_try_advisory_lock(hashtext(%s))", KEY):
+                now = self._clock.monotonic()
+                if now - began >= self._wait:
+                    raise OutsideError(
+                        f"somebody else has been migrating this database for {now - began:.0f} s"
+                        f"{self._holder(connection)}",
+                        remedy="Wait until that has ended, then release again.",
+                    )
+                if told == began or now - told >= PROGRESS:
+                    told = now
+                    self._notice(f"waiting for the lock of migrations{self._holder(connection)}")
+                self._clock.sleep(TRY)
+            self._holds = connection
+
+    @staticmethod
+    def _holder(connection: Connection) -> str:
+        found = connection.execute(
+            "SELECT a.application_name, a.backend_start::text FROM pg_locks l "
+            "JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted "
+            "AND l.objid::bigint = (hashtext(%s)::bigint & 4294967295) LIMIT 1",
+            (KEY,),
+        ).fetchone()
+        return f" (held by {one_line(found[0], 60)}, since {found[1]})" if found else ""
+
+    def _failed(self, error: psycopg.Error) -> OutsideError:
+        return OutsideError(
+            f"the database says: {self._say(error)}",
+            remedy="See that the role of `migrations-url` owns the tables, and what holds their "
+            "locks.",
+        )
+
+    def _say(self, error: psycopg.Error) -> str:
+        return one_line(self._address.clean(str(error)) or type(error).__name__, 300)
+
+
+def _one(connection: Connection, query: str, *values: Any) -> Any:
+    row = connection.execute(query.encode(), values).fetchone()
+    return row[0] if row else None

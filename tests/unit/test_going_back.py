@@ -240,6 +240,18 @@ def test_a_dry_run_works_without_github(shop: Shop) -> None:
     assert "would go back" in said
 
 
+def test_a_dry_run_of_a_release_without_github_says_that_it_would_be_refused(shop: Shop) -> None:
+    shop.github_down = True
+    code, said = shop.press(
+        {"SLIPWAY_DRY_RUN": "true", "SLIPWAY_SCOPE": "release", "SLIPWAY_GITHUB_TOKEN": ""}
+    )
+    assert code == 0, said
+    output = (shop.tmp / "output").read_text()
+    assert "as a release it would be refused" in output
+    assert "--service api --target" in output
+    assert shop.writes() == []
+
+
 APPROVERS = {"rollback": {"approvers": ["Ana", "bo"]}}
 
 

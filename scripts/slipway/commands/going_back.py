@@ -151,13 +151,18 @@ def _release(desk: Callable[[str], Desk], inputs: Inputs, settings: config.Confi
         )
     except SlipwayError as error:
         told = refused(error, inputs.services, names)
-        return _ended_by(told, first, zeros.get(first.name))
+        if not inputs.dry_run:
+            return _ended_by(told, first, zeros.get(first.name))
+        doubt = f"as a release it would be refused: {told.found}. {told.remedy}"
+        same = set(inputs.services)
     first.runner.say(f"went live by the same release: {', '.join(same)}")
     done = []
     for name in reversed([name for name in names if name in same]):
         here = desk(name)
         done.append(perform(here, roll_back(here, zero=zeros.get(name), let_in=True, doubt=doubt)))
     outcome = gone_back([(one.desk.name, one.outcome) for one in done])
+    if doubt and inputs.dry_run:
+        outcome = replace(outcome, reason=f"{outcome.reason}; {doubt}")
     return Ended(done=done, outcome=outcome)
 
 
@@ -210,6 +215,5 @@ def _ended_by(error: SlipwayError, desk: Desk, zero: Zero | None) -> Ended:
         environment="production",
         artifact=None,
         act=act,
-        silent=desk.inputs.dry_run,
     )
     return Ended.of(perform(desk, task))

@@ -191,6 +191,9 @@ def _live(desk: Desk, ports: Ports, zero: Zero | None) -> Live:
         order = Order(release="", **order_of(desk, fleets.first_of(desk)))
         history = ports.platform.deploys(order.stable, limit=100)
         coming = takeover.under_way(order, ports, zero) or rollback.on_its_way(history)
+        if desk.inputs.dry_run and desk.name in desk.inputs.services and desk.service.edge:
+            # Nobody was taken off the canary, which would have said it.
+            coming = rehearsal.under_way(halves_of(desk, ports)[0]) or coming
         live = deploys.live(history)
         return coming or (live.identity if live else None)
 

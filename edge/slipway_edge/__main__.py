@@ -25,6 +25,7 @@ from .api import create_app
 from .diary import Diary
 from .haproxy import HAProxyError, Runtime
 from .loops import diary_forever, gossip_forever, poll_forever, tick_forever
+from .pager import Pager, page_forever
 from .peers import Addresses, Peers
 from .posthog import Definitions, Polls
 from .process import start, stop
@@ -95,6 +96,9 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
         asyncio.create_task(gossip_forever(agent), name="the exchange with peers"),
         asyncio.create_task(diary_forever(agent), name="the diary"),
     }
+    pager = Pager(settings.page_url, settings.page_secret) if settings.page_url else None
+    if pager is not None:
+        parts.add(asyncio.create_task(page_forever(agent, pager), name="the pager"))
     done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     for part in done:
         if part.get_name() != "signal":
@@ -107,6 +111,8 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
     for part in parts:
         part.cancel()
     await asyncio.gather(*parts, return_exceptions=True)
+    if pager is not None:
+        await pager.close()
     await definitions.close()
     await peers.close()
     return 0 if stopping.is_set() and all(p.get_name() == "signal" for p in done) else 1

@@ -33,6 +33,8 @@ class After:
     say: Callable[[str], None]
     log: str = ""
     """What the run that ended it has printed."""
+    pages: tuple[Mapping[str, Any], ...] = ()
+    """What somebody was paged with meanwhile."""
 
 
 Check = Callable[[After], list[str]]
@@ -91,6 +93,23 @@ def ledger_says(state: str, word: str) -> Check:
         return [f"GitHub's deployment is {told['state']}: {told['description']}"]
 
     return check
+
+
+def paged(*words: str) -> Check:
+    """Return a check that somebody was paged once for each of ``words``, and for nothing else."""
+
+    def check(after: After) -> list[str]:
+        texts = [str(page["text"]) for page in after.pages]
+        wrong = [f"nobody was paged that {word}" for word in words if not _once(word, texts)]
+        if len(texts) != len(words):
+            wrong.append(f"{len(texts)} pages instead of {len(words)}: {texts}")
+        return wrong
+
+    return check
+
+
+def _once(word: str, texts: list[str]) -> bool:
+    return sum(word in text for text in texts) == 1
 
 
 def names_the_editor(after: After) -> list[str]:

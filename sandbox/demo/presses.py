@@ -42,6 +42,10 @@ class Press:
     middle: Middle | None = None
     """What happens while it runs. Where its runner is killed, the edge's lease lapses, and then
     reconcile is run, whose result counts."""
+    cancelled: bool = False
+    """Its job is cancelled at 5 %; Reconcile is run after it, as its finalize job does."""
+    pages: tuple[str, ...] | None = None
+    """Words of each page that somebody must get, and no other; ``None``: that is not looked at."""
     checks: tuple[Check, ...] = ()
     """What else must be true when it is over."""
     edges: int = 1

@@ -284,8 +284,12 @@ def test_the_secrets_are_those_this_configuration_needs() -> None:
         "gh secret set RENDER_API_KEY --env production",
         "gh secret set POSTHOG_API_KEY --env production",
         "gh secret set EDGE_TOKEN --env production",
+        "gh secret set PAGE_URL --env production",
+        "gh secret set PAGE_SECRET --env production",
     ]
-    small = config.parse("version: 1\nservices: {site: {stable: {service: srv-a}}}")
+    small = config.parse(
+        "version: 1\nservices: {site: {stable: {service: srv-a}}}\npages: {on: []}"
+    )
     assert keys.commands(small) == "gh secret set RENDER_API_KEY --env production"
 
 

@@ -91,16 +91,17 @@ class Shop:
     _commits: list[str] = field(default_factory=list)
 
     def push_image(
-        self, version: str, behaviour: Mapping[str, Any], app: str = "bot"
+        self, version: str, behaviour: Mapping[str, Any], app: str = "bot", leaves: str = ""
     ) -> tuple[str, str]:
         """Build the bot and push: return its image by digest, and the commit of both applications.
 
-        ``behaviour`` is that of ``app``.
+        ``behaviour`` is that of ``app``. Its message says that it mends all that were pushed before
+        but the commit ``leaves``: an earlier test may have had one rolled back.
         """
         self._pushed += 1
         version = f"{version}-{self._pushed}"
-        # What an earlier test had rolled back is mended, as far as the lock is told.
-        mends = "\n".join(f"Fixes-Release: {commit}" for commit in self._commits)
+        mended = [commit for commit in self._commits if commit != leaves]
+        mends = "\n".join(f"Fixes-Release: {commit}" for commit in mended)
         commit = self.world.repository.commit(version, behaviour, app, mends)
         self._commits.append(commit)
         digest = commit.ljust(64, "a")

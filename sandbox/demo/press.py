@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def press(stage: Stage, one: Press, number: int) -> list[str]:
         post(f"{stage.world.url('render')}/_sandbox/rollout", how)
     for service in one.services:
         _begin(stage, one, service)
+    if stage.world.stored:
+        stage.world.stored.remember()
     request = _request(stage, one, number, commit)
     happened = Happened()
     contradictions = []
@@ -140,6 +143,7 @@ def world_pages(stage: Stage, entry: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _push(world: World, one: Press) -> str:
     body = f"Fixes-Release: {world.pushed[-one.mends]}" if one.mends else ""
+    world.repository.add(one.files)
     commit = world.repository.commit(one.version, one.behaviour, one.app, body)
     world.pushed.append(commit)
     world.open_pull_request(commit, f"Version {one.version}: {one.name}")
@@ -157,6 +161,7 @@ def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
         workflow=one.workflow,
         event=one.event,
         inputs=one.inputs,
+        tools=world.stored.tools if world.stored else None,
         payload=payload,
         secrets={
             "RENDER_API_KEY": world.keys.render,
@@ -168,7 +173,10 @@ def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
             **(world.stored.secrets() if world.stored else {}),
             **(_META if one.webhook else {}),
         },
-        variables={"REGISTRY": REGISTRY},
+        variables={
+            "REGISTRY": REGISTRY,
+            "BACKUP_AT": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
         environment={
             "GITHUB_API_URL": world.url("github"),
             "GITHUB_SERVER_URL": world.url("github"),

@@ -63,6 +63,9 @@ class Press:
     measured: bool = False
     """Whether the AI's provider and a Prometheus are there, and replies and calls are judged."""
 
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What the build adds to the repository, by path: migrations, and checks of what they made. It
+    is released without staging then, as there is one database."""
     stored: bool = False
     """Whether the bot writes orders into a database, and checks look at them."""
 
@@ -93,7 +96,7 @@ class Press:
         """The user's workflow that is run."""
         if self.reconcile:
             return "reconcile.yml"
-        if self.sequence:
+        if self.sequence or self.files:
             return "release-together.yml"
         if self.rollout:
             return "release-dashboard.yml"
@@ -122,6 +125,8 @@ class Press:
         """What a person enters; nothing: it is a push to main."""
         if self.sequence:
             return {"service": "", "mode": "release", "reason": "the new prices, everywhere"}
+        if self.files:
+            return {"service": "bot", "mode": "release", "reason": "buyers may send things back"}
         if self.rollback:
             return {"service": "bot", "target": "previous", "reason": "sellers report lost orders"}
         return {}

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.demo import aftermath, guarded, judged, locking, middle, outage, stored_presses
+from sandbox.demo import (
+    aftermath,
+    guarded,
+    judged,
+    locking,
+    middle,
+    migrated,
+    outage,
+    stored_presses,
+)
 from sandbox.demo.cancelled import CANCELLED
 from sandbox.demo.presses import Press
 
@@ -160,6 +169,8 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "ai-provider-slow": (judged.AI_PROVIDER_SLOW,),
     "shared-incident": (judged.SHARED_INCIDENT,),
     "low-traffic": (judged.LOW_TRAFFIC,),
+    "data-inconsistent": (migrated.DATA_INCONSISTENT,),
+    "irreversible": (migrated.IRREVERSIBLE,),
     "data-bad": (stored_presses.DATA_BAD,),
     "data-good": (stored_presses.DATA_GOOD,),
     "late-leak": (judged.LATE_LEAK,),

@@ -89,6 +89,7 @@ class World:
         bake: float = BAKE,
         measured: bool = False,
         stored: bool = False,
+        migrates: bool = False,
         webhook: bool = False,
     ) -> None:
         self.keys = Keys()
@@ -135,7 +136,11 @@ class World:
             if measured
             else None
         )
-        self.stored = Stored(self.repository.path) if stored else None
+        self.stored = (
+            Stored(self.repository.path, self.plain / "tools", migrates=migrates)
+            if stored
+            else None
+        )
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""

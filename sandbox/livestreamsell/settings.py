@@ -32,6 +32,8 @@ class Behaviour:
     """``/healthz`` answers 503 from then on."""
     needs: str | None = None
     """A variable of the environment without which ``/healthz`` answers 503."""
+    refunds: bool = False
+    """It writes refunds of orders that are not there, into a table that its migration made."""
     orphans_orders: bool = False
     """Orders are written for shops that are not there."""
     forgets_assets: bool = False

@@ -301,6 +301,7 @@ def test_what_guards_and_migrations_need_is_among_the_secrets_where_the_service_
         *((name, "staging") for name in ("META_APP_SECRET", "META_VERIFY_TOKEN", "DATABASE_URL")),
         *((name, "production") for name in ("META_APP_SECRET", "META_VERIFY_TOKEN")),
         *((name, "production") for name in ("DATABASE_URL", "MIGRATIONS_URL")),
+        *((name, "production") for name in ("PAGE_URL", "PAGE_SECRET")),
         ("RENDER_API_KEY", "staging"),
         ("RENDER_API_KEY", "production"),
     }

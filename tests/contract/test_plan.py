@@ -473,14 +473,28 @@ def test_d9_a_provider_that_is_slow_for_both_builds_blames_nobody() -> None:
     assert film.world.running(STABLE) == "v1"
 
 
-def test_d9_inconsistent_data_take_the_release_back_and_then_the_migration_is_reverted() -> None:
+def inconsistent() -> MemoryData:
+    """Rows that are wrong from when sellers are on the new code, of what its migration made."""
     data = MemoryData(World(), migration())
     data.rows_of = lambda check: 12 if data.world.max_share_seen and VERSION in data.versions else 0
+    return data
+
+
+def test_d9_inconsistent_data_take_the_release_back() -> None:
+    data = inconsistent()
     film = Film(data.world, settings=example().model_copy(update=stored()), data=data)
 
     assert film.outcome.result is Result.ROLLED_BACK
-    assert film.first_share == 5
+    assert film.first_share == film.world.max_share_seen * 100 == 5
     assert "orphans has 12 rows" in film.outcome.reason
+    assert film.world.running(STABLE) == "v1"
+
+
+def test_d9_the_migration_is_reverted_when_the_new_code_is_gone() -> None:
+    data = inconsistent()
+    film = Film(data.world, settings=example().model_copy(update=stored()), data=data)
+
+    assert film.outcome.result is Result.ROLLED_BACK
     assert VERSION not in data.versions
     assert data.code_at_revert == ["v1"], "new code was gone by then"
 

@@ -42,20 +42,29 @@ Check = Callable[[After], list[str]]
 
 
 def await_lapse(world: World, happened: Happened, say: Callable[[str], None]) -> list[str]:
-    """Wait until the edge has put everybody back by itself: nothing else runs."""
+    """Wait until the edge has put everybody back by itself, and paged: nothing else runs.
+
+    Whoever comes within two seconds would take over, and then the edge has nothing to tell.
+    """
     if happened.at is None:
         return []
     until = happened.at + world.lease + LATE
+    back = False
     while True:
         try:
             state = edge_state(world)
         except OSError:
             state = {"share": None, "why": "the edge does not answer"}
         waited = time.monotonic() - happened.at
-        if state["share"] == 0:
+        if state["share"] == 0 and not back:
+            back = True
             say(f"the edge put everybody back {waited:.1f} s after the kill: {state['why']}")
+        if back and state.get("paged"):
+            say(f"the edge has paged somebody {waited:.1f} s after the kill")
             return []
         if time.monotonic() > until:
+            if back:
+                return [f"{waited:.0f} s after the kill the edge has paged nobody"]
             return [f"{waited:.0f} s after the kill the share is {state['share']}: {state['why']}"]
         time.sleep(0.1)
 

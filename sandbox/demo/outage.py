@@ -78,6 +78,10 @@ def names_the_deploy(after: After) -> list[str]:
         lines = [line.strip() for line in after.log.splitlines() if words in line]
         after.say(f"the run says: {lines[0]}" if lines else f"the run does not say {words!r}")
         wrong += [] if lines else [f"the run does not say {words!r}"]
+    texts = [json.dumps(page, ensure_ascii=False) for page in after.pages]
+    paged = next((text for text in texts if before in text and "Rollback" in text), "")
+    after.say(f"the page says: {paged}" if paged else f"{len(texts)} pages do not name it")
+    wrong += [] if paged else [f"no page names the deploy: {texts}"]
     record = release_record(after.world)
     after.say(f"the record says: {record.get('phase')}, back to {record['stable']['deploy_id']}")
     if record.get("phase") != "frozen" or record["stable"]["deploy_id"] != before:

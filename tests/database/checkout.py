@@ -18,6 +18,11 @@ from slipway.__main__ import main
 
 Tool = Literal["dbmate", "alembic", "sql"]
 BIN = Path(sys.executable).parent
+BASE_UP = (
+    "create table orders (id bigint primary key, note text not null default 'none', "
+    "state text not null check (state in ('open', 'paid')));"
+)
+BASE_DOWN = "drop table orders;"
 ENV_PY = """
 import os
 from alembic import context
@@ -144,3 +149,10 @@ class Checkout:
             summary=summary.read_text(),
             log=said.getvalue(),
         )
+
+
+def checkout(root: Path, database: Database, tool: Tool = "dbmate") -> Checkout:
+    """Return one with a table that was there before."""
+    made = Checkout(root, database, tool)
+    made.write("20260101", BASE_UP, BASE_DOWN)
+    return made

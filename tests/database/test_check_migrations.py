@@ -7,20 +7,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.postgres import Database
-from tests.database.checkout import Checkout, Tool
+from tests.database.checkout import BASE_UP, Tool, checkout
 
-BASE_UP = (
-    "create table orders (id bigint primary key, note text not null default 'none', "
-    "state text not null check (state in ('open', 'paid')));"
-)
-BASE_DOWN = "drop table orders;"
 each_tool = pytest.mark.parametrize("tool", ["dbmate", "alembic", "sql"])
-
-
-def checkout(root: Path, database: Database, tool: Tool = "dbmate") -> Checkout:
-    made = Checkout(root, database, tool)
-    made.write("20260101", BASE_UP, BASE_DOWN)
-    return made
 
 
 @each_tool
@@ -194,79 +183,6 @@ def test_a_contract_migration_passes_with_its_mark_and_never_comes_back(
     assert (ran.result, ran.round_trips) == ("unchanged", ["20260101"]), ran.log
 
 
-def test_only_what_is_new_since_the_base_is_judged(tmp_path: Path, database: Database) -> None:
-    repository = checkout(tmp_path, database)
-    repository.write("20260102", "create table a (id int);", "drop table a;")
-    repository.write("20260103", "drop table a;", "create table a (id int);")
-    repository.git("init", "-q", "-b", "main")
-    repository.git("add", ".")
-    repository.git("commit", "-qm", "before")
-    repository.write("20260104", "create table b (id int);", "drop table b;")
-    ran = repository.check(base="main")
-
-    assert (ran.result, ran.round_trips) == ("unchanged", ["20260104"]), ran.log
-
-
-def test_a_file_that_was_changed_since_the_base_is_judged_and_told(
-    tmp_path: Path, database: Database
-) -> None:
-    repository = checkout(tmp_path, database)
-    repository.git("init", "-q", "-b", "main")
-    repository.git("add", ".")
-    repository.git("commit", "-qm", "before")
-    repository.write("20260101", BASE_UP.replace("none", "empty"), BASE_DOWN)
-    ran = repository.check(base="main")
-
-    assert "title=changed-file" in "\n".join(ran.annotations("warning"))
-    assert ran.round_trips == ["20260101"]
-
-
-def test_a_base_that_the_checkout_does_not_have_is_told_with_what_to_do(
-    tmp_path: Path, database: Database
-) -> None:
-    repository = checkout(tmp_path, database)
-    repository.git("init", "-q")
-    ran = repository.check(base="nowhere")
-
-    assert ran.code == 2
-    assert "fetch-depth: 0" in ran.errors()
-
-
-def test_a_database_with_a_table_in_it_is_refused(tmp_path: Path, database: Database) -> None:
-    repository = checkout(tmp_path, database)
-    database.run("create table customers (id int)")
-    ran = repository.check()
-
-    assert (ran.code, ran.result) == (2, "refused")
-    assert "holds public.customers" in ran.errors()
-
-
-def test_the_server_of_what_is_live_is_refused(tmp_path: Path, database: Database) -> None:
-    repository = checkout(tmp_path, database)
-    live = database.owner.replace("127.0.0.1", "localhost").rpartition("/")[0] + "/live"
-    ran = repository.check(migrations_url=live)
-
-    assert ran.code == 2
-    assert "on the server of `migrations-url`" in ran.errors()
-
-
-def test_a_role_that_may_not_make_databases_is_told_so(tmp_path: Path, database: Database) -> None:
-    ran = checkout(tmp_path, database).check(url=f"{database.owner}?sslmode=disable")
-
-    assert ran.code == 2
-    assert "may not create databases" in ran.errors()
-
-
-def test_without_an_answer_of_the_server_it_is_held_and_no_password_is_shown(
-    tmp_path: Path, database: Database
-) -> None:
-    repository = checkout(tmp_path, database)
-    ran = repository.check(url="postgresql://me:hidden-word@127.0.0.1:1/nothing")
-
-    assert (ran.code, ran.result) == (4, "held")
-    assert "hidden-word" not in ran.log + ran.summary + str(ran.outputs)
-
-
 def test_a_migration_that_cannot_go_up_fails_and_what_comes_after_is_not_said_to_be_good(
     tmp_path: Path, database: Database
 ) -> None:
@@ -321,3 +237,19 @@ def test_rows_are_put_into_tables_of_every_kind_and_what_refuses_them_is_told(
     assert "public.sellers" not in warned
     assert "public.lines" not in warned
     assert "with rows in 4 tables" in ran.summary
+
+
+def test_one_outside_a_transaction_goes_there_and_back_and_is_frozen_all_the_same(
+    tmp_path: Path, database: Database
+) -> None:
+    repository = checkout(tmp_path, database)
+    repository.write(
+        "20260102",
+        "create index concurrently notes on orders (note);",
+        "drop index concurrently notes;",
+        options=" transaction:false",
+    )
+    ran = repository.check()
+
+    assert (ran.result, ran.round_trips) == ("unchanged", ["20260101", "20260102"]), ran.log
+    assert "title=no-transaction" in "\n".join(ran.annotations("notice"))

@@ -133,7 +133,12 @@ def answers(error: type[SlipwayError]) -> Error:
 
 def press(world: World, target: str = "previous", *, edge: bool = True) -> Outcome:
     ports = world.ports()
-    plan = rollback.Plan(
+    return rollback.run(order_of(target), ports, world.stop(ports) if edge else None)
+
+
+def order_of(target: str) -> rollback.Plan:
+    """Return what somebody orders who presses the button."""
+    return rollback.Plan(
         release="88.1-rollback",
         settings=settings(**SHORTER),
         stable=STABLE,
@@ -142,7 +147,6 @@ def press(world: World, target: str = "previous", *, edge: bool = True) -> Outco
         actor="ana",
         holder=OTHER,
     )
-    return rollback.run(plan, ports, world.stop(ports) if edge else None)
 
 
 def fails(

@@ -104,15 +104,20 @@ def run(
     *,
     staging: Mapping[str, str] | None = None,
     target: str = "",
+    service: Mapping[str, Any] | None = None,
     said: StringIO | None = None,
     **inputs: str,
 ) -> tuple[int, str]:
-    """Run a command and return its exit code and the summary. ``said``: takes its log."""
+    """Run a command and return its exit code and the summary.
+
+    ``service``: more of its keys in slipway.yml. ``said``: takes its log.
+    """
     bot: dict[str, Any] = {
         "staging": {"service": STAGING, **(staging or {})},
         "stable": {"service": STABLE},
         "canary": {"service": "srv-canary"},
         "edge": {"url": f"{outside.url}/edge"},
+        **(service or {}),
     }
     whole = {
         "version": 1,

@@ -190,8 +190,9 @@ def test_squawks_silencer_counts_for_the_up_and_not_for_the_down() -> None:
     quiet = "-- squawk-ignore ban-drop-table, require-lock-timeout, require-statement-timeout\n"
     assert errors(judged(f"{quiet}drop table t;")) == set()
 
-    said = judged("create table n (id int);", "-- squawk-ignore syntax-error\ndrop tabel n;")
-    assert errors(said) == {"syntax-error"}
+    quiet = "-- squawk-ignore ban-truncate-cascade\n"
+    said = judged("create table n (id int);", f"{quiet}truncate n cascade; drop table n;")
+    assert errors(said) == {"ban-truncate-cascade"}
 
 
 def test_what_a_down_takes_away_is_no_fault_of_the_up() -> None:
@@ -262,9 +263,15 @@ def test_a_linter_that_is_not_there_is_no_success(tmp_path: Path) -> None:
         Squawk(tmp_path / "squawk").remarks("select 1;", transactional=True)
 
 
-def test_a_setting_of_the_repository_does_not_silence_what_breaks(
+def test_a_setting_of_the_repository_changes_nothing_of_what_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / ".squawk.toml").write_text('excluded_rules = ["ban-drop-table"]\n')
+    sql = "drop table t; alter table u add column a int default 1;"
+    before = squawk(sql, True)
+    (tmp_path / ".squawk.toml").write_text(
+        'pg_version = "10"\nexcluded_rules = ["ban-drop-table"]\n'
+    )
     monkeypatch.chdir(tmp_path)
-    assert "ban-drop-table" in {one.rule for one in squawk("drop table t;", True)}
+
+    assert squawk(sql, True) == before
+    assert "ban-drop-table" in {one.rule for one in before}

@@ -8,6 +8,7 @@ import pytest
 
 from slipway.errors import NotFound, Unauthorized
 from slipway.ports import Phase
+from slipway.release import rollback, takeover
 from slipway.release.outcome import Outcome, Result
 from tests.unit.builds import HOLDER, STABLE, digest, image
 from tests.unit.dying import (
@@ -21,9 +22,12 @@ from tests.unit.outages import (
     CASES,
     SHORTER,
     Error,
+    Outage,
     answers,
+    bad_release,
     fails,
     no_answer,
+    order_of,
     press,
     status_500,
 )
@@ -57,6 +61,18 @@ def test_the_button_goes_on_until_its_deadline() -> None:
     outcome = press(world)
     assert outcome.result is Result.PROMOTED_PREVIOUS
     assert world.running(STABLE) == "v0"
+
+
+def test_the_time_counts_from_when_share_zero_was_ordered() -> None:
+    world = World()
+    ports = world.ports()
+    stop = world.stop(ports)
+    plan = order_of("previous")
+    zero = takeover.order_zero(plan, stop)
+    world.clock.t += 100
+    outcome = rollback.run(plan, ports, stop, zero)
+    assert outcome.seconds_to_old_code is not None
+    assert outcome.seconds_to_old_code >= 100 + world.deploy_seconds + ports.confirm
 
 
 def test_during_a_release_the_button_names_what_was_stable_before_it() -> None:
@@ -198,3 +214,24 @@ def test_the_second_of_two_people_is_told_what_the_first_did() -> None:
     assert "has already gone back from sha256:7632" in second.reason
     assert "to go further back, name it: target: dep-1 " in second.reason
     assert world.running(STABLE) == "v1"
+
+
+def test_a_person_decides_where_a_frozen_release_goes_back_to_and_reconcile_follows() -> None:
+    world, outcome = bad_release("settling", Outage(prefixes=("render.",)))
+    assert outcome.result is Result.FROZEN
+    assert record(world).phase is Phase.FROZEN
+    begun: list[str] = []
+
+    def down_again(call: str) -> None:
+        if call == f"render.start {STABLE}":
+            begun.append(call)
+        if begun:
+            fails("render.")(call)
+
+    world.before = down_again
+    assert press(world, digest("v0")).result is Result.FROZEN
+    assert record(world).stable_build == digest("v0"), "what the person has asked for"
+    world.before = lambda call: None
+    lapse(world)
+    put_in_order(world)
+    assert_everybody_is_on(world, "v0")

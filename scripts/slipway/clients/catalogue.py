@@ -2,7 +2,7 @@
 
 Every object that somebody made is there by name, of whatever kind; those of the usual kinds with
 their definitions, in the words of the same functions that pg_dump asks. Nothing else has to be
-installed, and no version has to match the server's, which pg_dump wants. Postgres 12 and newer.
+installed, and no version has to match the server's, which pg_dump wants. Postgres 14 and newer.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ select 'column ' || full_name || '.' || quote_ident(a.attname), concat_ws(' ',
 '#' || row_number() over (partition by a.attrelid order by a.attnum),
 format_type(a.atttypid, a.atttypmod), case when a.attnotnull then 'not null' end,
 a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid), a.attstorage,
-a.attcollation::regcollation, a.attoptions::text,
+a.attcollation::regcollation, a.attoptions::text, a.attstattarget, a.attcompression,
 (select string_agg(a::text, ',' order by a::text) from unnest(coalesce(a.attacl, acldefault('c', relowner))) a))
 from rel join pg_attribute a on a.attrelid = rel.oid
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum

@@ -18,16 +18,16 @@ class Git:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def files_at(self, base: str, directory: str) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the files of ``directory`` at ``base``, and those of them that are others here.
+    def files_at(self, base: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the files that ``base`` has under ``root``, and those of them that are others now.
 
-        ``base``: a commit, or a branch, of this clone or of origin. Paths are from the root of the
-        repository, which ``root`` must be. Raises :class:`UsageError` where it is not known here.
+        ``base``: a commit, or a branch, of this clone or of origin. Paths are from ``root``. Raises
+        :class:`UsageError` where it is not known here.
         """
         commit = self._commit(base)
-        there = self._ask("ls-tree", "-r", "-z", "--name-only", commit, "--", f"{directory}/")
+        there = self._ask("ls-tree", "-r", "-z", "--name-only", commit)
         changed = self._ask(
-            "diff", "--no-ext-diff", "--no-renames", "--name-only", "-z", commit, "--", directory
+            "diff", "--no-ext-diff", "--no-renames", "--name-only", "--relative", "-z", commit
         )
         known = frozenset(name for name in there.split("\0") if name)
         return known, known & frozenset(changed.split("\0"))

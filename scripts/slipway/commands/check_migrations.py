@@ -9,10 +9,11 @@ import json
 from collections.abc import Sequence
 
 from slipway import config
-from slipway.clients import scratch
 from slipway.clients.catalogue import differences
 from slipway.clients.clock import SystemClock
 from slipway.clients.git import Git
+from slipway.clients.scratch import ScratchDatabase
+from slipway.clients.scratch_server import fresh
 from slipway.clients.squawk import Squawk
 from slipway.errors import OutsideError, UsageError
 from slipway.github_actions import Runner
@@ -38,8 +39,8 @@ def check_migrations(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outc
     checked, silent = Checked(service=name), ""
     try:
         with (
-            scratch.fresh(inputs.keys.scratch or "", _that_matter(inputs)) as url,
-            scratch.ScratchDatabase(
+            fresh(inputs.keys.scratch or "", _that_matter(inputs)) as url,
+            ScratchDatabase(
                 settings,
                 url,
                 root=inputs.root,
@@ -63,12 +64,12 @@ def check_migrations(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outc
 def _check(
     inputs: Inputs,
     settings: config.Migrations,
-    database: scratch.ScratchDatabase,
+    database: ScratchDatabase,
     checked: Checked,
 ) -> None:
     """Fill ``checked`` as far as it goes. Raises :class:`OutsideError` where it goes no further."""
     files = database.files()
-    checked.new = _new(inputs, settings.directory, files, checked)
+    checked.new = _new(inputs, files, checked)
     linter = Squawk()
     for migration in checked.new:
         text = (inputs.root / migration.file).read_text(encoding="utf-8")
@@ -86,13 +87,12 @@ def _that_matter(inputs: Inputs) -> dict[str, str]:
     return {name: url for name, url in keys.items() if url}
 
 
-def _new(
-    inputs: Inputs, directory: str, files: Sequence[Migration], checked: Checked
-) -> list[Migration]:
+def _new(inputs: Inputs, files: Sequence[Migration], checked: Checked) -> list[Migration]:
     """Return what is to be looked at; of a file that `base` has otherwise, it is told."""
     if not inputs.base:
         return list(files[-LAST:])
-    known, changed = Git(inputs.root).files_at(inputs.base, directory)
+    known, changed = Git(inputs.root).files_at(inputs.base)
+    other = [file for file in files if _parts(file) & changed]
     checked.said += [
         gate.Said(
             level="warning",
@@ -101,10 +101,17 @@ def _new(
             "of the change will be, and a release will not revert it.",
             file=migration.file,
         )
-        for migration in files
-        if migration.file in changed
+        for migration in other
     ]
-    return [file for file in files if file.file not in known or file.file in changed]
+    return [file for file in files if file in other or not _parts(file) <= known]
+
+
+def _parts(migration: Migration) -> set[str]:
+    """Return the paths that a migration is made of: plain SQL has two."""
+    file = migration.file
+    if not file.endswith(".up.sql") or migration.down is None:
+        return {file}
+    return {file, f"{file.removesuffix('.up.sql')}.down.sql"}
 
 
 def _outcome(checked: Checked, silent: str) -> Outcome:
@@ -119,8 +126,8 @@ def _outcome(checked: Checked, silent: str) -> Outcome:
         return Outcome(result=Result.HELD, reason=f"The migrations could not be checked: {silent}")
     if not checked.new:
         return Outcome(result=Result.UNCHANGED, reason="No migration is new.")
+    many = "1 migration" if len(checked.new) == 1 else f"{len(checked.new)} migrations"
     return Outcome(
         result=Result.UNCHANGED,
-        reason=f"{len(checked.new)} migrations may be released; {back} of them went there and "
-        "back.",
+        reason=f"{many} may be released; {back} went there and back.",
     )

@@ -234,7 +234,11 @@ def _read_back(
 
 
 def _half(done: Sequence[Migration], left: Sequence[Migration]) -> str:
-    return f"applied: {_listed(done) or 'none'}; not applied: {_listed(left) or 'none'}"
+    said = f"applied: {_listed(done) or 'none'}; not applied: {_listed(left) or 'none'}"
+    parts = [migration for migration in left if not migration.transactional]
+    if parts:
+        said += f"; a part of {_listed(parts[:1])} may be there: it is not run in a transaction"
+    return said
 
 
 def _listed(migrations: Sequence[Migration]) -> str:

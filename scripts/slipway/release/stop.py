@@ -24,6 +24,7 @@ JUST_NOW = 60.0
 """Seconds within which two orders are taken for one: two people who saw the same thing."""
 ORDERS = ("-rollback", "-abort")
 """How the ids of orders end that take a release back."""
+_GONE_BACK_FROM = (Phase.ROLLING_BACK, Phase.FROZEN)
 _PENDING = "no answer yet"
 _LOOK_EVERY = 0.02
 
@@ -36,6 +37,8 @@ class Zero:
     """``None``: confirmed at the edge. Else why not."""
     record: str | None = _PENDING
     """``None``: confirmed in the record. Else why not."""
+    asked: float = 0.0
+    """When share 0 was asked for, on the monotonic clock."""
     seconds: float | None = None
     """From the call to the edge's confirmation."""
     found: Record | None = None
@@ -120,8 +123,8 @@ class Stop:
         under way is being gone back from. Never raises and asks nobody's permission. Returns when
         one of the two has confirmed, or both have failed for :data:`DEADLINE` seconds.
         """
-        zero = Zero()
         began = self._clock.monotonic()
+        zero = Zero(asked=began)
 
         def kill_edge() -> None:
             for why in self._persist(lambda: self._kill_edge(zero, reason, release, began)):
@@ -217,7 +220,7 @@ class Stop:
                 return
             if _may_be(record.release, flag):
                 self._flags.write(flag, record)
-            elif ordered and flag.record and flag.record.phase is Phase.ROLLING_BACK:
+            elif ordered and flag.record and flag.record.phase in _GONE_BACK_FROM:
                 self._flags.write(flag, _ended(flag.record, record))
         except SlipwayError as error:
             self._journal.trouble(f"writing the record: {error.found}")
@@ -232,6 +235,7 @@ def _ended(left: Record, record: Record) -> Record:
         return record
     return replace(
         left,
+        phase=Phase.ROLLING_BACK,
         stable_build=record.stable_build,
         stable_deploy=record.stable_deploy,
         since=record.since,

@@ -51,7 +51,7 @@ def run(
     after how many seconds of its own the stable service was known to run old code.
     """
     hurry = False
-    began = ports.clock.monotonic()
+    began = ports.clock.monotonic() if zero is None else zero.asked
     if stop is not None and zero is None:
         zero = order_zero(order, stop)
     beside()

@@ -72,7 +72,7 @@ class Undo:
         self.began = True
         self._beside(self._expand, pulse)
         if self._expanded is not None:
-            self.checks.require()
+            self.checks.require(pulse)
 
     def _expand(self) -> None:
         self._expanded = migrating.expand(self._ports, self._settings.migrations, self._build)

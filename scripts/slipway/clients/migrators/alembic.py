@@ -82,6 +82,7 @@ class Alembic:
                     up=ups.get(one.version, UNWRITTEN),
                     down=None if is_blank(down) else down,
                     contract=marks.contract,
+                    transactional="autocommit_block" not in text,
                     irreversible=marks.irreversible or down == _IRREVERSIBLE,
                 )
             )

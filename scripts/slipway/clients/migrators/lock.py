@@ -46,15 +46,15 @@ class Session:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lock. Waits for it ``wait`` seconds at most."""
-        if not self._depth:
-            self._take()
         self._depth += 1
         try:
+            if self._depth == 1:
+                self._take()
             yield
         finally:
             self._depth -= 1
             if not self._depth:
-                self.close()
+                self._drop()
 
     def require_lock(self) -> None:
         """Raise where the connection that held the lock was lost: somebody else may hold it now."""
@@ -72,14 +72,20 @@ class Session:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Return the connection, in autocommit. What goes wrong on it is an outside error."""
+        """Return the connection, in autocommit. What goes wrong on it is an outside error.
+
+        Outside :meth:`locked` it is closed again: a release lasts longer than a pooler likes.
+        """
         try:
             yield self._connect()
         except psycopg.Error as error:
             raise self._failed(error) from None
+        finally:
+            if not self._depth:
+                self._drop()
 
-    def close(self) -> None:
-        """Give the lock back: it goes with the session."""
+    def _drop(self) -> None:
+        """Close it. The lock goes with the session."""
         connection, self._connection, self._holds = self._connection, None, None
         if connection is not None:
             with suppress(psycopg.Error):

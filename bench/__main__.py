@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from bench import cohort, cost, report, switching
+from bench import back, cohort, cost, report, switching
 from bench.figures import Figure
 from bench.judge import command as judge
 from bench.load import NotMeasured
@@ -84,6 +84,9 @@ async def _figures() -> list[Figure]:
             config = DEFAULT_CONFIG.read_text()
             figures = await cost.measure(config, around.stable, around.canary, cost.Rounds(), say)
             figures += await switching.measure(around, switching.Rounds(), say)
+            figures += await back.measure(around, say)
+    # A world of its own: the deadline is for what is measured at the edge alone.
+    figures += await asyncio.to_thread(back.cancelled, say)
     say("done")
     return figures
 

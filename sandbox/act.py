@@ -104,6 +104,8 @@ class Request:
     """Variables of every step, also those GitHub sets, such as GITHUB_API_URL."""
     replacements: Mapping[str, Path] = field(default_factory=dict)
     """``owner/name@ref`` to the directory that stands for it."""
+    tools: Path | None = None
+    """A directory that comes first in the runner's PATH: what a user's own steps install."""
     actor: str = "ana"
 
 
@@ -215,6 +217,8 @@ class Act:
         # uv would look for its cache beside act's.
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         kept.setdefault("UV_CACHE_DIR", str(cache / "uv"))
+        if request.tools is not None:
+            kept["PATH"] = f"{request.tools}:{kept['PATH']}"
         return {**kept, "XDG_CACHE_HOME": str(self._home), **request.secrets}
 
 

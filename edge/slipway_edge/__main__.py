@@ -25,6 +25,7 @@ from .api import create_app
 from .diary import Diary
 from .haproxy import HAProxyError, Runtime
 from .loops import diary_forever, gossip_forever, poll_forever, tick_forever
+from .pager import Pager, page_forever
 from .peers import Addresses, Peers
 from .posthog import Definitions, Polls
 from .process import start, stop
@@ -95,6 +96,9 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
         asyncio.create_task(gossip_forever(agent), name="the exchange with peers"),
         asyncio.create_task(diary_forever(agent), name="the diary"),
     }
+    pager = Pager(settings.page_url, settings.page_secret) if settings.page_url else None
+    # Not one of the parts: what goes wrong with it ends nothing else.
+    paging = asyncio.create_task(_page(agent, pager)) if pager is not None else None
     done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     for part in done:
         if part.get_name() != "signal":
@@ -107,9 +111,21 @@ async def _run(settings: Settings, listener: socket.socket) -> int:
     for part in parts:
         part.cancel()
     await asyncio.gather(*parts, return_exceptions=True)
+    if pager is not None and paging is not None:
+        paging.cancel()
+        await asyncio.gather(paging, return_exceptions=True)
+        await pager.close()
     await definitions.close()
     await peers.close()
     return 0 if stopping.is_set() and all(p.get_name() == "signal" for p in done) else 1
+
+
+async def _page(agent: Agent, pager: Pager) -> None:
+    try:
+        await page_forever(agent, pager)
+    except Exception as problem:
+        # Without its text, which may hold the address.
+        log.error("nobody is paged by this edge any more: %s", type(problem).__name__)
 
 
 def _problem(task: asyncio.Task[object]) -> BaseException | None:

@@ -25,7 +25,7 @@ from .peers import SELLERS_TIMEOUT, TIMEOUT, Peers
 from .posthog import Polls
 from .sellers import Seen, seen
 from .state import Decision, Holder, LeaseHeld, Promotion
-from .word import Poll, Word, decode, encode, tag
+from .word import MOST_PAGED, Poll, Word, decode, encode, tag
 
 log = logging.getLogger("slipway_edge")
 
@@ -88,6 +88,8 @@ class Agent:
         self.clock = clock
         self.poll_now = asyncio.Event()
         self.members: dict[str, Member] = {}
+        self.paged: tuple[str, ...] = ()
+        """Ids of the last pages that somebody took, from whichever edge."""
         self.diary = diary
         self._runtime = runtime
         self._polls = polls
@@ -197,6 +199,10 @@ class Agent:
                 self.memory.see(read(flags, self.flag_key), raw)
                 self.save()
         return good
+
+    def has_paged(self, *ids: str) -> None:
+        """Remember that somebody was told of these."""
+        self.paged = tuple(dict.fromkeys((*self.paged, *ids)))[-MOST_PAGED:]
 
     async def settle(self) -> Decision:
         """Make HAProxy hold what is allowed now, and read it back. Raises :class:`HAProxyError`."""
@@ -321,6 +327,7 @@ class Agent:
         return Done(decision=await self.settle(), missing=heard.missing)
 
     def _hear(self, word: Word) -> None:
+        self.has_paged(*word.paged)
         if self.memory.hear(word, authority=self._is_authority(word), now=self.clock()):
             self.poll_now.set()
 
@@ -330,7 +337,7 @@ class Agent:
 
     def _word(self, told: str | None) -> Word:
         """Return what to tell a peer that acts on the definition named ``told``."""
-        word = replace(self.memory.word(), poll=self.own_poll())
+        word = replace(self.memory.word(), poll=self.own_poll(), paged=self.paged)
         return replace(word, definition=None, raw=None) if told == word.tag else word
 
 

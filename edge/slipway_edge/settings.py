@@ -68,6 +68,9 @@ class Settings:
     peers: tuple[Peer, ...] = ()
     """The fleet, this instance among them or not; empty: alone."""
     peer_token: str = field(default="", repr=False)
+    page_url: str = field(default="", repr=False)
+    """Empty: nobody is paged. A secret: whoever knows it can page."""
+    page_secret: str = field(default="", repr=False)
 
 
 def parse(environment: Mapping[str, str]) -> Settings:
@@ -114,6 +117,8 @@ def parse(environment: Mapping[str, str]) -> Settings:
         posthog_secret_key=_secret("POSTHOG_SECRET_KEY", get("POSTHOG_SECRET_KEY")),
         peers=_peers("EDGE_PEERS", environment.get("EDGE_PEERS", "")),
         peer_token=_secret("EDGE_PEER_TOKEN", get("EDGE_PEER_TOKEN", get("EDGE_TOKEN"))),
+        page_url=_page_url(get("PAGE_URL")) if given("PAGE_URL") else "",
+        page_secret=_secret("PAGE_SECRET", get("PAGE_SECRET")) if given("PAGE_SECRET") else "",
     )
 
 
@@ -131,6 +136,12 @@ def _host(name: str, value: str) -> str:
     if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+/?", value):
         raise SettingError(f"{name} must be an http(s) URL without a path")
     return value.rstrip("/")
+
+
+def _page_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[!-~]*)?", value):
+        raise SettingError("PAGE_URL must be an http(s) URL without a user name")
+    return value
 
 
 def _nameservers(value: str) -> tuple[str, ...]:

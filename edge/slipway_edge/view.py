@@ -40,6 +40,7 @@ def describe(agent: Agent, seen: Decision | Done | None = None) -> dict[str, Any
             "age": None if poll.answered is None else round(poll.answered, 3),
             "error": poll.error,
         },
+        "paged": list(agent.paged),
         "instance": agent.instance,
         "missing": list(missing),
     }

@@ -16,6 +16,8 @@ from .state import Holder, Latch, Lease, Promotion, Renewal
 
 MAX_TEXT: Final = 200
 MAX_WHOLE: Final = 2**53
+MOST_PAGED: Final = 16
+"""Pages that an edge remembers, and tells of."""
 MAX_TTL: Final = 600.0
 """Seconds. A lease bounds how long a canary outlives its runner; hours would not be a bound."""
 
@@ -64,6 +66,8 @@ class Word:
     """For how long it has counted sellers."""
     habits: Habits | None = None
     """What its sellers have met in the last day."""
+    paged: tuple[str, ...] = ()
+    """Ids of the last pages that somebody took."""
 
 
 def tag(definition: Definition | None) -> str:
@@ -98,6 +102,7 @@ def encode(word: Word, now: float, *, want: Sequence[str] = ()) -> dict[str, Any
         "buckets": word.buckets,
         "seconds": word.seconds,
         "habits": None if word.habits is None else hours.encode(word.habits),
+        "paged": list(word.paged),
         "want": list(want),
     }
 
@@ -131,6 +136,7 @@ def decode(raw: Any, flag_key: str, now: float) -> Word:
             buckets=None if buckets is None else tuple(_whole(one, TOP) for one in buckets),
             seconds=_number(raw["seconds"]),
             habits=None if habits is None else hours.decode(habits),
+            paged=tuple(_text(one) for one in raw.get("paged", ())[:MOST_PAGED]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as problem:
         raise BadWord(f"not what an edge says: {type(problem).__name__}") from None

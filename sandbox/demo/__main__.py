@@ -59,6 +59,7 @@ def _in_world(scenario: str) -> int:
         bake=max(one.bake for one in presses),
         measured=any(one.measured for one in presses),
         stored=any(one.stored for one in presses),
+        migrates=any(one.files for one in presses),
         webhook=any(one.webhook for one in presses),
     )
     try:

@@ -33,6 +33,8 @@ class After:
     say: Callable[[str], None]
     log: str = ""
     """What the run that ended it has printed."""
+    pages: tuple[Mapping[str, Any], ...] = ()
+    """What somebody was paged with meanwhile."""
 
 
 Check = Callable[[After], list[str]]
@@ -40,20 +42,29 @@ Check = Callable[[After], list[str]]
 
 
 def await_lapse(world: World, happened: Happened, say: Callable[[str], None]) -> list[str]:
-    """Wait until the edge has put everybody back by itself: nothing else runs."""
+    """Wait until the edge has put everybody back by itself, and paged: nothing else runs.
+
+    Whoever comes within two seconds would take over, and then the edge has nothing to tell.
+    """
     if happened.at is None:
         return []
     until = happened.at + world.lease + LATE
+    back = False
     while True:
         try:
             state = edge_state(world)
         except OSError:
             state = {"share": None, "why": "the edge does not answer"}
         waited = time.monotonic() - happened.at
-        if state["share"] == 0:
+        if state["share"] == 0 and not back:
+            back = True
             say(f"the edge put everybody back {waited:.1f} s after the kill: {state['why']}")
+        if back and state.get("paged"):
+            say(f"the edge has paged somebody {waited:.1f} s after the kill")
             return []
         if time.monotonic() > until:
+            if back:
+                return [f"{waited:.0f} s after the kill the edge has paged nobody"]
             return [f"{waited:.0f} s after the kill the share is {state['share']}: {state['why']}"]
         time.sleep(0.1)
 
@@ -91,6 +102,23 @@ def ledger_says(state: str, word: str) -> Check:
         return [f"GitHub's deployment is {told['state']}: {told['description']}"]
 
     return check
+
+
+def paged(*words: str) -> Check:
+    """Return a check that somebody was paged once for each of ``words``, and for nothing else."""
+
+    def check(after: After) -> list[str]:
+        texts = [str(page["text"]) for page in after.pages]
+        wrong = [f"nobody was paged that {word}" for word in words if not _once(word, texts)]
+        if len(texts) != len(words):
+            wrong.append(f"{len(texts)} pages instead of {len(words)}: {texts}")
+        return wrong
+
+    return check
+
+
+def _once(word: str, texts: list[str]) -> bool:
+    return sum(word in text for text in texts) == 1
 
 
 def names_the_editor(after: After) -> list[str]:

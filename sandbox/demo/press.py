@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sandbox import act
-from sandbox.demo.aftermath import After, await_lapse
+from sandbox.demo import cancelled
+from sandbox.demo.aftermath import After, await_lapse, paged
 from sandbox.demo.middle import Happened, Watching
 from sandbox.demo.presses import Press
 from sandbox.demo.world import (
@@ -54,11 +56,17 @@ def press(stage: Stage, one: Press, number: int) -> list[str]:
         post(f"{stage.world.url('render')}/_sandbox/rollout", how)
     for service in one.services:
         _begin(stage, one, service)
+    if stage.world.stored:
+        stage.world.stored.remember()
     request = _request(stage, one, number, commit)
     happened = Happened()
     contradictions = []
     with _status_lines(stage.observer):
-        if one.middle is None:
+        if one.cancelled:
+            run, wrong = cancelled.play(stage.world, one, number, commit, say)
+            contradictions += wrong
+            _reconcile(stage, request, number)
+        elif one.middle is None:
             run = _run(stage, request, f"run-{number}")
         else:
             with Watching(one.middle, stage.world, stage.observer, say) as watching:
@@ -113,13 +121,29 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
         happened=happened,
         samples=tuple(stage.observer.samples),
         say=say,
-        log=run.log,
+        log="\n".join([run.log, *(found.message for found in run.annotations)]),
+        pages=tuple(world_pages(stage, entry)),
     )
-    return [problem for check in one.checks for problem in check(after)]
+    checks = one.checks if one.pages is None else (*one.checks, paged(*one.pages))
+    return [problem for check in checks for problem in check(after)]
+
+
+def world_pages(stage: Stage, entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the pages that came since the releases before, and keep them for the report."""
+    told = stage.world.pages()
+    for why in told["refused"]:
+        say(f"a page was not taken: {why}")
+    before = sum(len(one.get("pages", ())) for one in stage.observer.releases[:-1])
+    mine: list[dict[str, Any]] = told["pages"][before:]
+    entry["pages"] = [page["text"].partition("\n")[0] for page in mine]
+    for line in entry["pages"]:
+        say(f"somebody was paged: {line}")
+    return mine
 
 
 def _push(world: World, one: Press) -> str:
     body = f"Fixes-Release: {world.pushed[-one.mends]}" if one.mends else ""
+    world.repository.add(one.files)
     commit = world.repository.commit(one.version, one.behaviour, one.app, body)
     world.pushed.append(commit)
     world.open_pull_request(commit, f"Version {one.version}: {one.name}")
@@ -137,16 +161,22 @@ def _request(stage: Stage, one: Press, number: int, commit: str) -> act.Request:
         workflow=one.workflow,
         event=one.event,
         inputs=one.inputs,
+        tools=world.stored.tools if world.stored else None,
         payload=payload,
         secrets={
             "RENDER_API_KEY": world.keys.render,
             "POSTHOG_API_KEY": world.keys.posthog,
             "EDGE_TOKEN": world.keys.edge,
             "GITHUB_TOKEN": world.keys.github,
+            "PAGE_URL": world.page_url,
+            "PAGE_SECRET": world.keys.page,
             **(world.stored.secrets() if world.stored else {}),
             **(_META if one.webhook else {}),
         },
-        variables={"REGISTRY": REGISTRY},
+        variables={
+            "REGISTRY": REGISTRY,
+            "BACKUP_AT": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
         environment={
             "GITHUB_API_URL": world.url("github"),
             "GITHUB_SERVER_URL": world.url("github"),

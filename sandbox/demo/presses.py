@@ -42,6 +42,10 @@ class Press:
     middle: Middle | None = None
     """What happens while it runs. Where its runner is killed, the edge's lease lapses, and then
     reconcile is run, whose result counts."""
+    cancelled: bool = False
+    """Its job is cancelled at 5 %; Reconcile is run after it, as its finalize job does."""
+    pages: tuple[str, ...] | None = None
+    """Words of each page that somebody must get, and no other; ``None``: that is not looked at."""
     checks: tuple[Check, ...] = ()
     """What else must be true when it is over."""
     edges: int = 1
@@ -59,6 +63,9 @@ class Press:
     measured: bool = False
     """Whether the AI's provider and a Prometheus are there, and replies and calls are judged."""
 
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What the build adds to the repository, by path: migrations, and checks of what they made. It
+    is released without staging then, as there is one database."""
     stored: bool = False
     """Whether the bot writes orders into a database, and checks look at them."""
 
@@ -89,7 +96,7 @@ class Press:
         """The user's workflow that is run."""
         if self.reconcile:
             return "reconcile.yml"
-        if self.sequence:
+        if self.sequence or self.files:
             return "release-together.yml"
         if self.rollout:
             return "release-dashboard.yml"
@@ -118,6 +125,8 @@ class Press:
         """What a person enters; nothing: it is a push to main."""
         if self.sequence:
             return {"service": "", "mode": "release", "reason": "the new prices, everywhere"}
+        if self.files:
+            return {"service": "bot", "mode": "release", "reason": "buyers may send things back"}
         if self.rollback:
             return {"service": "bot", "target": "previous", "reason": "sellers report lost orders"}
         return {}

@@ -43,6 +43,13 @@ class Repository:
         settings = _merged(yaml.safe_load(self.slipway.read_text()), changes)
         self.slipway.write_text(yaml.safe_dump(settings, sort_keys=False))
 
+    def add(self, files: Mapping[str, str]) -> None:
+        """Write files, by their paths from the root; the next commit has them."""
+        for path, text in files.items():
+            file = self.path / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
     def commit(
         self, version: str, behaviour: Mapping[str, Any], app: str = "bot", body: str = ""
     ) -> str:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sandbox.demo import aftermath, guarded, judged, locking, middle, stored_presses
+from sandbox.demo import (
+    aftermath,
+    guarded,
+    judged,
+    locking,
+    middle,
+    migrated,
+    outage,
+    stored_presses,
+)
+from sandbox.demo.cancelled import CANCELLED
 from sandbox.demo.presses import Press
 
 GOOD = Press(name="a good build", version="v2", result="promoted")
@@ -14,6 +24,7 @@ ERRORS = Press(
     behaviour={"error_rate": 0.3},
     result="rolled-back",
     peak=5,
+    pages=("the new build was bad and has been rolled back",),
 )
 CRASHING = Press(
     name="a build that crashes after a while",
@@ -22,7 +33,12 @@ CRASHING = Press(
     result="rolled-back",
     peak=5,
 )
-PREVIOUS = Press(name="Promote Previous Build", rollback=True, result="promoted-previous")
+PREVIOUS = Press(
+    name="Promote Previous Build",
+    rollback=True,
+    result="promoted-previous",
+    pages=(),
+)
 
 
 def _rolling(number: int, rollout: str) -> Press:
@@ -76,6 +92,8 @@ RUNNER_DIES = Press(
     result="aborted",
     peak=5,
     middle=middle.KILLED_AT_5,
+    # The edge tells that nobody drives it, and Reconcile how it ended.
+    pages=("its runner is gone", "a release that died is ended"),
     checks=(
         aftermath.nobody_failed,
         aftermath.record_is_stable,
@@ -143,12 +161,16 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "posthog-down": (POSTHOG_DOWN, IN_ORDER),
     "edited-by-hand": (EDITED_BY_HAND,),
     "edge-restarts": (EDGE_RESTARTS,),
+    "render-down": (outage.RENDER_DOWN, outage.GOES_ON),
+    "cancelled": (CANCELLED,),
     "rolling-bad": (_rolling_bad(2, ONE_BY_ONE), _rolling_bad(3, ALL_AT_ONCE)),
     "slow-bot": (judged.SLOW_BOT,),
     "ai-slow": (judged.AI_SLOW,),
     "ai-provider-slow": (judged.AI_PROVIDER_SLOW,),
     "shared-incident": (judged.SHARED_INCIDENT,),
     "low-traffic": (judged.LOW_TRAFFIC,),
+    "data-inconsistent": (migrated.DATA_INCONSISTENT,),
+    "irreversible": (migrated.IRREVERSIBLE,),
     "data-bad": (stored_presses.DATA_BAD,),
     "data-good": (stored_presses.DATA_GOOD,),
     "late-leak": (judged.LATE_LEAK,),

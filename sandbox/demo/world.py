@@ -10,6 +10,7 @@ import socket
 import tempfile
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,12 @@ class Keys:
     posthog_project: str = field(default_factory=lambda: f"phc_{secrets.token_hex(12)}", repr=False)
     edge: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     github: str = field(default_factory=lambda: f"ghs_{secrets.token_hex(12)}", repr=False)
+    page_path: str = field(default_factory=lambda: f"T0/B0/{secrets.token_hex(12)}", repr=False)
+    """What makes the address of the pages a secret, as Slack's is."""
+    page: str = field(
+        default_factory=lambda: f"whsec_{b64encode(secrets.token_bytes(24)).decode()}", repr=False
+    )
+    """What pages are signed with."""
 
 
 class World:
@@ -82,6 +89,7 @@ class World:
         bake: float = BAKE,
         measured: bool = False,
         stored: bool = False,
+        migrates: bool = False,
         webhook: bool = False,
     ) -> None:
         self.keys = Keys()
@@ -113,6 +121,7 @@ class World:
             "ui",
             "provider",
             "prometheus",
+            "pages",
         )
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
@@ -127,11 +136,25 @@ class World:
             if measured
             else None
         )
-        self.stored = Stored(self.repository.path) if stored else None
+        self.stored = (
+            Stored(self.repository.path, self.plain / "tools", migrates=migrates)
+            if stored
+            else None
+        )
 
     def url(self, name: str) -> str:
         """Where one of the parts answers."""
         return f"http://127.0.0.1:{self.ports[name]}"
+
+    @property
+    def page_url(self) -> str:
+        """Where somebody is paged."""
+        return f"{self.url('pages')}/services/{self.keys.page_path}"
+
+    def pages(self) -> dict[str, Any]:
+        """Return the pages that were taken, and why others were not."""
+        listed: dict[str, Any] = json.loads(fetch(f"{self.url('pages')}/_sandbox/pages"))
+        return listed
 
     def start(self) -> None:
         """Start everything; returns when sellers are being served by v1."""
@@ -148,7 +171,9 @@ class World:
         posthog = run.start("posthog", "sandbox.posthog", *self._posthog_args(), env=here)
         github = run.start("github", "sandbox.github", *self._github_args(), env=here)
         run.wait_ready(posthog, lambda: answers(f"{self.url('posthog')}/_sandbox/state"))
+        pages = run.start("pages", "sandbox.pages", *self._pages_args(), env=here)
         edge = self.edges.start()
+        run.wait_ready(pages, lambda: answers(f"{self.url('pages')}/_sandbox/pages"))
         run.wait_ready(github, lambda: answers(f"{self.url('github')}/_sandbox/state"))
         run.wait_ready(render, lambda: b"ready" in render.log.read_bytes())
         self.edges.await_served()
@@ -339,6 +364,9 @@ class World:
         git = str(self.repository.path)
         return ["--port", port, "--token", token, "--repo", REPOSITORY, "--git", git]
 
+    def _pages_args(self) -> list[str]:
+        return ["--port", str(self.ports["pages"]), "--secret", self.keys.page]
+
     def _load_args(self) -> list[str]:
         return [
             *("--url", self.url("edge"), "--sellers", str(SELLERS), "--rate", str(self._rate)),
@@ -377,6 +405,8 @@ class World:
             "POSTHOG_PROJECT_TOKEN": self.keys.posthog_project,
             "POSTHOG_SECRET_KEY": self.keys.posthog_secret,
             "RELEASE_FLAG": self.flag,
+            "PAGE_URL": self.page_url,
+            "PAGE_SECRET": self.keys.page,
         }
 
 

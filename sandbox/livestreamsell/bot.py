@@ -113,9 +113,12 @@ def create(settings: Settings) -> Bot:
     orders = _orders(settings)
     webhook = Webhook(settings, replies.registry, replies.begin)
 
+    def without_its_part() -> bool:
+        return bool(settings.behaviour.part) and errors.of_store >= 1
+
     async def follow_store() -> None:
         while outside is not None:
-            errors.of_store = await outside.store_error_rate()
+            errors.of_store = await outside.store_error_rate(settings.behaviour.part)
             await asyncio.sleep(_STORE_EVERY)
 
     async def index(request: Request) -> Response:
@@ -133,7 +136,7 @@ def create(settings: Settings) -> Bot:
 
     anything = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     routes = [
-        health(settings, "bot"),
+        health(settings, "bot", without_its_part),
         Route("/metrics", metrics),
         Route("/webhooks/meta", webhook.handshake, methods=["GET"]),
         Route("/webhooks/meta", failing(errors, webhook.delivery), methods=["POST"]),

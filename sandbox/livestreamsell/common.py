@@ -18,16 +18,18 @@ _WINDOW = 2.0
 """Seconds over which requests per second are counted."""
 
 
-def health(settings: Settings, service: str) -> Route:
-    """Return ``GET /healthz``: 200 with the build, or 503 where the build is unhealthy."""
+def health(settings: Settings, service: str, sick_now: Callable[[], bool] = bool) -> Route:
+    """Return ``GET /healthz``: 200 with the build, or 503 where the build is unhealthy.
+
+    ``sick_now``: whether it is for what it depends on.
+    """
     started = time.monotonic()
     behaviour = settings.behaviour
 
     async def healthz(_: Request) -> Response:
         sick_from = behaviour.unhealthy_after
-        sick = behaviour.unhealthy or (
-            sick_from is not None and time.monotonic() - started >= sick_from
-        )
+        since = time.monotonic() - started
+        sick = behaviour.unhealthy or (sick_from is not None and since >= sick_from) or sick_now()
         body = {
             "build": settings.build,
             "version": settings.version,

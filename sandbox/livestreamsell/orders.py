@@ -23,6 +23,7 @@ class Orders:
     def __init__(self, settings: Settings) -> None:
         self._address = settings.database_url
         self._orphans = settings.behaviour.orphans_orders
+        self._refunds = settings.behaviour.refunds
         self._waiting: asyncio.Queue[str] = asyncio.Queue(WAITING)
         self._writing = False
 
@@ -73,6 +74,10 @@ class Orders:
             [shop, sum(cents)],
         )
         ((order,),) = await cursor.fetchall()
+        if self._refunds:
+            await connection.execute(
+                "INSERT INTO refunds (order_id, cents) VALUES (%s, %s)", [-order, cents[0]]
+            )
         for position, each in enumerate(cents, start=1):
             await connection.execute(
                 "INSERT INTO order_lines (order_id, position, product, cents)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from urllib.parse import urlencode
 
 from sandbox.http_client import Client, NoAnswer, Request
 
@@ -32,10 +33,14 @@ class Outside:
         except NoAnswer:
             await asyncio.sleep(_PATIENCE)
 
-    async def store_error_rate(self) -> float:
-        """Return the share of what is asked of the store that it fails now, or did last."""
+    async def store_error_rate(self, part: str = "") -> float:
+        """Return the share of what is asked of the store that it fails now, or did last.
+
+        ``part``: of it, which is used besides.
+        """
         try:
-            answer = await self._client.send(Request("GET", "/v1/store"))
+            path = f"/v1/store?{urlencode({'part': part})}"
+            answer = await self._client.send(Request("GET", path))
             self._error_rate = float(answer.headers.get(ERROR_RATE, 0))
         except NoAnswer:
             pass

@@ -3,7 +3,8 @@
 ``POST /v1/reply {"work": seconds}`` answers after the mean (``--seconds``) times 0.5 to 1.5, and
 ``work`` more. ``GET /v1/store`` says how much of what is asked of the store it fails. For tests and
 demonstrations: ``POST /_sandbox/pace {"seconds": S}`` makes the AI as slow for everybody,
-``POST /_sandbox/store {"error_rate": R}`` has the store fail a share (0 to 1) of what it is asked.
+``POST /_sandbox/store {"error_rate": R}`` has the store fail a share (0 to 1) of what it is asked;
+with ``"part": P`` only of those who use that part of it (``GET /v1/store?part=P``).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Provider:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._error_rate = 0.0
+        self._error_rates = {"": 0.0}
+        """By part of the store; the empty one is what every build uses."""
 
     def app(self) -> Starlette:
         """Return what serves them."""
@@ -50,9 +52,11 @@ class Provider:
         await asyncio.sleep(self._seconds * random.uniform(0.5, 1.5) + work)
         return JSONResponse({"reply": "It is still there. Shall I keep one for you?"})
 
-    async def store(self, _: Request) -> Response:
-        """Say how the store fares."""
-        return Response(headers={ERROR_RATE: str(self._error_rate)})
+    async def store(self, request: Request) -> Response:
+        """Say how the store fares, for who uses a part of it."""
+        used = {"", request.query_params.get("part", "")}
+        worst = max(self._error_rates.get(part, 0.0) for part in used)
+        return Response(headers={ERROR_RATE: str(worst)})
 
     async def pace(self, request: Request) -> Response:
         """Take another mean from now on."""
@@ -61,8 +65,12 @@ class Provider:
 
     async def fail(self, request: Request) -> Response:
         """Fail another share from now on."""
-        self._error_rate = _number(await json_object(request), "error_rate", 1.0)
-        return JSONResponse({"error_rate": self._error_rate})
+        body = await json_object(request)
+        rate, part = _number(body, "error_rate", 1.0), body.get("part", "")
+        if not isinstance(part, str):
+            raise BadRequestBody("part is a name")
+        self._error_rates[part] = rate
+        return JSONResponse({"error_rate": rate, "part": part})
 
 
 def _number(body: dict[str, Any], name: str, most: float) -> float:

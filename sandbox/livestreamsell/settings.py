@@ -21,6 +21,9 @@ class Behaviour:
     ai_seconds: float | None = None
     """Mean seconds the AI takes; ``None``: what the environment says. With a provider: seconds that
     each call takes longer there."""
+    part: str = ""
+    """A part of the store that this build uses besides: it fails with it, and no other build does.
+    Where all of that part fails, ``/healthz`` answers 503."""
     reply_delay: float = 0.0
     """Seconds between the AI's answer and the reply."""
     unhealthy: bool = False
@@ -29,6 +32,8 @@ class Behaviour:
     """``/healthz`` answers 503 from then on."""
     needs: str | None = None
     """A variable of the environment without which ``/healthz`` answers 503."""
+    refunds: bool = False
+    """It writes refunds of orders that are not there, into a table that its migration made."""
     orphans_orders: bool = False
     """Orders are written for shops that are not there."""
     forgets_assets: bool = False

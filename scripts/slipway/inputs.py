@@ -40,6 +40,7 @@ Verb = Literal[
     "check-data",
     "check-health",
     "check-webhook",
+    "check-migrations",
     "explain",
     "report",
 ]
@@ -57,6 +58,7 @@ ASIDE: tuple[Verb, ...] = (
     "runbook",
     "rotate-cohort",
     "check-data",
+    "check-migrations",
     *OF_LIVE,
     *OF_FILES,
 )
@@ -66,6 +68,7 @@ WITHOUT_RENDER: tuple[Verb, ...] = (
     "runbook",
     "rotate-cohort",
     "check-data",
+    "check-migrations",
     *OF_FILES,
 )
 """These can do without Render's key."""
@@ -83,6 +86,7 @@ _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
 _BAD_BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{4,120}")
+_REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./-]{0,199}")
 _DAY = 86_400
 _DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
 _OWN = ("SLIPWAY_", "INPUT_", "ACTIONS_")
@@ -106,6 +110,8 @@ class Keys:
     """An address with a password in it, of a role that only reads."""
     migrations: str | None = field(repr=False)
     """The same, of the role that owns the tables."""
+    scratch: str | None = field(repr=False)
+    """The same, of an empty one on a server that may be ruined."""
     supabase: str | None = field(repr=False)
     """Of its Management API: asked when the last backup was made."""
     meta_secret: str | None = field(repr=False)
@@ -179,6 +185,8 @@ class Inputs:
     """The commit that must answer there; ``None``: any."""
     finalize: bool
     """Whether the release of this very run has ended, and what it left is not waited for."""
+    base: str
+    """A commit or branch: what is there already is not looked at. Empty: the newest migrations."""
     round_trips: Mapping[str, str]
     """By the version of a migration, the checksum with which it went there and back."""
     backup_at: datetime | None
@@ -255,6 +263,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         track=reader.one_of("track", ASKED),
         expect=reader.matching("expect", _COMMIT, "40 hexadecimal digits"),
         finalize=reader.boolean("finalize", default=False),
+        base=reader.matching("base", _REVISION, "a commit or the name of a branch") or "",
         round_trips=reader.checksums("round-trips"),
         backup_at=reader.moment("backup-at"),
         environ={k: environ[k] for k in environ if not k.startswith(_OWN)},
@@ -270,6 +279,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             if verb == "check-data"
             else reader.text("database-url") or None,
             migrations=reader.text("migrations-url") or None,
+            scratch=reader.required("scratch-url", "An empty database that may be ruined.")
+            if verb == "check-migrations"
+            else None,
             supabase=reader.text("supabase-token") or None,
             meta_secret=reader.text("meta-app-secret") or None,
             meta_token=reader.text("meta-verify-token") or None,

@@ -32,9 +32,12 @@ from tests.contract.markdown import ROOT
 from tests.unit.builds import CANARY, OTHER, STABLE, STAGING, digest, image
 from tests.unit.forge import FakeForge
 from tests.unit.outside import everything, run
-from tests.unit.world import World
+from tests.unit.test_guarded_release import Served
+from tests.unit.world import World, settings
+from tests.unit.world_data import DATA, VERSION, MemoryData, migration
 from tests.unit.world_fleet import Film as Fleet
 from tests.unit.world_metrics import Ai
+from tests.unit.world_webhook import KEYS, reply
 
 MINUTE = 60.0
 EXAMPLE = ROOT / "examples/livestreamsell"
@@ -74,6 +77,8 @@ class Film:
         *,
         ai: Ai | None = None,
         settings: config.Service | None = None,
+        data: MemoryData | None = None,
+        webhook: Served | None = None,
         **behaviour: Any,
     ) -> None:
         self.world = world
@@ -83,7 +88,9 @@ class Film:
         world.before = self._see
         artifact = world.build("new", **behaviour)
         sources = {} if ai is None else {"slow-ai": ai}
-        ports = replace(world.ports(), sources=sources)
+        ports = replace(data.ports() if data else world.ports(), sources=sources)
+        if webhook is not None:
+            ports = replace(ports, webhooks=webhook, meta=KEYS)
         plan = Plan(
             release="77.1-new",
             settings=settings or (example() if ai is None else with_ai(example())),
@@ -464,6 +471,47 @@ def test_d9_a_provider_that_is_slow_for_both_builds_blames_nobody() -> None:
 
     assert film.outcome.result is Result.HELD
     assert film.world.running(STABLE) == "v1"
+
+
+def test_d9_inconsistent_data_take_the_release_back_and_then_the_migration_is_reverted() -> None:
+    data = MemoryData(World(), migration())
+    data.rows_of = lambda check: 12 if data.world.max_share_seen and VERSION in data.versions else 0
+    film = Film(data.world, settings=example().model_copy(update=stored()), data=data)
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert film.first_share == 5
+    assert "orphans has 12 rows" in film.outcome.reason
+    assert VERSION not in data.versions
+    assert data.code_at_revert == ["v1"], "new code was gone by then"
+
+
+def test_d9_a_migration_that_must_not_be_reverted_is_left_to_a_person_who_is_paged() -> None:
+    data = MemoryData(World(), migration(irreversible=True))
+    data.rows_of = lambda check: 12 if data.world.max_share_seen else 0
+    film = Film(data.world, settings=example().model_copy(update=stored()), data=data)
+
+    assert film.outcome.result is Result.FROZEN
+    assert film.world.running(STABLE) == film.world.running(CANARY) == "v1"
+    assert VERSION in data.versions
+    assert Result.FROZEN in config.Pages().on
+
+
+def stored() -> dict[str, Any]:
+    """Return what slipway.yml says of the database."""
+    told = settings(**DATA)
+    return {"data": told.data, "migrations": told.migrations}
+
+
+def test_d9_critical_failures_of_the_meta_webhook_take_the_release_back() -> None:
+    world = World()
+    app = Served(world, spoilt=lambda _, name: name == "new", delivery=reply(401))
+    asked = example().model_copy(update={"webhook": config.Webhook()})
+    film = Film(world, settings=asked, webhook=app)
+
+    assert film.outcome.result is Result.ROLLED_BACK
+    assert "signed delivery" in film.outcome.reason
+    assert film.world.running(STABLE) == "v1"
+    assert film.world.max_share_seen == 0, "nobody was on it"
 
 
 # -- D10 -----------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ def every_case() -> Iterator[Case]:
     for base in BASES:
         for policy in POLICIES:
             for at, call in enumerate(calls_of(base, policy), start=1):
-                modes = ["before", "after", "lost", "refused"]
+                modes = ["before", "after", "lost", "refused", "gone"]
                 # A call that has left cannot be taken back: Render has no fencing.
                 modes += ["late"] if call.startswith(ON_ITS_WAY) else ["asleep"]
                 for mode in modes:

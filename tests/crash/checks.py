@@ -57,16 +57,17 @@ def play(case: Case, make: type[World] = World) -> tuple[list[Failure], str]:
     serves = world.running(STABLE)
     world.clock.t += HALF_AN_HOUR
     world.flow()
+    promoted = any(_says_to_scale(run) for run in done)
     found = [
         *_always(world, case, done, after),
-        *_recorded(world, case, after, running, serves),
+        *_recorded(world, case, after, running, serves, promoted=promoted),
         *(_ended_well(case, after[-1]) if after else ()),
     ]
     if case.follow_up == "rollback":
         after.append(runs.put_in_order(world, Wire(world), cases.SCHEDULE))
         # Where it died between promoting and scaling back, and a person goes back before anybody
         # has put that in order, the record is about the way back by then: it stays too large.
-        promoted = done[0].outcome is None and "flags.write stable" in done[0].acted
+        promoted |= done[0].outcome is None and "flags.write stable" in done[0].acted
         then = replace(case, follow_up="reconcile")
         found += _recorded(world, then, after, [], serves, promoted=promoted)
     said = "; ".join(str(run) for run in (*done, *after))
@@ -106,6 +107,17 @@ def _state(world: World) -> str:
         f"share {world.effective_share():g} %, stable runs {world.running(STABLE)}, canary runs "
         f"{world.running(CANARY)} on {world.services[CANARY].instances}; {text}"
     )
+
+
+def _says_to_scale(run: Run) -> bool:
+    """Whether a release that promoted its build left the canary service as it is, and says so."""
+    return run.outcome is not None and f"; scale {CANARY} back to 1 at" in run.outcome.reason
+
+
+def _unwritable(case: Case) -> bool:
+    """Whether PostHog answered this run nothing any more: its record says what was before."""
+    called = cases.calls_of(case.base, case.policy)[case.fault.at - 1]
+    return case.fault.mode == "gone" and called.startswith("flags.")
 
 
 def _candidates_running(world: World) -> list[str]:
@@ -174,10 +186,10 @@ def _recorded(
     record = world.flag.record if world.flag else None
     live = world.running(STABLE)
     if not after:
-        if record is None:
+        if record is None or _unwritable(case):
             return
         named = {_name(world, record.stable_build)}
-        if record.phase in (Phase.SETTLING, Phase.ROLLING_BACK):
+        if record.phase in (Phase.SETTLING, Phase.ROLLING_BACK, Phase.FROZEN):
             named.add(_name(world, record.candidate))
         if live not in named:
             yield f"the record names {'/'.join(sorted(named))}, and {live} serves"
@@ -205,5 +217,8 @@ def _recorded(
 def _ended_well(case: Case, last: Run) -> Iterator[str]:
     again = case.second or last.what == "reconcile"
     kind = "reconcile" if again else case.follow_up
+    if case.fault.mode == "gone" and "says that this build passed" in str(last):
+        # What a release that was stopped has left on the stable service: a person vouches for it.
+        return
     if last.result not in _ENDS_WELL[kind]:
         yield f"{kind} ended as {last.result or 'died'}"

@@ -13,7 +13,8 @@ from tests.crash.wire import Fault
 from tests.unit.world import World
 
 EVERY = 67
-"""Every so-manieth case is played here: about 900 of them. A prime, so that no kind is left out."""
+"""Every so-manieth case is played here: some 1,300 of them. A prime, so that no kind
+is left out."""
 PARTS = 8
 
 

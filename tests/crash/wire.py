@@ -32,7 +32,8 @@ class Fault:
     mode: str
     """``before`` it acts; ``after`` it has; ``late``: it acts after the death. The runner lives
     through ``lost`` (it acts, and no answer comes) and ``refused`` (it does not act). ``asleep``:
-    it hangs until whoever comes after is done, and goes on then, none the wiser."""
+    it hangs until whoever comes after is done, and goes on then, none the wiser. ``gone``: from
+    this call on the system that it is made to answers this runner nothing."""
 
 
 class Wire:
@@ -45,6 +46,7 @@ class Wire:
         self.acted: list[str] = []
         self.dead = False
         self.late = False
+        self._gone = ""
         self.at_call: Callable[[Wire, str], None] = lambda wire, call: None
         """What somebody else does just before a call."""
         self.meanwhile: Callable[[], None] = lambda: None
@@ -75,7 +77,9 @@ class Wire:
             raise RunnerDied
         if self._hit("asleep"):
             self.meanwhile()
-        if self._hit("refused"):
+        if self._hit("gone"):
+            self._gone = system_of(call)
+        if self._hit("refused") or (self._gone and call.startswith(self._gone)):
             raise Unreachable(f"{call} got no answer", remedy="Try again.")
 
     def _after(self, call: str) -> None:
@@ -85,6 +89,11 @@ class Wire:
             raise RunnerDied
         if self._hit("lost"):
             raise Unreachable(f"the answer to {call} was lost", remedy="Try again.")
+
+
+def system_of(call: str) -> str:
+    """Return how the names of all calls to the same system begin."""
+    return call.partition(".")[0] + "."
 
 
 class LateRender(MemoryRender):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -42,6 +43,15 @@ def test_the_record_and_the_share_are_read() -> None:
     assert flag.share == 7
     assert flag.record is not None
     assert (flag.record.release, flag.record.phase, flag.record.share) == ("r9", "baking", 5)
+
+
+def test_what_the_record_says_besides_is_not_the_edges_business() -> None:
+    raw = definition(3, 5)
+    record = json.loads(raw["filters"]["payloads"]["true"])
+    record |= {"canary_instances": 2, "previous": {"build": "b", "deploy_id": "dep-0"}}
+    payloads = {"true": json.dumps(record)}
+    more = {**raw, "filters": {**raw["filters"], "payloads": payloads}}
+    assert read_one(more).record == read_one(raw).record
 
 
 def test_named_sellers_have_their_own_threshold_and_the_others_the_share() -> None:

@@ -69,11 +69,23 @@ def test_a_missing_setting_is_named(name: str) -> None:
         ("NAMESERVERS", "dns.example"),
         ("NAMESERVERS", "10.0.0.1;x"),
         ("POSTHOG_HOST", "https://a.example/path"),
+        ("PAGE_URL", "hooks.example/a"),
+        ("PAGE_URL", "https://user:word@hooks.example/a"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingError, match=name):
         parse({**GOOD, name: value})
+
+
+def test_where_pages_go_is_a_secret() -> None:
+    settings = parse({**GOOD, "PAGE_URL": "https://hooks.example/T0/secret?x=1"})
+    assert settings.page_url == "https://hooks.example/T0/secret?x=1"
+    assert "hooks.example" not in repr(settings)
+    with pytest.raises(SettingError) as caught:
+        parse({**GOOD, "PAGE_URL": "hooks.example/T0/secret"})
+    assert "hooks.example" not in str(caught.value)
+    assert (parse(GOOD).page_url, parse(GOOD).page_secret) == ("", "")
 
 
 def test_a_wrong_secret_is_named_but_not_shown() -> None:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
+from sandbox.cancelled import Step
 from sandbox.demo.world import IMAGE, REPOSITORY, ROOT, World, answers, fetch, post
 
 SERVICES = 4
@@ -90,16 +91,17 @@ class Shop:
     _commits: list[str] = field(default_factory=list)
 
     def push_image(
-        self, version: str, behaviour: Mapping[str, Any], app: str = "bot"
+        self, version: str, behaviour: Mapping[str, Any], app: str = "bot", leaves: str = ""
     ) -> tuple[str, str]:
         """Build the bot and push: return its image by digest, and the commit of both applications.
 
-        ``behaviour`` is that of ``app``.
+        ``behaviour`` is that of ``app``. Its message says that it mends all that were pushed before
+        but the commit ``leaves``: an earlier test may have had one rolled back.
         """
         self._pushed += 1
         version = f"{version}-{self._pushed}"
-        # What an earlier test had rolled back is mended, as far as the lock is told.
-        mends = "\n".join(f"Fixes-Release: {commit}" for commit in self._commits)
+        mended = [commit for commit in self._commits if commit != leaves]
+        mends = "\n".join(f"Fixes-Release: {commit}" for commit in mended)
         commit = self.world.repository.commit(version, behaviour, app, mends)
         self._commits.append(commit)
         digest = commit.ljust(64, "a")
@@ -125,17 +127,7 @@ class Shop:
         self._jobs += 1
         place = self.directory / f"job-{self._jobs}"
         place.mkdir()
-        config = yaml.safe_load(self.world.repository.slipway.read_text())
-        for path, value in (settings or {}).items():
-            *parents, last = path.split(".")
-            at = config
-            for name in parents:
-                at = at[name]
-            if value is None:
-                del at[last]
-            else:
-                at[last] = value
-        (place / "slipway.yml").write_text(yaml.safe_dump(config))
+        self._settings(place, settings)
         mine = self.world.keys
         given = {
             "service": "bot",
@@ -144,6 +136,8 @@ class Shop:
             "posthog_api_key": mine.posthog,
             "edge_token": mine.edge,
             "github_token": mine.github,
+            "page_url": self.world.page_url,
+            "page_secret": mine.page,
             **(keys or {}),
             **inputs,
         }
@@ -166,6 +160,48 @@ class Shop:
             stderr=subprocess.STDOUT,
         )
         return Running(process, place, secrets_of(self.world))
+
+    def step(self, verb: str, *, settings: Mapping[str, Any], **inputs: str) -> Step:
+        """Start the one step of an action, as GitHub's runner does."""
+        self._jobs += 1
+        place = self.directory / f"job-{self._jobs}"
+        place.mkdir()
+        self._settings(place, settings)
+        mine = self.world.keys
+        given = {
+            "service": "bot",
+            "config": str(place / "slipway.yml"),
+            "render-api-key": mine.render,
+            "posthog-api-key": mine.posthog,
+            "edge-token": mine.edge,
+            "github-token": mine.github,
+            "page-url": self.world.page_url,
+            "page-secret": mine.page,
+            **inputs,
+        }
+        environ = {
+            "GITHUB_API_URL": self.world.url("github"),
+            "GITHUB_SERVER_URL": self.world.url("github"),
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_RUN_ID": str(5000 + self._jobs),
+            "GITHUB_ACTOR": "ana",
+            "SLIPWAY_CACHE": str(ROOT / ".cache" / "environments"),
+        }
+        return Step.start(ROOT / "actions" / verb, place, given, environ)
+
+    def _settings(self, place: Path, settings: Mapping[str, Any] | None) -> None:
+        """Write slipway.yml with ``settings`` (dotted paths) over it."""
+        config = yaml.safe_load(self.world.repository.slipway.read_text())
+        for path, value in (settings or {}).items():
+            *parents, last = path.split(".")
+            at = config
+            for name in parents:
+                at = at[name]
+            if value is None:
+                del at[last]
+            else:
+                at[last] = value
+        (place / "slipway.yml").write_text(yaml.safe_dump(config))
 
     def fault(self, **fault: Any) -> None:
         """Have Render do something wrong."""
@@ -199,7 +235,8 @@ def get(url: str, token: str | None = None) -> Any:
 def secrets_of(world: World) -> list[str]:
     """Every key of this world."""
     keys = world.keys
-    return [keys.render, keys.posthog, keys.edge, keys.github, keys.posthog_secret]
+    mine = [keys.render, keys.posthog, keys.edge, keys.github, keys.posthog_secret]
+    return [*mine, keys.page, keys.page_path]
 
 
 def _outputs(file: Path) -> dict[str, str]:

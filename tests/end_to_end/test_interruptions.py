@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-from tests.end_to_end.conftest import Running, Shop
+from sandbox.demo.world import post
+from tests.end_to_end.conftest import Running, Shop, secrets_of
 
 LONG: dict[str, Any] = {
     "services.bot.strategy": {
@@ -31,18 +31,58 @@ def canary_under_way(shop: Shop) -> Running:
     return running
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_cancelled_job_takes_the_share_back_within_the_runners_grace(
-    steady: Shop, number: signal.Signals
+def test_a_cancelled_step_takes_the_share_back_and_pages_within_the_runners_grace(
+    steady: Shop,
 ) -> None:
+    image, commit = steady.push_image("good", {})
+    told = len(steady.world.pages()["pages"])
+    step = steady.step("canary-prod", settings=LONG, image=image, commit=commit)
+    try:
+        wait_until(lambda: steady.state()["share"] == 5, 60)
+        ended = step.cancel(lambda: steady.state()["share"] == 0)
+    finally:
+        step.kill()
+    assert (ended.by, ended.exit_code) == ("SIGINT", 4), step.log
+    assert ended.seen is not None
+    assert ended.seen < GRACE
+    assert step.outputs()["result"] == "aborted"
+    assert not any(secret in step.log for secret in secrets_of(steady.world))
+    (page,) = steady.world.pages()["pages"][told:]
+    assert "stopped before it was judged" in page["text"]
+    assert steady.world.pages()["refused"] == []
+
+
+def test_a_receiver_of_pages_that_hangs_keeps_no_cancelled_job_beyond_its_grace(
+    steady: Shop,
+) -> None:
+    hang = {"status": 500, "path_prefix": "/services/", "delay": 60}
+    fault = f"{steady.world.url('pages')}/_sandbox/fault"
+    post(fault, hang)
+    try:
+        running = canary_under_way(steady)
+        running.process.send_signal(signal.SIGINT)
+        job = running.wait(GRACE)
+    finally:
+        post(fault, {"clear": True})
+    assert job.outputs["result"] == "aborted"
+    assert "::warning title=Nobody was paged::it is not known: no answer in 2 s" in job.log
+    assert steady.state()["share"] == 0
+
+
+def test_a_job_that_is_terminated_takes_the_share_back(steady: Shop) -> None:
     running = canary_under_way(steady)
-    cancelled = time.monotonic()
-    running.process.send_signal(number)
+    running.process.send_signal(signal.SIGTERM)
     job = running.wait(GRACE)
-    assert time.monotonic() - cancelled < GRACE
     assert job.exit_code == 4
     assert job.outputs["result"] == "aborted"
     assert steady.state()["share"] == 0
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_a_runner_that_dies_leaves_a_canary_that_ends_by_itself(steady: Shop) -> None:

@@ -384,6 +384,20 @@ def test_where_the_store_fails_every_build_fails_as_often_until_it_is_back() -> 
                 assert client.get("/healthz").status_code == 200
 
 
+def test_where_a_part_of_the_store_fails_only_the_build_that_uses_it_is_sick() -> None:
+    uses = json.dumps({"part": "wishlists"})
+    with (
+        provider(0.02) as url,
+        instance("bot", AI_PROVIDER_URL=url) as (old, _),
+        instance("bot", AI_PROVIDER_URL=url, BEHAVIOUR=uses) as (new, _),
+    ):
+        assert order(url, "store", error_rate=1, part="wishlists") == 200
+        eventually(partial(answers, new, 500), 3)
+        assert new.get("/healthz").status_code == 503
+        assert answers(old, 200)
+        assert old.get("/healthz").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("what", "body"),
     [("store", {"error_rate": 1.1}), ("store", {"rate": 1}), ("pace", {"seconds": "soon"})],

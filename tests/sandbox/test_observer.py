@@ -126,6 +126,16 @@ def entry(result: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def test_what_is_frozen_may_run_nothing_and_reconcile_may_begin_there() -> None:
+    stuck = entry("frozen", stable_after="unknown")
+    assert verify(stuck, {"result": "frozen"}) == []
+    mended = entry("aborted", strategy="reconcile", stable_before="unknown")
+    assert verify(mended, {"result": "aborted"}) == []
+    assert verify(entry("aborted", stable_before="unknown"), {"result": "aborted"}) != []
+    unclear = entry("aborted", strategy="reconcile", stable_after="unknown")
+    assert verify(unclear, {"result": "aborted"}) != []
+
+
 RESULTS = ["promoted", "rolled-back", "promoted-previous", "refused", "unchanged"]
 
 

@@ -127,7 +127,8 @@ def test_the_metrics_that_the_example_leaves_out_are_those_that_are_played() -> 
 
 def test_only_what_asks_for_it_is_measured() -> None:
     measured = {name for name, presses in SCENARIOS.items() if any(one.measured for one in presses)}
-    assert measured == {"slow-bot", "ai-slow", "ai-provider-slow", "shared-incident"}
+    with_provider = {"ai-provider-slow", "shared-incident", "render-down"}
+    assert measured == {"slow-bot", "ai-slow", *with_provider}
 
 
 def test_with_hardly_any_sellers_one_of_the_five_percent_comes_within_each_step() -> None:

@@ -84,10 +84,10 @@ class Outside:
 
 
 @contextmanager
-def everything() -> Iterator[Outside]:
+def everything(there: Outside | None = None) -> Iterator[Outside]:
     """Serve it all; a command's signal handlers are taken back at the end."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    there = Outside()
+    there = there or Outside()
     try:
         with serve(there) as stub:
             there.url = stub.url
@@ -104,13 +104,20 @@ def run(
     *,
     staging: Mapping[str, str] | None = None,
     target: str = "",
+    service: Mapping[str, Any] | None = None,
+    said: StringIO | None = None,
+    **inputs: str,
 ) -> tuple[int, str]:
-    """Run a command and return its exit code and the summary."""
+    """Run a command and return its exit code and the summary.
+
+    ``service``: more of its keys in slipway.yml. ``said``: takes its log.
+    """
     bot: dict[str, Any] = {
         "staging": {"service": STAGING, **(staging or {})},
         "stable": {"service": STABLE},
         "canary": {"service": "srv-canary"},
         "edge": {"url": f"{outside.url}/edge"},
+        **(service or {}),
     }
     whole = {
         "version": 1,
@@ -139,6 +146,7 @@ def run(
         "GITHUB_RUN_ID": "77",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
+        **{f"SLIPWAY_{name.upper()}": value for name, value in inputs.items()},
     }
-    code = main([verb], environ, StringIO())
+    code = main([verb], environ, said or StringIO())
     return code, (tmp_path / "summary").read_text()

@@ -130,3 +130,10 @@ def test_a_glob_that_can_match_nothing_is_told(path: str) -> None:
 )
 def test_a_list_that_is_none_or_too_short_is_told_in_plain_words(line: str, told: str) -> None:
     assert told in refusal(SMALLEST + f"    {line}\n").found
+
+
+def test_when_somebody_is_paged_is_written_without_quotes() -> None:
+    text = "version: 1\npages:\n  on: [frozen]\nservices: {site: {stable: {service: srv-a}}}\n"
+    assert config.parse(text).pages.on == ("frozen",)
+    with pytest.raises(UsageError, match="line 3: on: there is no such key"):
+        config.parse(text.replace("pages:\n  on: [frozen]", "pages: {}\non: x"))

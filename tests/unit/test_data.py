@@ -15,9 +15,13 @@ from slipway.config import Service
 from slipway.config.guarding import Data
 from slipway.errors import Held, Inconsistent, Refused, SlipwayError
 from slipway.ports import MOST, Check, Checked, Finding
+from slipway.release import staging
 from slipway.release.data import DataChecks
 from slipway.release.guarding import guards_of
 from slipway.release.guards import Guards
+from slipway.release.outcome import Result
+from tests.unit.builds import STAGING
+from tests.unit.test_guards import Slow
 from tests.unit.world import World
 
 Told = int | str
@@ -170,6 +174,22 @@ def test_a_release_that_is_only_observed_is_never_ended() -> None:
     assert "orders: too slow" in would.text
 
 
+def test_a_lease_is_kept_alive_while_checks_take_their_time() -> None:
+    slow = Slow()
+    release = Release(MemoryDatabase(orders=1), check("orders"))
+    data = DataChecks(replace(release.ports, start=slow), SETTINGS)
+    pulses: list[float] = []
+
+    def pulse() -> None:
+        pulses.append(release.ports.clock.monotonic())
+        if len(pulses) == 3:
+            slow.end()
+
+    with pytest.raises(Inconsistent):
+        data.require(pulse)
+    assert len(pulses) == 3
+
+
 @pytest.mark.parametrize("settings", [Service(), SETTINGS])
 def test_without_a_database_nothing_is_done(settings: Service) -> None:
     data = DataChecks(World().ports(), settings)
@@ -178,6 +198,27 @@ def test_without_a_database_nothing_is_done(settings: Service) -> None:
     assert data.now().all == ()
     assert guards_of(World().ports(), settings, [], None, data=data).hold is None
     assert not data.asked
+
+
+@pytest.mark.parametrize(
+    ("later", "result"),
+    [(0, Result.DEPLOYED), (2, Result.FAILED), ("too slow", Result.ABORTED)],
+)
+def test_staging_whose_data_got_worse_is_no_staging_that_passed(
+    later: Told, result: Result
+) -> None:
+    class Turning(MemoryDatabase):
+        def check(self, check: Check) -> Checked:
+            found = super().check(check)
+            self.found["orders"] = later
+            return found
+
+    world = World()
+    plan = staging.Plan(
+        release="1.1", settings=SETTINGS, staging=STAGING, artifact=world.build("v2")
+    )
+    ports = replace(world.ports(), database=Turning(), checks=(check("orders"),))
+    assert staging.run(plan, ports).result is result
 
 
 NAMES = ("a", "b", "c")

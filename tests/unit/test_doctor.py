@@ -284,8 +284,12 @@ def test_the_secrets_are_those_this_configuration_needs() -> None:
         "gh secret set RENDER_API_KEY --env production",
         "gh secret set POSTHOG_API_KEY --env production",
         "gh secret set EDGE_TOKEN --env production",
+        "gh secret set PAGE_URL --env production",
+        "gh secret set PAGE_SECRET --env production",
     ]
-    small = config.parse("version: 1\nservices: {site: {stable: {service: srv-a}}}")
+    small = config.parse(
+        "version: 1\nservices: {site: {stable: {service: srv-a}}}\npages: {on: []}"
+    )
     assert keys.commands(small) == "gh secret set RENDER_API_KEY --env production"
 
 
@@ -297,6 +301,7 @@ def test_what_guards_and_migrations_need_is_among_the_secrets_where_the_service_
         *((name, "staging") for name in ("META_APP_SECRET", "META_VERIFY_TOKEN", "DATABASE_URL")),
         *((name, "production") for name in ("META_APP_SECRET", "META_VERIFY_TOKEN")),
         *((name, "production") for name in ("DATABASE_URL", "MIGRATIONS_URL")),
+        *((name, "production") for name in ("PAGE_URL", "PAGE_SECRET")),
         ("RENDER_API_KEY", "staging"),
         ("RENDER_API_KEY", "production"),
     }

@@ -73,7 +73,8 @@ def test_help_lists_every_input_once_and_secrets_as_variables(verb: str) -> None
     assert said.count("--summary ") == 1
     assert "--render-api-key" not in said
     # A cohort is of PostHog and the edge, and what is in files needs nobody.
-    assert ("SLIPWAY_RENDER_API_KEY" in said) is (verb not in ("rotate-cohort", *OF_FILES))
+    without = ("rotate-cohort", "check-data", "check-migrations", *OF_FILES)
+    assert ("SLIPWAY_RENDER_API_KEY" in said) is (verb not in without)
     assert ("secrets" in said) is (verb not in OF_FILES)
 
 

@@ -231,6 +231,19 @@ def test_a_dry_run_writes_nothing_anywhere_and_is_green(shop: Shop, scope: str) 
     assert "unchanged" in (shop.tmp / "output").read_text()
 
 
+def test_while_a_release_is_under_way_it_is_that_release_which_goes_back(shop: Shop) -> None:
+    shop.keep("web", NEW, "77")
+    shop.keep("bot", NEW, "77")
+    shop.keep("api", NEW, "78")  # the release under way has reached it already
+    shop.keep("bot", "e" * 40, "78")
+    shop.deploys["bot"].insert(0, shop.deploy("dep-bot9", "e" * 40, "update_in_progress", 4))
+    code, said = shop.press({"SLIPWAY_SCOPE": "release", "SLIPWAY_DRY_RUN": "true"})
+    assert code == 0, said
+    assert "the release of eeeeeeeeeeee would be ended" in said
+    assert "srv-api would go back" in said
+    assert "srv-web" not in said, "it came with the release before"
+
+
 def test_a_dry_run_works_without_github(shop: Shop) -> None:
     shop.github_down = True
     code, said = shop.press(
@@ -238,6 +251,18 @@ def test_a_dry_run_works_without_github(shop: Shop) -> None:
     )
     assert code == 0, said
     assert "would go back" in said
+
+
+def test_a_dry_run_of_a_release_without_github_says_that_it_would_be_refused(shop: Shop) -> None:
+    shop.github_down = True
+    code, said = shop.press(
+        {"SLIPWAY_DRY_RUN": "true", "SLIPWAY_SCOPE": "release", "SLIPWAY_GITHUB_TOKEN": ""}
+    )
+    assert code == 0, said
+    output = (shop.tmp / "output").read_text()
+    assert "as a release it would be refused" in output
+    assert "--service api --target" in output
+    assert shop.writes() == []
 
 
 APPROVERS = {"rollback": {"approvers": ["Ana", "bo"]}}

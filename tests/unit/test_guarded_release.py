@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.errors import Unreachable
-from slipway.ports import Event, Reply
+from slipway.ports import Deploy, Event, Reply
 from slipway.release import rolling, staging
 from slipway.release.journal import Kind
 from slipway.release.outcome import Outcome, Result
@@ -19,6 +19,7 @@ from tests.unit.builds import CANARY, STABLE, STAGING, commit_of
 from tests.unit.test_canary import SHORT, assert_everybody_is_on, phases, release_through
 from tests.unit.test_happenings import happen
 from tests.unit.world import World, settings
+from tests.unit.world_ports import MemoryRender
 from tests.unit.world_webhook import KEYS, App, reply
 
 PUBLIC = "https://shop.example"
@@ -219,6 +220,27 @@ def test_what_happened_before_the_release_is_nobodys() -> None:
     world.clock.t += 1
     found, _ = guard(world)
     assert found.look().trip is None
+
+
+class Finishes(MemoryRender):
+    """Says when a deploy was live: at once."""
+
+    def deploys(self, service_id: str, *, limit: int = 20) -> Sequence[Deploy]:
+        found = super().deploys(service_id, limit=limit)
+        return [replace(deploy, finished_at=deploy.created_at) for deploy in found]
+
+
+@pytest.mark.parametrize(("ago", "counts"), [(RECENT - 50, True), (RECENT + 50, False)])
+def test_what_happened_since_the_deploy_counts_unless_that_is_of_an_earlier_release(
+    ago: float, *, counts: bool
+) -> None:
+    world = World()
+    world.add(CANARY, world.builds["v1"], "api").live_at = world.clock.t
+    world.clock.t += 20
+    happen(world, "server_failed", CANARY, instance="x", unhealthy="HTTP 503")
+    world.clock.t += ago - 20
+    found = ServerGuard(replace(world.ports(), platform=Finishes(world)), CANARY, failures=3)
+    assert (found.look().trip is not None) is counts
 
 
 def test_events_that_cannot_be_read_are_told_once_and_hold_nothing() -> None:

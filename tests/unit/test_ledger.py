@@ -116,6 +116,34 @@ def test_a_build_brought_back_has_its_own_commit_and_not_that_of_the_button() ->
     assert ledger(pressed, made).require(LIVE, "bot") == made
 
 
+def test_builds_that_passed_are_listed_newest_first_once_and_none_that_is_bad() -> None:
+    a, b, c = (digest(name) for name in "abc")
+    entries = (
+        entry("failure", build=a, result="rolled-back", id=6),
+        entry("success", build=b, id=5),
+        entry("error", build=c, result="frozen", id=4),
+        entry("inactive", build=a, id=3),
+        entry("inactive", build=c, id=2),
+        entry("inactive", build=b, id=1),
+    )
+    assert ledger(*entries).lately_passed() == (b, c)
+
+
+@pytest.mark.parametrize(
+    ("newest", "badly"),
+    [
+        (entry("error", result="frozen", id=2), True),
+        (entry("failure", result="rolled-back", id=2), True),
+        (entry("in_progress", result="", id=2), False),
+        (entry("success", id=2), False),
+    ],
+)
+def test_a_release_that_lived_to_say_that_it_did_not_pass_ended_badly(
+    newest: Shipped, badly: bool
+) -> None:
+    assert ledger(newest, entry("error", result="aborted", id=1)).ended_badly(LIVE) is badly
+
+
 # What descends
 
 

@@ -80,6 +80,8 @@ def test_a_release_under_way_would_be_ended_and_the_flag_turned_off() -> None:
     assert "share now 5 %" in said
     assert "is on, at 5 %: it would be turned off" in said
     assert outcome.share == 5
+    assert rehearsal.under_way(MemoryEdge(world)) == digest("v2")
+    assert rehearsal.under_way(None) is None
     assert world.effective_share() == 5
 
 

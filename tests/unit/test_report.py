@@ -46,6 +46,16 @@ def test_the_first_line_says_what_is_live_and_for_whom() -> None:
     )
 
 
+def test_a_release_that_went_back_says_after_how_long_at_the_edge_and_everywhere() -> None:
+    told = report(Result.ROLLED_BACK)
+    assert told.outcome is not None
+    assert "From the verdict" not in markdown(told), "nothing is said that is not known"
+    told.outcome = replace(told.outcome, seconds_to_zero=0.25, seconds_to_old_code=61.5)
+    page = markdown(told)
+    assert "| From the verdict to 0 % | 0.25 s |" in page
+    assert "| From the verdict to the old code everywhere | 61.5 s |" in page
+
+
 def test_while_it_is_under_way_the_first_line_is_the_phase() -> None:
     running = report()
     journal = Journal(VirtualClock(), running.entries.append)

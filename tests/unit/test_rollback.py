@@ -333,3 +333,44 @@ def test_an_outage_of_the_record_holds_no_way_back_up() -> None:
     world = unanswered("flags.write")
     assert press(world).result is Result.PROMOTED_PREVIOUS
     assert world.running(STABLE) == "v0"
+
+
+def test_two_who_press_at_once_end_on_the_same_build() -> None:
+    world = World()
+    second: list[Outcome] = []
+
+    def press_too(call: str) -> None:
+        if call == f"render.start {STABLE}" and not second:
+            second.append(Outcome(result=Result.UNCHANGED, reason="being pressed"))
+            second[0] = press(world)
+
+    world.after = press_too
+    first = press(world)
+    world.clock.t += 1000
+    assert world.running(STABLE) == "v0"
+    ends = {first.result, second[0].result}
+    assert ends <= {Result.PROMOTED_PREVIOUS, Result.UNCHANGED}, (first, second)
+    assert Result.PROMOTED_PREVIOUS in ends
+
+
+def test_pressed_again_after_a_release_was_ended_it_says_that_somebody_has_just_done_it() -> None:
+    from slipway.ports import Phase  # noqa: PLC0415
+
+    world = World()
+    ports = world.ports()
+    other = world.traffic(ports, "somebody-elses", digest("v2"))
+    live = next(d for d in ports.platform.deploys(STABLE) if d.status is DeployStatus.LIVE)
+    other.begin(live)
+    other.set(Phase.CANARY, 5, "5 %")
+    assert press(world).result is Result.PROMOTED_PREVIOUS
+    again = press(world)
+    assert (again.result, again.exit_code) == (Result.UNCHANGED, 0)
+    assert world.running(STABLE) == "v1"
+
+
+def test_a_record_that_cannot_be_read_holds_no_way_back_up() -> None:
+    outcome = press(world := unanswered("flags.read"))
+    assert outcome.result is Result.PROMOTED_PREVIOUS
+    assert "not confirmed at PostHog" in outcome.reason
+    assert world.running(STABLE) == "v0"
+    assert world.effective_share() == 0

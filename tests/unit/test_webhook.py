@@ -354,6 +354,12 @@ def test_another_build_on_the_candidates_own_address_is_waited_for_and_then_hold
         require(App(build=OLD))
 
 
+@pytest.mark.parametrize("status", [200, 401])
+def test_a_forgery_that_another_build_answered_says_nothing_of_the_candidate(status: int) -> None:
+    with pytest.raises(Held, match="another build answered the signed delivery with one byte"):
+        require(App(says={TAMPERED: replace(reply(status), build=OLD)}))
+
+
 def test_a_wait_keeps_alive_what_has_to_be() -> None:
     ports, beats = ports_for(App(secret="another")), list[float]()
     with pytest.raises(Tripped):

@@ -174,6 +174,8 @@ class World:
         """Builds whose deployment nobody has closed: their run died."""
         self.blamed: set[str] = set()
         """Builds whose deployment says that they were rolled back."""
+        self.ended_as: dict[str, str] = {}
+        """Builds whose deployment ended in an error, and the word that it says."""
         self.messages: dict[str, str] = {}
         """What the commits of builds say."""
         self.unvouched: set[str] = set()

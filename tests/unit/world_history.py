@@ -25,7 +25,7 @@ class MemoryHistory(FakeForge):
         with self.w.call("github.shipped"):
             names = list(enumerate(self.w.builds))
         for number, name in reversed(names):
-            told = self.w.in_progress | self.w.blamed
+            told = self.w.in_progress | self.w.blamed | set(self.w.ended_as)
             if name in self.w.unvouched and name not in told:
                 continue
             if commits is not None and commit_of(name) not in commits:
@@ -37,11 +37,21 @@ class MemoryHistory(FakeForge):
                 build=commit_of(name) if self.w.git else digest(name),
                 commit=commit_of(name),
                 task="deploy",
-                state="failure" if bad else "inactive" if passed else "in_progress",
-                result="rolled-back" if bad else "promoted" if passed else "",
+                state=self._state(name, passed=passed),
+                result="rolled-back" if bad else self._word(name, passed=passed),
                 actor="ana",
                 created_at=START,
             )
+
+    def _state(self, name: str, *, passed: bool) -> str:
+        if name in self.w.blamed:
+            return "failure"
+        if name in self.w.ended_as:
+            return "error"
+        return "inactive" if passed else "in_progress"
+
+    def _word(self, name: str, *, passed: bool) -> str:
+        return self.w.ended_as.get(name, "promoted" if passed else "")
 
     def set_status(
         self,

@@ -12,9 +12,24 @@ from slipway.commands.checkups import check_health, check_webhook
 from slipway.commands.doctor import diagnose
 from slipway.commands.rotate import rotate_cohort
 from slipway.commands.runbook import write
+from slipway.errors import UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs, Verb
 from slipway.release.outcome import Outcome
+
+
+def _check_migrations(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
+    try:
+        # Nothing else has the driver and the reader of SQL that it needs.
+        from slipway.commands.check_migrations import check_migrations  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(
+            f"what check-migrations needs is missing: {error}",
+            remedy="The action installs it; in an environment of your own: pip install -r "
+            "requirements/migrations.txt.",
+        ) from None
+    return check_migrations(inputs, clock, runner)
+
 
 ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "doctor": diagnose,
@@ -26,4 +41,5 @@ ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "check-data": check_data,
     "check-health": check_health,
     "check-webhook": check_webhook,
+    "check-migrations": _check_migrations,
 }

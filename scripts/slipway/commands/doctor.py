@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from slipway import config
 from slipway.clients.clock import SystemClock
+from slipway.clients.pager import WebhookPager
 from slipway.clients.probe import HttpProber
 from slipway.clients.render import Render
 from slipway.commands.doctor_clients import Clients
@@ -91,6 +92,8 @@ class _Look:
             )
         else:
             yield unseen("which repository this is, is not given", "Set GITHUB_REPOSITORY.")
+        if keys.pages(self._settings):
+            yield self._pages(given.page_url)
         if edge is None:
             return
         yield self._key("edge-token", given.edge, lambda token: clients.edge(edge, token).state())
@@ -100,6 +103,19 @@ class _Look:
                 given.posthog,
                 lambda key: clients.flags(posthog, key).read(edge.flag),
             )
+
+    def _pages(self, url: str | None) -> Finding:
+        if not url:
+            return unseen(
+                "page-url is not given: where it is not set in the workflows, nobody is paged",
+                "Set PAGE_URL for the environment production, and for the edge; give it here as "
+                "SLIPWAY_PAGE_URL.",
+            )
+        try:
+            WebhookPager(url)
+        except UsageError as error:
+            return wrong(error.found, error.remedy)
+        return fine("page-url is given")
 
     def _key(self, name: str, value: str | None, question: Callable[[str], object]) -> Finding:
         if not value:

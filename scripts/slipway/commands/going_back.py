@@ -151,13 +151,18 @@ def _release(desk: Callable[[str], Desk], inputs: Inputs, settings: config.Confi
         )
     except SlipwayError as error:
         told = refused(error, inputs.services, names)
-        return _ended_by(told, first, zeros.get(first.name))
+        if not inputs.dry_run:
+            return _ended_by(told, first, zeros.get(first.name))
+        doubt = f"as a release it would be refused: {told.found}. {told.remedy}"
+        same = set(inputs.services)
     first.runner.say(f"went live by the same release: {', '.join(same)}")
     done = []
     for name in reversed([name for name in names if name in same]):
         here = desk(name)
         done.append(perform(here, roll_back(here, zero=zeros.get(name), let_in=True, doubt=doubt)))
     outcome = gone_back([(one.desk.name, one.outcome) for one in done])
+    if doubt and inputs.dry_run:
+        outcome = replace(outcome, reason=f"{outcome.reason}; {doubt}")
     return Ended(done=done, outcome=outcome)
 
 
@@ -186,6 +191,9 @@ def _live(desk: Desk, ports: Ports, zero: Zero | None) -> Live:
         order = Order(release="", **order_of(desk, fleets.first_of(desk)))
         history = ports.platform.deploys(order.stable, limit=100)
         coming = takeover.under_way(order, ports, zero) or rollback.on_its_way(history)
+        if desk.inputs.dry_run and desk.name in desk.inputs.services and desk.service.edge:
+            # Nobody was taken off the canary, which would have said it.
+            coming = rehearsal.under_way(halves_of(desk, ports)[0]) or coming
         live = deploys.live(history)
         return coming or (live.identity if live else None)
 
@@ -210,6 +218,5 @@ def _ended_by(error: SlipwayError, desk: Desk, zero: Zero | None) -> Ended:
         environment="production",
         artifact=None,
         act=act,
-        silent=desk.inputs.dry_run,
     )
     return Ended.of(perform(desk, task))

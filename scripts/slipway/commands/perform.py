@@ -14,6 +14,7 @@ from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
+from slipway.commands.paging import Page
 from slipway.commands.written import account_of, end_of
 from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
@@ -126,12 +127,14 @@ def perform(desk: Desk, task: Task) -> Done:
     report.outcome = outcome
     if report.url is None and not clock.cancelled:
         report.url = address.at_render(desk.service, task.environment, brisk_render(desk).service)
+    page = Page.begin(desk, report)
     desk.conclude(report)
     if publisher:
         publisher.finish(hurry=clock.cancelled)
     elif ports.ledger.closed and inputs.comment and (forge := forge_of(desk)):
         environment = environment_of(task.environment, desk.name)
         afterwards.tell(forge, report, environment, ports.ledger.closed, _notifier(desk.runner))
+    page.end(hurry=clock.cancelled)
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
 
 

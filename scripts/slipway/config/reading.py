@@ -16,6 +16,16 @@ from slipway.config.models import Config
 from slipway.errors import UsageError
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads `on` as a key, as GitHub reads workflows: to YAML 1.1 it is the word for true."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
+        return super().construct_mapping(node, deep)
+
+
 def _models(base: type[Model]) -> Iterator[type[Model]]:
     for model in base.__subclasses__():
         yield model
@@ -44,7 +54,7 @@ def parse(text: str, *, name: str = "slipway.yml") -> Config:
     """Check the text of a slipway.yml; ``name`` is used in messages."""
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        data: Any = yaml.safe_load(text)
+        data: Any = _Loader(text).get_single_data()
     except RecursionError:
         raise UsageError(
             f"{name} is nested too deeply", remedy="Write it with fewer levels.", file=name

@@ -38,6 +38,8 @@ def secrets(config: Config) -> list[tuple[str, str]]:
     needed = [("RENDER_API_KEY", name) for name in environments(config)]
     if any(service.edge for service in config.services.values()):
         needed += [("POSTHOG_API_KEY", "production"), ("EDGE_TOKEN", "production")]
+    if pages(config):
+        needed += [("PAGE_URL", "production"), ("PAGE_SECRET", "production")]
     asked = [(name, place) for s in config.services.values() for name, place in _of(s)]
     return needed + list(dict.fromkeys(asked))
 
@@ -53,6 +55,11 @@ def _of(service: Service) -> Iterator[tuple[str, str]]:
     for place in (name for name, there in places.items() if there):
         for names in (names for names, group in groups.items() if group):
             yield from ((name, place) for name in names)
+
+
+def pages(config: Config) -> bool:
+    """Tell whether somebody is to be paged."""
+    return bool(config.pages.on) and "production" in environments(config)
 
 
 def commands(config: Config) -> str:

@@ -280,9 +280,10 @@ class _Release:
             reason = f"{reason}; closing the record: {error.found}"
         frozen = zero is not None and not zero.safe
         confirmed = zero is None or zero.edge is None
-        if confirmed:
-            with self._ports.clock.shielded():
-                self.back.scale_canary_back()
+        with self._ports.clock.shielded():
+            if not (self.back.scale_canary_back() if confirmed else not self.back.scaled):
+                canary = self._before.canary
+                reason = f"{reason}; scale {canary.name} back to {canary.instances} at Render"
         return Outcome(
             result=Result.FROZEN if frozen else Result.PROMOTED,
             reason=reason,

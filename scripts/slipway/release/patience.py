@@ -40,16 +40,22 @@ class Patience:
         self._refused = self._refused + 1 if refused else 0
         if self._refused >= REFUSED or not self.left:
             raise error
-        self.wait(error.found)
+        self.wait(error.found, kind=type(error).__name__)
 
-    def wait(self, why: str) -> None:
-        """Wait a moment; say why where it has changed, and that it goes on every half minute."""
+    def wait(self, why: str, *, kind: str = "") -> None:
+        """Wait a moment; say why at first, and every half minute that it goes on.
+
+        ``kind`` of what happened: another one is said at once. The words differ each time.
+        """
         now = self._ports.clock.monotonic()
-        if why != self._said[0] or now - self._said[1] >= PROGRESS_EVERY:
-            self._said = (why, now)
-            self._ports.journal.trouble(
-                f"{self._what}, tried again until {self.until} ({self.left:.0f} s): {why}"
-            )
+        text = f"{self._what}, tried again until {self.until} ({self.left:.0f} s): {why}"
+        if (kind or why) != self._said[0]:
+            self._said = (kind or why, now)
+            self._ports.journal.trouble(text)
+        elif now - self._said[1] >= PROGRESS_EVERY:
+            self._said = (kind or why, now)
+            # A note: of warnings, a run's page shows ten.
+            self._ports.journal.note(text)
         pause(self._ports, self._ports.poll, self._pulse)
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slipway.errors import LeaseTaken, Refused, SlipwayError
-from slipway.ports import Deploy, EdgeState, Holder
+from slipway.ports import Deploy, EdgeState, Holder, Phase, Record
 from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.outcome import Outcome, Result
+from slipway.release.pressing import rollback_at_render
 from slipway.release.recovery import Place, recover, vouched
 from slipway.release.traffic import Traffic
 from slipway.text import short
@@ -48,7 +49,8 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
             result=Result.ABORTED if isinstance(error, LeaseTaken) else Result.FROZEN,
             reason=f"release {left.record.release} died in {left.record.phase}, and what it left "
             f"is not in order yet: {error.found}",
-            remedy=f"{error.remedy} Then run reconcile again: it goes on from here.",
+            remedy=f"{error.remedy} Then run reconcile again: it goes on from here."
+            + _by_hand(left.record, plan),
             release_id=plan.release,
         )
     ports.journal.gate(done.sentence)
@@ -63,6 +65,14 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
         share=0.0,
         mended=True,
     )
+
+
+def _by_hand(record: Record, plan: Plan) -> str:
+    """Return what a person presses meanwhile, where the stable service may run a bad build."""
+    if record.phase not in (Phase.ROLLING_BACK, Phase.FROZEN):
+        return ""
+    press = rollback_at_render(plan.stable, record.stable_deploy, record.stable_build)
+    return f" Where that cannot wait, {press}."
 
 
 def _same_run(state: EdgeState, holder: Holder) -> bool:

@@ -53,6 +53,14 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     )
 
 
+def under_way(edge: Edge | None) -> str | None:
+    """Return the candidate of the release under way, as far as the edge says. Never raises."""
+    try:
+        return _candidate(edge.state() if edge else None)
+    except SlipwayError:
+        return None
+
+
 def _edge_state(plan: Plan, ports: Ports) -> EdgeState | None:
     if not plan.flag:
         ports.journal.note("dry run: it has no edge, so there is no share")
@@ -94,7 +102,7 @@ def _one(plan: Plan, ports: Ports, service_id: str, said: Said, state: EdgeState
     live, now = deploys.live(history), ports.clock.now()
     for line in _there(service, history, live, now):
         ports.journal.note(f"dry run: {line}")
-    candidate = _under_way(state) or on_its_way(history)
+    candidate = _candidate(state) or on_its_way(history)
     if plan.target == "previous" and candidate and live and live.identity != candidate:
         return (
             f"the release of {short(candidate)} would be ended, and {service.name} would stay on "
@@ -123,7 +131,7 @@ def _there(
     yield f"auto-deploy is {'on, and would be turned off' if on else 'off, or deploys no image'}"
 
 
-def _under_way(state: EdgeState | None) -> str | None:
+def _candidate(state: EdgeState | None) -> str | None:
     if state is None or state.lease_remaining <= 0 or state.phase in (None, Phase.STABLE):
         return None
     return state.candidate

@@ -75,7 +75,8 @@ def _stuck(
     if intend and aim.target is None and plan.target == "previous" and place and record:
         intend(_going(plan, ports, record.stable_build, *place))
     press = unseen.what_to_press(ports, aim, error, target=plan.target, service_id=plan.stable)
-    later = " Or run Reconcile when Render answers: it goes on from here." if intend else ""
+    known = intend is not None and (aim.target is not None or place is not None)
+    later = " Or run Reconcile when Render answers: it goes on from here." if known else ""
     return Outcome(
         result=Result.FROZEN,
         reason=f"it was not finished: {error.found}",

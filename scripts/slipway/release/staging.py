@@ -11,6 +11,7 @@ from slipway.config import Service as Settings
 from slipway.errors import Aborted, Cancelled, SlipwayError
 from slipway.ports import Artifact
 from slipway.release import deploys, migrating, predeploy, webhook
+from slipway.release.data import DataChecks
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
@@ -36,6 +37,8 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     before = deploys.live(ports.platform.deploys(plan.staging))
     predeploy.require(service, plan.settings, ports.journal)
     migrating.preflight(ports, plan.settings.migrations)
+    data = DataChecks(ports, plan.settings)
+    data.before()
     ours: set[str] = set()
     try:
         migrating.expand(ports, plan.settings.migrations, plan.artifact.identity)
@@ -58,6 +61,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
         address = url.removesuffix(plan.settings.health.path)
         probes = plan.settings.staging.smoke if plan.settings.staging else ()
         smoke(ports, address, probes, health=plan.settings.health)
+        data.require()  # last: what the probes have written counts too
     except SlipwayError as error:
         if isinstance(error, Cancelled):
             deploys.abandon(ports, plan.staging, plan.artifact, ours)

@@ -14,6 +14,7 @@ from slipway.background import Start, Task, in_thread
 from slipway.errors import NotEverywhere, NotFound, SlipwayError, Unauthorized
 from slipway.ports import Clock, Edge, EdgeState, Flag, FlagStore, Phase, Record
 from slipway.release.journal import Journal
+from slipway.text import is_build
 
 DEADLINE = 30.0
 """Seconds to go on trying to confirm share 0 at the edge and in the record."""
@@ -23,6 +24,7 @@ JUST_NOW = 60.0
 """Seconds within which two orders are taken for one: two people who saw the same thing."""
 ORDERS = ("-rollback", "-abort")
 """How the ids of orders end that take a release back."""
+_GONE_BACK_FROM = (Phase.ROLLING_BACK, Phase.FROZEN)
 _PENDING = "no answer yet"
 _LOOK_EVERY = 0.02
 
@@ -35,6 +37,8 @@ class Zero:
     """``None``: confirmed at the edge. Else why not."""
     record: str | None = _PENDING
     """``None``: confirmed in the record. Else why not."""
+    asked: float = 0.0
+    """When share 0 was asked for, on the monotonic clock."""
     seconds: float | None = None
     """From the call to the edge's confirmation."""
     found: Record | None = None
@@ -75,11 +79,14 @@ class Zero:
         return None
 
     def just_ordered(self, now: datetime) -> Record | None:
-        """Return what another person's order wrote within :data:`JUST_NOW`."""
+        """Return what another way back wrote within :data:`JUST_NOW`: a person's, or a release's
+        own."""
         record = self.ordered
         if record is None:
             return None
-        if record.phase is not Phase.ROLLING_BACK and not record.release.endswith(ORDERS):
+        own = is_build(record.candidate) and record.candidate != record.stable_build
+        ordered = record.release.endswith(ORDERS)
+        if record.phase is not Phase.ROLLING_BACK and not ordered and not own:
             return None
         return record if (now - record.since).total_seconds() <= JUST_NOW else None
 
@@ -116,8 +123,8 @@ class Stop:
         under way is being gone back from. Never raises and asks nobody's permission. Returns when
         one of the two has confirmed, or both have failed for :data:`DEADLINE` seconds.
         """
-        zero = Zero()
         began = self._clock.monotonic()
+        zero = Zero(asked=began)
 
         def kill_edge() -> None:
             for why in self._persist(lambda: self._kill_edge(zero, reason, release, began)):
@@ -213,7 +220,7 @@ class Stop:
                 return
             if _may_be(record.release, flag):
                 self._flags.write(flag, record)
-            elif ordered and flag.record and flag.record.phase is Phase.ROLLING_BACK:
+            elif ordered and flag.record and flag.record.phase in _GONE_BACK_FROM:
                 self._flags.write(flag, _ended(flag.record, record))
         except SlipwayError as error:
             self._journal.trouble(f"writing the record: {error.found}")
@@ -228,6 +235,7 @@ def _ended(left: Record, record: Record) -> Record:
         return record
     return replace(
         left,
+        phase=Phase.ROLLING_BACK,
         stable_build=record.stable_build,
         stable_deploy=record.stable_deploy,
         since=record.since,

@@ -51,7 +51,7 @@ def run(
     after how many seconds of its own the stable service was known to run old code.
     """
     hurry = False
-    began = ports.clock.monotonic()
+    began = ports.clock.monotonic() if zero is None else zero.asked
     if stop is not None and zero is None:
         zero = order_zero(order, stop)
     beside()
@@ -155,6 +155,6 @@ def _with_zero(order: Order, ports: Ports, outcome: Outcome, stop: Stop, zero: Z
 
 def _old_code(stable: float | None, zero: Zero) -> float | None:
     """Return the seconds until neither track served new code; ``None``: that is not known."""
-    if stable is None or zero.edge is not None or zero.seconds is None:
+    if stable is None or zero.seconds is None:
         return None
     return max(stable, zero.seconds)

@@ -72,7 +72,7 @@ class Undo:
         self.began = True
         self._beside(self._expand, pulse)
         if self._expanded is not None:
-            self.checks.require()
+            self.checks.require(pulse)
 
     def _expand(self) -> None:
         self._expanded = migrating.expand(self._ports, self._settings.migrations, self._build)
@@ -131,7 +131,7 @@ class Undo:
     ) -> Outcome:
         seen = self.checks.now()
         if self._expanded is None:
-            return self._without_migration(outcome)
+            return self._without_migration(outcome, seen)
         if not seen.failing:
             said = "nothing is inconsistent since the new code is gone"
             if seen.unknown:
@@ -155,9 +155,8 @@ class Undo:
             outcome, reason=f"{outcome.reason}; {done.sentence}; the checks pass as before"
         )
 
-    def _without_migration(self, outcome: Outcome) -> Outcome:
+    def _without_migration(self, outcome: Outcome, seen: DataSeen) -> Outcome:
         """The code was the reason, and it is gone: what it has written is left to a person."""
-        seen = self.checks.now()
         if not seen.failing and not seen.unknown:
             return replace(outcome, reason=f"{outcome.reason}; the checks pass as before")
         return replace(

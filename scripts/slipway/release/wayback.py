@@ -58,10 +58,10 @@ class WayBack:
         with self._ports.clock.shielded():
             serving = self._stable(result)
             confirmed = self._ports.clock.monotonic() - began if self._arrived else None
-            if self.canary_touched:
-                self._cancel_ours(self._plan.canary)
-            # Before the record says that nothing is left to do.
-            scaled_back = zero.edge is not None or self.scale_canary_back()
+            cancelled = not self.canary_touched or self._cancel_ours(self._plan.canary)
+            # Before the record says that nothing is left to do; not while sellers may be on it.
+            scaled_back = self.scale_canary_back() if zero.edge is None else not self.scaled
+            in_order = cancelled and scaled_back
             if result is Result.ROLLED_BACK and not self.stable_touched and not self._silent:
                 found = self._maintenance()
                 if found is not None:
@@ -72,13 +72,13 @@ class WayBack:
             outcome = self._undo_data(outcome, error, zero)
             if serving is None:
                 self._traffic.close(zero, self._before.live, phase=Phase.FROZEN)
-            elif scaled_back:
+            elif in_order:
                 self._traffic.close(zero, serving)
             else:
-                left = "the canary service is not scaled back yet: run Reconcile"
+                left = "the canary service is not as it was yet: run Reconcile"
                 outcome = replace(outcome, reason=f"{outcome.reason}; {left}")
                 self._traffic.close(zero, serving, phase=Phase.ROLLING_BACK)
-        if zero.edge is None and scaled_back and not self._silent:
+        if zero.edge is None and in_order and not self._silent:
             # Nobody waits for this, so it may be cancelled; but the outcome is told after it.
             self._restore_canary()
         return outcome
@@ -88,7 +88,7 @@ class WayBack:
     ) -> float | None:
         """Return the seconds until all that serves was known to be the old code."""
         old = serving is not None and serving.identity == self._before.live.identity
-        if zero.edge is not None or zero.seconds is None or not old:
+        if zero.seconds is None or not old:
             return None
         if not self.stable_touched:
             return zero.seconds
@@ -148,7 +148,7 @@ class WayBack:
             self._plan.stable: self.stable_touched,
         }
         tasks = [
-            self._traffic.start(partial(self._cancel_ours, service_id))
+            self._traffic.start(partial(self._hurriedly_cancel, service_id))
             for service_id, ours in touched.items()
             if ours
         ]
@@ -160,6 +160,9 @@ class WayBack:
         outcome = self._outcome(Result.ABORTED, reason, remedy, zero, self._before.live)
         # There is no time to ask which build the stable service has by now.
         return replace(outcome, build="", deploy_id="") if self.stable_touched else outcome
+
+    def _hurriedly_cancel(self, service_id: str) -> None:
+        self._cancel_ours(service_id)
 
     def _maintenance(self) -> str | None:
         """Return which service answers everybody with Render's own 503, if one does."""
@@ -189,10 +192,11 @@ class WayBack:
         scale = partial(self._ports.platform.scale, canary.id, canary.instances)
         return self._attempt(what, lambda: self._ports.persist(what, scale))
 
-    def _cancel_ours(self, service_id: str) -> None:
-        """Cancel the candidate's deploys; another one may be a person's way back."""
+    def _cancel_ours(self, service_id: str) -> bool:
+        """Cancel the candidate's deploys; another one may be a person's way back. Return whether
+        none is left."""
         candidate = self._plan.artifact.identity
-        self._attempt(
+        return self._attempt(
             f"cancelling deploys on {service_id}",
             lambda: deploys.cancel_running(
                 self._ports, service_id, only=candidate, ids=self.deploys

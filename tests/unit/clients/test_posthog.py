@@ -433,6 +433,17 @@ RECORDS = st.builds(
     holder=st.builds(Holder, run_id=NAMES, attempt=st.integers(1, 1000)),
     since=st.datetimes(timezones=ZONES).filter(lambda at: 1900 < at.year < 2100),
 )
+PREVIOUS = st.tuples(NAMES, NAMES)
+
+
+@given(RECORDS, PREVIOUS)
+def test_what_was_stable_before_comes_back_with_a_record(
+    record: Record, previous: tuple[str, str]
+) -> None:
+    build, deploy = previous
+    said = replace(record, previous_build=build, previous_deploy=deploy)
+    assert records.read(json.loads(json.dumps(records.filters(said)))) == said
+    assert "previous" not in records.encode(replace(said, previous_deploy=None))
 
 
 @given(RECORDS)

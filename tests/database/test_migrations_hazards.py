@@ -162,7 +162,7 @@ def test_who_is_killed_half_way_leaves_no_tool_behind_and_the_next_attempt_goes_
         child.send_signal(signal.SIGKILL)
         child.wait(10)
 
-    gone, alive = psutil.wait_procs(tools, timeout=5)
+    gone, alive = psutil.wait_procs(tools, timeout=1.5)
     assert not alive
     assert bool(gone) == (tool == "dbmate")
     done = team.expanded("7.2-a")
@@ -269,6 +269,7 @@ def test_what_the_repository_or_the_job_says_to_dbmate_changes_nothing(dbmate: T
     environ = {
         **dbmate.environ,
         "DBMATE_MIGRATIONS_DIR": "/nowhere",
+        "DBMATE_DRIVER": "mysql",
         "DATABASE_URL": "postgres://x/y",
     }
 

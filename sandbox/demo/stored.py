@@ -50,7 +50,9 @@ class Stored:
 
     def secrets(self) -> dict[str, str]:
         """Return the secrets of the workflows."""
-        return {"DATABASE_URL": self._made.checks, "MIGRATIONS_URL": self._made.owner}
+        # dbmate asks for TLS unless it is told not to.
+        owner = f"{self._made.owner}?sslmode=disable"
+        return {"DATABASE_URL": self._made.checks, "MIGRATIONS_URL": owner}
 
     def settings(self) -> Mapping[str, Any]:
         """Return what slipway.yml says besides."""

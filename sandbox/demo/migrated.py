@@ -99,7 +99,7 @@ DATA_INCONSISTENT = Press(
     peak=5,
     step=20,
     stored=True,
-    pages=("rolled-back",),
+    pages=("has been rolled back",),
     checks=(
         verdicts.reason_says("refunds-are-of-orders", VERSION, "the checks pass as before"),
         aftermath.nobody_failed,
@@ -115,7 +115,7 @@ IRREVERSIBLE = replace(
         _CHECK_FILE: _CHECK,
     },
     result="frozen",
-    pages=("frozen",),
+    pages=("a human is needed",),
     checks=(
         verdicts.reason_says("refunds-are-of-orders", "irreversible"),
         aftermath.nobody_failed,

@@ -16,6 +16,7 @@ from slipway.release.journal import Journal
 from slipway.release.ledger import Ledger
 from slipway.release.lock import marked, require_unlocked
 from slipway.release.outcome import Outcome, Result
+from slipway.report.markdown import Report, description
 from slipway.text import short
 from tests.unit.builds import CANARY, OTHER, STABLE, START, commit_of, digest, image
 from tests.unit.forge import FakeForge
@@ -73,6 +74,14 @@ class History(FakeForge):
                     more=self.more,
                 )
         return Comparison(status="diverged", files=(), commits=(head,), messages=("A change",))
+
+
+def test_a_build_that_left_its_migration_behind_locks_like_one_that_was_rolled_back() -> None:
+    outcome = Outcome(result=Result.FROZEN, reason="its migration stays", bad=True)
+    report = Report(verb="canary-prod", service="bot", actor="ana", outcome=outcome)
+    word = description(report).partition(":")[0]
+    assert locked(History(entry(1, "good", "promoted"), entry(2, "bad", word)))
+    assert not locked(History(entry(1, "good", "promoted"), entry(2, "bad", "frozen")))
 
 
 def locked(

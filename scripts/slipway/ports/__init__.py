@@ -31,7 +31,7 @@ from slipway.ports.edge import (
     TrackCounts,
 )
 from slipway.ports.flags import Flag, FlagStore, Holder, Phase, Record
-from slipway.ports.forge import Comparison, Deployment, Forge, Shipped
+from slipway.ports.forge import FROZEN_BAD, Comparison, Deployment, Forge, Shipped
 from slipway.ports.metrics import (
     NOTHING,
     Counts,
@@ -58,6 +58,7 @@ from slipway.ports.platform import (
 from slipway.ports.webhook import MetaKeys, Reply, Webhooks
 
 __all__ = [
+    "FROZEN_BAD",
     "LATENCY_LIMITS",
     "MOST",
     "NOTHING",

@@ -18,7 +18,9 @@ class Deployment:
 
 _PASSED = frozenset({"promoted", "adopted", "deployed", "unchanged"})
 """``unchanged`` is kept of staging alone: there the build was seen to answer once more."""
-_BLAMED = frozenset({"rolled-back", "taken-back", "failed"})
+FROZEN_BAD = "frozen-bad"
+"""The word for a release that froze after its build was found bad: what it did to data is left."""
+_BLAMED = frozenset({"rolled-back", "taken-back", "failed", FROZEN_BAD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from slipway.release.deploys import Ports, Pulse, no_pulse
 from slipway.release.gone import NewInstances
 from slipway.release.migrating import Expanded
 from slipway.release.outcome import Outcome, Result
+from slipway.release.stop import HURRIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,14 @@ class Undo:
                 failed.append(error)
 
         task = self._ports.start(go)
-        while not task.done():
-            self._ports.clock.sleep(min(1.0, self._ports.poll))
-            pulse()
+        try:
+            while not task.done():
+                self._ports.clock.sleep(min(1.0, self._ports.poll))
+                pulse()
+        except SlipwayError:
+            # Cancelled, for one: the tool ends, and what it has applied is still to be read.
+            task.wait(HURRIED)
+            raise
         if failed:
             raise failed[0]
 
@@ -193,4 +199,5 @@ def _frozen(outcome: Outcome, why: str, remedy: str | None) -> Outcome:
         reason=f"{outcome.reason}; {why}",
         remedy=remedy or look,
         failure=None,
+        bad=True,
     )

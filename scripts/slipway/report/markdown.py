@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from slipway.ports import Phase
+from slipway.ports import FROZEN_BAD, Phase
 from slipway.release.journal import Entry, Kind
 from slipway.release.outcome import Outcome, Result
 from slipway.report.charts import charts
@@ -170,9 +170,14 @@ def description(report: Report) -> str:
         text = latest.text if latest else f"{report.verb} of {report.service} is beginning"
     else:
         # The first word is read again when it is asked whether this build has passed.
-        word = report.outcome.result if report.outcome.judged else "not-judged"
-        text = f"{word}: {report.outcome.reason}"
+        text = f"{_word(report.outcome)}: {report.outcome.reason}"
     return one_line(text, DESCRIPTION_LIMIT)
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.bad and outcome.result is Result.FROZEN:
+        return FROZEN_BAD
+    return outcome.result if outcome.judged else "not-judged"
 
 
 def markdown(report: Report) -> str:

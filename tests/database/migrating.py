@@ -60,6 +60,7 @@ class Team:
         default_factory=lambda: {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": "/nonexistent"}
     )
     wait: float = 20.0
+    patience: float = 10.0
     said: list[str] = field(default_factory=list)
     last: str | None = None
 
@@ -112,6 +113,7 @@ class Team:
             notice=self.said.append,
             proofs=Proofs(round_trips=self.trips, backup_at=self.backup_at),
             wait=self.wait,
+            patience=self.patience,
         )
 
     def ports(self) -> Ports:

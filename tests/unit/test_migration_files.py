@@ -84,6 +84,7 @@ def test_the_checksum_is_of_both_files_and_not_of_the_ends_of_lines() -> None:
     ("sql", "left"),
     [
         ("a -- b\nc", "a \nc"),
+        ("a -- b\rDROP TABLE c", "a \rDROP TABLE c"),
         ("'-- no' -- yes", "'-- no' "),
         ('"/* no */"/* yes */', '"/* no */" '),
         ("$$ -- no $$ -- yes", "$$ -- no $$ "),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,6 +83,12 @@ _ALONE = re.compile(
     r"|.*\bconcurrently\b",
     re.IGNORECASE | re.DOTALL,
 )
+_FOLDED = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
+"""Postgres folds no other letters of a name in UTF-8."""
+_SHARED = (exp.PartitionedOfProperty, exp.InheritsProperty)
+"""A table that is a part of another one: older code writes into it too, and reads from it."""
+_OPAQUE = (exp.TemporaryProperty, exp.ExecuteAsProperty)
+"""A temporary table hides one of the same name: what is dropped later is that one."""
 _TIMES = frozenset({"lock_timeout", "statement_timeout"})
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_$]*)'
 _ROW_SECURITY = re.compile(
@@ -134,7 +141,7 @@ def _name(identifier: Any) -> str:
         identifier = identifier.this
     if not isinstance(identifier, exp.Identifier):
         return str(identifier or "")
-    return str(identifier.this) if identifier.quoted else str(identifier.this).lower()
+    return str(identifier.this) if identifier.quoted else str(identifier.this).translate(_FOLDED)
 
 
 def _thing(kind: str, table: exp.Table) -> Thing:
@@ -159,11 +166,22 @@ def _create(node: exp.Expr, deeds: Deeds) -> None:
             Thing(kind=kind, schema=None, name=_name(target.this or target.args["db"]))
         )
         return
-    query = node.args.get("expression")
-    if isinstance(query, exp.Query) and _acts(query):
+    query, said = node.args.get("expression"), node.args.get("properties")
+    ways = said.expressions if isinstance(said, exp.Expression) else ()
+    made = _thing(kind, target)
+    if (
+        (isinstance(query, exp.Query) and _acts(query))
+        or any(isinstance(way, _OPAQUE) for way in ways)
+        or made.schema == "pg_temp"
+    ):
         deeds.unread.append(_shown(node))
         return
-    deeds.makes.append(_thing(kind, target))
+    for way in ways:
+        wholes = way.find_all(exp.Table) if isinstance(way, _SHARED) else ()
+        if not all(deeds.made(_thing("table", whole)) for whole in wholes):
+            deeds.changes.append(f"{_shown(node)}: a part of a table that was there before")
+            return
+    deeds.makes.append(made)
 
 
 def _create_index(node: exp.Expr, deeds: Deeds) -> None:
@@ -239,7 +257,9 @@ def _columns(node: exp.Expr, of: Thing) -> Sequence[Thing]:
 
 def _add_constraint(node: exp.Expr, action: exp.AddConstraint, of: Thing, deeds: Deeds) -> None:
     for one in action.expressions:
-        if isinstance(one, exp.Constraint) and not node.args.get("exists"):
+        if one.find(exp.PrimaryKey, exp.PrimaryKeyColumnConstraint) and not deeds.made(of):
+            deeds.changes.append(f"{_shown(node)}: its columns stay NOT NULL")
+        elif isinstance(one, exp.Constraint) and not node.args.get("exists"):
             made = _part("constraint", of, one.this)
             deeds.makes.append(made)
             deeds.homes[made] = _columns(one, of)

@@ -62,8 +62,8 @@ def without_comments(sql: str) -> str:
     at = 0
     while at < len(sql):
         if sql.startswith("--", at):
-            end = sql.find("\n", at)
-            at = len(sql) if end < 0 else end
+            line = _END_OF_LINE.search(sql, at)
+            at = line.start() if line else len(sql)
         elif sql.startswith("/*", at):
             at = _end_of_comment(sql, at)
             kept.append(" ")
@@ -72,6 +72,10 @@ def without_comments(sql: str) -> str:
             kept.append(sql[at:end])
             at = end
     return "".join(kept)
+
+
+_END_OF_LINE = re.compile(r"[\r\n]")
+"""Either ends a comment in Postgres."""
 
 
 def _end_of_comment(sql: str, at: int) -> int:

@@ -174,6 +174,9 @@ def _not_ours(situation: Situation) -> Said:
         for thing in case.down.writes:
             if not case.up.made(thing):
                 yield f"{case.called} would change rows of {thing}, which it did not make"
+            else:
+                # An ON DELETE CASCADE, or a trigger, would go on to tables that were there before.
+                yield f"{case.called} would change rows of {thing}, and whatever hangs on them"
         for thing in case.down.makes:
             yield f"{case.called} would make {thing}"
         for statement in case.down.changes:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from slipway.clients.migrators import alembic, dbmate
 from slipway.clients.migrators.address import address_of
-from slipway.clients.migrators.lock import Session
+from slipway.clients.migrators.lock import PATIENCE, Session
 from slipway.clients.migrators.process import Tool
 from slipway.clients.migrators.record import Record
 from slipway.clients.migrators.sql import PlainSql
@@ -146,14 +146,16 @@ def migrator_of(
     notice: Callable[[str], None],
     proofs: Proofs | None = None,
     wait: float = LOCK_WAIT,
+    patience: float = PATIENCE,
 ) -> Migrating:
     """Return the tool that slipway.yml names. Nothing is called yet.
 
     ``root``: of the checkout. ``environ``: what the tool is started with. ``wait``: seconds for the
-    lock. Raises :class:`slipway.errors.UsageError` for an address that is none.
+    lock; ``patience``: that a migration may wait for a table, with everybody behind it. Raises
+    :class:`slipway.errors.UsageError` for an address that is none.
     """
     address = address_of(url)
-    session = Session(address, clock=clock, notice=notice, wait=wait)
+    session = Session(address, clock=clock, notice=notice, wait=wait, patience=patience)
     return Migrating(
         adapter_of(
             settings,

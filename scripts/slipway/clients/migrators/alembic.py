@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from slipway.clients.migrators.archive import archive
 from slipway.clients.migrators.lock import Session
 from slipway.clients.migrators.process import Said, Tool
-from slipway.clients.migrators.record import all_rows, applied_in, archive
+from slipway.clients.migrators.record import all_rows, applied_in
+from slipway.clients.migrators.watch import Watch
 from slipway.errors import OutsideError, UsageError
 from slipway.migrations.files import checksum_of, is_blank, marks_of
 from slipway.ports import Migration, Probe
@@ -27,6 +29,8 @@ _PARENT = re.compile(r"^Parent: (\S+)$", re.MULTILINE)
 _PATH = re.compile(r"^Path: (.+)$", re.MULTILINE)
 _RUNNING = re.compile(r"^-- Running (?:upgrade|downgrade) (\S*) -> (\S*)[ \t]*$", re.MULTILINE)
 _IRREVERSIBLE = "NotImplementedError"
+_TELLS: Final = re.compile(r"offline|as_sql|get_bind|get_context")
+"""How a revision knows whether it is only writing SQL."""
 UNWRITTEN: Final = "-- alembic writes no SQL for this revision"
 
 
@@ -73,6 +77,9 @@ class Alembic:
             file = self._shown(one.path)
             marks = marks_of(text, file)
             down = downs.get(one.version, "")
+            if _TELLS.search(text):
+                # It may do something else when it is run than what it writes.
+                down = UNWRITTEN
             found.append(
                 Migration(
                     version=one.version,
@@ -211,7 +218,7 @@ class Alembic:
         return re.sub(line, "", sql.rstrip(), flags=re.MULTILINE).strip()
 
     def _run(self, *command: str) -> None:
-        said = self._say(*command)
+        said = self._say(*command, watch=Watch(self._session, self._tool.clock))
         if said.code:
             raise OutsideError(
                 f"alembic {command[0]} failed ({said.code}): {said.last}",
@@ -228,7 +235,7 @@ class Alembic:
             )
         return said
 
-    def _say(self, *command: str) -> Said:
+    def _say(self, *command: str, watch: Watch | None = None) -> Said:
         folder = self._root / self._directory
         if not folder.is_dir():
             raise UsageError(
@@ -236,7 +243,7 @@ class Alembic:
                 remedy="Set `migrations.directory` in slipway.yml to where alembic.ini is.",
             )
         arguments = ["-c", "alembic.ini", *command]
-        return self._tool.run(arguments, cwd=folder, timeout=self._timeout)
+        return self._tool.run(arguments, cwd=folder, timeout=self._timeout, watch=watch)
 
 
 def _parsed(match: re.Match[str]) -> _Revision:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from slipway.clients.migrators.archive import archive
 from slipway.clients.migrators.folder import single, texts
-from slipway.clients.migrators.lock import Session
+from slipway.clients.migrators.lock import Connection, Session
 from slipway.clients.migrators.process import Said, Tool
-from slipway.clients.migrators.record import all_rows, applied_in, archive
+from slipway.clients.migrators.record import all_rows, applied_in
+from slipway.clients.migrators.watch import Watch
 from slipway.errors import OutsideError, UsageError
 from slipway.migrations.files import DBMATE_NAME, read_dbmate
 from slipway.ports import Migration, Probe
@@ -46,7 +48,23 @@ class Dbmate:
 
     def applied(self) -> Sequence[str]:
         with self._session.connection() as connection:
+            self._require_where_dbmate_looks(connection)
             return list(applied_in(connection, None, self._table, "version"))
+
+    def _require_where_dbmate_looks(self, connection: Connection) -> None:
+        """dbmate looks in the first schema of the search path alone, and would begin anew there."""
+        row = connection.execute(
+            "SELECT n.nspname::text, current_schema()::text FROM pg_class c "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)",
+            (self._table,),
+        ).fetchone()
+        if row is not None and row[0] != row[1]:
+            raise OutsideError(
+                f"{self._table} is in the schema {row[0]}, and dbmate would make another in "
+                f"{row[1]} and apply everything again",
+                remedy=f"Drop the schema {row[1]}, or ALTER ROLE … SET search_path for the role "
+                f"of `migrations-url` so that {row[0]} is its first.",
+            )
 
     def apply(self) -> None:
         # `migrate` and not what also creates a missing database: a typing error in the address
@@ -66,7 +84,12 @@ class Dbmate:
         return made
 
     def _run(self, *command: str) -> None:
-        said: Said = self._tool.run(self.arguments(*command), cwd=self._root, timeout=self._timeout)
+        said: Said = self._tool.run(
+            self.arguments(*command),
+            cwd=self._root,
+            timeout=self._timeout,
+            watch=Watch(self._session, self._tool.clock),
+        )
         if said.code:
             raise OutsideError(
                 f"dbmate {command[0]} failed ({said.code}): {said.last}",

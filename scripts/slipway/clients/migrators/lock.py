@@ -21,10 +21,20 @@ CONNECT: Final = 5
 """Seconds."""
 LOOK: Final = 60.0
 """Seconds that a question of ours may take: counting a large table is one."""
+PATIENCE: Final = 10.0
+"""Seconds that a migration may wait for the lock of a table: everybody who comes after it waits
+behind it."""
 TRY: Final = 0.5
 """Seconds between two tries to get the lock."""
 PROGRESS: Final = 15.0
 """Seconds between lines of the log while somebody else holds it."""
+
+_HELD: Final = (
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted "
+    "AND pid = pg_backend_pid() AND objid::bigint = (hashtext(%s)::bigint & 4294967295))"
+)
+_SILENT: Final = 30_000
+"""Milliseconds that what was sent may stay without an answer of the other machine."""
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -33,12 +43,19 @@ class Session:
     """A connection that is made when it is needed, and made again where it was lost."""
 
     def __init__(
-        self, address: Address, *, clock: Clock, notice: Callable[[str], None], wait: float
+        self,
+        address: Address,
+        *,
+        clock: Clock,
+        notice: Callable[[str], None],
+        wait: float,
+        patience: float = PATIENCE,
     ) -> None:
         self._address = address
         self._clock = clock
         self._notice = notice
         self._wait = wait
+        self.patience = patience
         self._connection: Connection | None = None
         self._depth = 0
         self._holds: Connection | None = None
@@ -59,9 +76,9 @@ class Session:
     def require_lock(self) -> None:
         """Raise where the connection that held the lock was lost: somebody else may hold it now."""
         try:
-            held = self._holds is not None and self._holds is self._connection
-            if held and self._holds is not None:
-                self._holds.execute("SELECT 1")
+            held = self._holds if self._holds is self._connection else None
+            # A pooler may have gone on with another session behind the same connection.
+            if held is not None and _one(held, _HELD, KEY):
                 return
         except psycopg.Error:
             pass
@@ -103,6 +120,7 @@ class Session:
                     keepalives_idle=30,
                     keepalives_interval=10,
                     keepalives_count=3,
+                    tcp_user_timeout=_SILENT,
                 )
             except psycopg.Error as error:
                 raise Unreachable(
@@ -113,7 +131,14 @@ class Session:
             self._connection.execute(
                 sql.SQL("SET statement_timeout = {}").format(sql.Literal(int(LOOK * 1000)))
             )
-            self._connection.execute("SET lock_timeout = '10s'")
+            self._connection.execute(
+                sql.SQL("SET lock_timeout = {}").format(sql.Literal(int(self.patience * 1000)))
+            )
+            # It holds the lock while a tool works for minutes. Postgres 14 and newer have it.
+            self._connection.execute(
+                "SELECT set_config(name, '0', false) FROM pg_settings "
+                "WHERE name = 'idle_session_timeout'"
+            )
         return self._connection
 
     def _take(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from slipway.clients.migrators.address import Address
+from slipway.clients.migrators.watch import NAME, Watch
 from slipway.errors import OutsideError, UsageError
 from slipway.ports import Clock
 
@@ -54,13 +55,18 @@ class Tool:
     clock: Clock
     notice: Callable[[str], None]
 
-    def run(self, arguments: Sequence[str], *, cwd: Path, timeout: float) -> Said:
-        """Run it and return what it said, cleansed. ``timeout`` in seconds.
+    def run(
+        self, arguments: Sequence[str], *, cwd: Path, timeout: float, watch: Watch | None = None
+    ) -> Said:
+        """Run it and return what it said, cleansed. ``timeout`` in seconds. ``watch``: where it
+        changes the database.
 
         Raises :class:`UsageError` where it is not there, :class:`OutsideError` where it takes too
         long: it is then killed with all that it started. A job that is cancelled does the same.
         """
         command = [*self._tied(), self.require(), *arguments]
+        if watch is not None:
+            watch.end()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
                 command,
@@ -72,7 +78,12 @@ class Tool:
                 start_new_session=True,
             )
             try:
-                self._wait(process, timeout)
+                self._wait(process, timeout, watch)
+            except BaseException:
+                _end(process)
+                if watch is not None:
+                    watch.end()
+                raise
             finally:
                 _end(process)
             return Said(code=process.returncode, out=self._read(out), err=self._read(err))
@@ -96,9 +107,10 @@ class Tool:
     def _environ(self) -> Mapping[str, str]:
         # What DBMATE_… says in the job would be another table or directory than slipway.yml says.
         kept = {k: v for k, v in self.environ.items() if not k.startswith(("DBMATE_", "SLIPWAY_"))}
-        return kept | {"DATABASE_URL": self.address.url, "DBMATE_NO_DUMP_SCHEMA": "1"}
+        ours = {"DATABASE_URL": self.address.url, "DBMATE_NO_DUMP_SCHEMA": "1", "PGAPPNAME": NAME}
+        return kept | ours
 
-    def _wait(self, process: subprocess.Popen[bytes], timeout: float) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], timeout: float, watch: Watch | None) -> None:
         began = told = self.clock.monotonic()
         while process.poll() is None:
             now = self.clock.monotonic()
@@ -108,6 +120,8 @@ class Tool:
                     remedy="See what it waits for: pg_stat_activity shows locks. "
                     "`migrations.timeout` in slipway.yml sets the time.",
                 )
+            if watch is not None:
+                watch.look(self.name)
             if now - told >= PROGRESS:
                 told = now
                 self.notice(f"{self.name} has been running for {now - began:.0f} s")

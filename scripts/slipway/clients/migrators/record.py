@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,8 +13,6 @@ from slipway.clients.migrators.lock import Connection, Session
 from slipway.errors import OutsideError
 from slipway.ports import Migration, Probe, Recorded
 
-_LONGEST: Final = 63
-"""Characters of a name in Postgres; it cuts what is longer without a word."""
 _MAKE: Final = (
     "CREATE SCHEMA IF NOT EXISTS deploy",
     "CREATE TABLE IF NOT EXISTS deploy.migrations (version text PRIMARY KEY, "
@@ -86,6 +83,7 @@ class Record:
     def rows(self, probe: Probe) -> int:
         """Count rows; a row that the role may not see is an error, not a row less."""
         with self._session.connection() as connection, all_rows(connection):
+            _require_one(connection, probe)
             return count(connection, probe)
 
     def keyed(self, probe: Probe) -> bool:
@@ -109,22 +107,50 @@ def all_rows(connection: Connection) -> Iterator[None]:
         yield
 
 
+def _require_one(connection: Connection, probe: Probe) -> None:
+    """Raise where a name without a schema may be of another table than the one found here: a tool
+    may set a search path of its own."""
+    if probe.schema is not None:
+        return
+    row = connection.execute(
+        "SELECT array_agg(n.nspname::text ORDER BY n.nspname) FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = %s::name "
+        "AND c.relkind IN ('r', 'p', 'f') AND n.nspname !~ '^pg_' "
+        "AND n.nspname <> 'information_schema' AND pg_has_role(c.relowner, 'MEMBER') "
+        "AND (%s::text IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid "
+        "AND a.attname = %s::name AND NOT a.attisdropped))",
+        (probe.table, probe.column, probe.column),
+    ).fetchone()
+    schemas = list(row[0] or ()) if row else []
+    if len(schemas) > 1:
+        raise OutsideError(
+            f"which {probe.table} is meant is not known: there is one in {', '.join(schemas)}",
+            remedy="Write the schema before the name in migrations, in both directions.",
+        )
+
+
 def count(connection: Connection, probe: Probe) -> int:
     """Count the rows that hold what is looked for."""
-    query = sql.SQL("SELECT count(*) FROM {}").format(_table(probe))
+    query = sql.SQL("SELECT count(*) FROM {}").format(table_of(probe))
     if probe.column:
-        query += sql.SQL(" WHERE {} IS NOT NULL").format(sql.Identifier(probe.column))
+        query += sql.SQL(" WHERE {}").format(has_value(probe.column))
     row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 
-def _table(probe: Probe) -> sql.Identifier:
+def has_value(column: str) -> sql.Composed:
+    """Return the condition. A row as a value IS NOT NULL only where none of its fields is."""
+    return sql.SQL("{} IS DISTINCT FROM NULL").format(sql.Identifier(column))
+
+
+def table_of(probe: Probe) -> sql.Identifier:
+    """Return the table's name, as the migration writes it."""
     return sql.Identifier(*((probe.schema, probe.table) if probe.schema else (probe.table,)))
 
 
 def key_of(connection: Connection, probe: Probe) -> Sequence[str]:
     """Return the columns of the primary key, in order."""
-    name = _table(probe).as_string(connection)
+    name = table_of(probe).as_string(connection)
     rows = connection.execute(
         "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid "
         "AND a.attnum = ANY(i.indkey) WHERE i.indrelid = to_regclass(%s) AND i.indisprimary "
@@ -132,71 +158,6 @@ def key_of(connection: Connection, probe: Probe) -> Sequence[str]:
         (name,),
     ).fetchall()
     return [str(row[0]) for row in rows]
-
-
-def archive(connection: Connection, version: str, probes: Sequence[Probe]) -> Sequence[str]:
-    """Copy what these probes find into the schema `deploy`; returns the names of the copies.
-
-    Inside a transaction of the caller's. Raises :class:`OutsideError` where the copy does not hold
-    as many rows as were counted.
-    """
-    connection.execute("CREATE SCHEMA IF NOT EXISTS deploy")
-    made: list[str] = []
-    tables: dict[tuple[str | None, str], list[Probe]] = {}
-    for probe in probes:
-        tables.setdefault((probe.schema, probe.table), []).append(probe)
-    for (schema, table), found in tables.items():
-        whole = [probe for probe in found if probe.column is None]
-        name = _free(connection, version, schema, table)
-        connection.execute(_copy(connection, name, whole or found))
-        held = Probe(schema="deploy", table=name)
-        wanted = [(count(connection, p), _held(connection, held, p)) for p in found]
-        if any(there != copied for there, copied in wanted):
-            raise OutsideError(
-                f"what was copied of {table} is not what is there",
-                remedy="Something writes to it. Stop that, then revert by hand.",
-            )
-        made.append(name)
-    return made
-
-
-def _copy(connection: Connection, name: str, probes: Sequence[Probe]) -> sql.Composed:
-    columns = [probe.column for probe in probes if probe.column]
-    table = _table(probes[0])
-    target = sql.Identifier("deploy", name)
-    if not columns:
-        return sql.SQL("CREATE TABLE {} AS SELECT * FROM {}").format(target, table)
-    keys = [key for key in key_of(connection, probes[0]) if key not in columns]
-    return sql.SQL("CREATE TABLE {} AS SELECT {} FROM {} WHERE {}").format(
-        target,
-        sql.SQL(", ").join(sql.Identifier(column) for column in (*keys, *columns)),
-        table,
-        sql.SQL(" OR ").join(
-            sql.SQL("{} IS NOT NULL").format(sql.Identifier(column)) for column in columns
-        ),
-    )
-
-
-def _held(connection: Connection, held: Probe, probe: Probe) -> int:
-    return count(connection, Probe(schema=held.schema, table=held.table, column=probe.column))
-
-
-def _free(connection: Connection, version: str, schema: str | None, table: str) -> str:
-    """Return a name that is not taken: the same version may have been reverted before."""
-    whole = f"archive_{version}_{schema + '_' if schema else ''}{table}"
-    for number in range(1, 100):
-        tail = f"_{number}" if number > 1 else ""
-        name = whole + tail
-        if len(name.encode()) > _LONGEST:
-            digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
-            cut = whole.encode()[: _LONGEST - len(tail) - 9].decode(errors="ignore")
-            name = f"{cut}_{digest}{tail}"
-        if not exists(connection, "deploy", name):
-            return name
-    raise OutsideError(
-        f"there are a hundred tables deploy.{whole}",
-        remedy="Remove those that nobody needs any more.",
-    )
 
 
 def applied_in(connection: Connection, schema: str | None, table: str, column: str) -> Any:

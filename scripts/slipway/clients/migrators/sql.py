@@ -10,13 +10,16 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
+from slipway.clients.migrators.archive import archive
 from slipway.clients.migrators.folder import single, texts
 from slipway.clients.migrators.lock import Connection, Session
-from slipway.clients.migrators.record import applied_in, archive, exists
+from slipway.clients.migrators.record import applied_in, exists
 from slipway.errors import OutsideError, UsageError
 from slipway.migrations.files import PAIR_NAME, read_pair
 from slipway.ports import Migration, Probe
 
+COPYING: Final = "20s"
+"""That a statement of a copy may take: nobody reads or writes the table meanwhile."""
 TABLE: Final = "applied"
 """In the schema `deploy`, where slipway.yml names no other."""
 
@@ -77,6 +80,7 @@ class PlainSql:
         with self._session.connection() as connection, connection.transaction():
             if probes:
                 connection.execute("SET LOCAL row_security = off")
+                connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(COPYING))
                 for probe in probes:
                     table = (probe.schema, probe.table) if probe.schema else (probe.table,)
                     query = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE")

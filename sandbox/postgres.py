@@ -36,6 +36,8 @@ READY_WITHIN: Final = 20.0
 STOPPED_WITHIN: Final = 10.0
 TRIES: Final = 3
 """Of starting: a port that was free may be taken by the time the server asks for it."""
+FILE_COPY_SINCE: Final = 150_000
+"""The version from which it is not the only way."""
 TEMPLATE: Final = "empty"
 """The database that all others are made of."""
 ADMIN: Final = "postgres"
@@ -116,6 +118,7 @@ class Postgres:
         self._account = _account()
         self._process: subprocess.Popen[bytes] | None = None
         self._made = 0
+        self._strategy = sql.SQL("")
         self.port = 0
 
     def __enter__(self) -> Postgres:
@@ -162,11 +165,9 @@ class Postgres:
         """Make a database like ``template``; without a name: a new one."""
         self._made += 1
         name = name or f"database_{self._made}"
-        self._run(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER owner").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
+        query = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER owner {}")
+        names = (sql.Identifier(name), sql.Identifier(template))
+        self._run(query.format(*names, self._strategy))
         return Database(
             name=name,
             admin=self.url(ADMIN, name),
@@ -242,6 +243,10 @@ class Postgres:
             sql.SQL("CREATE DATABASE {} OWNER owner").format(sql.Identifier(TEMPLATE)),
         )
         self._run(*(sql.SQL(statement).format() for statement in _RIGHTS), database=TEMPLATE)
+        with psycopg.connect(self.url(ADMIN, ADMIN)) as connection:
+            if connection.info.server_version >= FILE_COPY_SINCE:
+                # Nothing is to survive a crash: files are copied in a quarter of the time.
+                self._strategy = sql.SQL("STRATEGY file_copy")
 
     def _as(self) -> dict[str, Any]:
         """Return how its programs are run: as somebody who is not root, and with a log."""

@@ -63,6 +63,7 @@ class Team:
     patience: float = 10.0
     said: list[str] = field(default_factory=list)
     last: str | None = None
+    _made: tuple[Any, Migrating] | None = field(default=None, init=False, repr=False)
 
     @property
     def url(self) -> str:
@@ -103,7 +104,15 @@ class Team:
         self.last = version
 
     def migrator(self) -> Migrating:
-        """Return a new one: another process would have its own."""
+        """Return one; a new one where the files or what is said of them are others. A release has
+        one: Alembic is asked once what there is, which takes its time."""
+        files = [(file, file.stat().st_mtime_ns) for file in sorted(self.directory.glob("**/*.*"))]
+        asked = (files, dict(self.keys), self.backup_at, self.environ, self.wait, id(self.trips))
+        if self._made is None or self._made[0] != asked:
+            self._made = (asked, self._new())
+        return self._made[1]
+
+    def _new(self) -> Migrating:
         return migrator_of(
             self.settings,
             self.url,

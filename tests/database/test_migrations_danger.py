@@ -7,33 +7,32 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from sandbox.postgres import Database
 from slipway.clients.migrators.watch import NAME
 from slipway.errors import DeployFailed, OutsideError, Refused
-from tests.database.migrating import Team, codes, with_orders
+from tests.database.conftest import TeamOf
+from tests.database.migrating import Team, Tool, codes
 
 V = "20260201"
 NOTE = ("ALTER TABLE orders ADD COLUMN note text;", "ALTER TABLE orders DROP COLUMN note;")
 
 
 @pytest.fixture
-def plain(tmp_path: Path, database: Database) -> Team:
-    return with_orders(Team(root=tmp_path, database=database, keys={"lossy": "archive"}))
+def plain(team_of: TeamOf) -> Team:
+    return team_of("sql", keys={"lossy": "archive"})
 
 
 @pytest.fixture
-def dbmate(tmp_path: Path, database: Database) -> Team:
-    return with_orders(Team(root=tmp_path, database=database, tool="dbmate"))
+def dbmate(team_of: TeamOf) -> Team:
+    return team_of("dbmate")
 
 
 def as_app(team: Team, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(team.database.app) as connection:
+    with psycopg.connect(team.database.app, options="-c statement_timeout=3s") as connection:
         return connection.execute(statement.encode()).fetchall()
 
 
@@ -194,11 +193,9 @@ def reading(team: Team) -> Iterator[psycopg.Connection]:
 
 @pytest.mark.parametrize("tool", ["dbmate", "alembic", "sql"])
 def test_a_way_back_does_not_queue_everybody_behind_a_long_query(
-    tool: str, tmp_path: Path, database: Database
+    tool: Tool, team_of: TeamOf
 ) -> None:
-    team = with_orders(
-        Team(root=tmp_path, database=database, tool=tool, patience=2.0)  # type: ignore[arg-type]
-    )
+    team = team_of(tool, patience=2.0)
     team.write(V, *NOTE)
     done = team.expanded()
     before = team.sum_of("orders")
@@ -231,9 +228,11 @@ def test_a_killed_tool_leaves_no_session_that_still_waits(dbmate: Team) -> None:
     dbmate.keys["timeout"] = "2s"
     dbmate.write(V, *NOTE)
 
-    with reading(dbmate), pytest.raises(DeployFailed, match="had not ended after 2 s"):
-        dbmate.expand()
+    with reading(dbmate):
+        with pytest.raises(DeployFailed, match="had not ended after 2 s"):
+            dbmate.expand()
 
+        assert as_app(dbmate, "SELECT count(*) FROM orders") == [(100,)]
     assert tools_of(dbmate) == []
     assert dbmate.applied() == ["20260101"]
 
@@ -292,10 +291,8 @@ def test_a_lock_that_a_pooler_lost_is_not_taken_for_held(plain: Team) -> None:
     assert plain.applied() == ["20260101"]
 
 
-def test_a_revision_that_does_something_else_when_it_is_run_is_refused(
-    tmp_path: Path, database: Database
-) -> None:
-    team = with_orders(Team(root=tmp_path, database=database, tool="alembic"))
+def test_a_revision_that_does_something_else_when_it_is_run_is_refused(team_of: TeamOf) -> None:
+    team = team_of("alembic")
     team.write(V, *NOTE)
     (file,) = team.root.rglob(f"{V}*.py")
     file.write_text(

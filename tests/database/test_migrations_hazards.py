@@ -24,6 +24,7 @@ from slipway.clients.migrators.lock import KEY
 from slipway.errors import Cancelled, DeployFailed, Refused, UsageError
 from slipway.release import migrating
 from slipway.release.migrating import Expanded
+from tests.database.conftest import TeamOf
 from tests.database.migrating import BIN, Team, codes, with_orders
 
 ROOT = Path(__file__).parents[2]
@@ -31,13 +32,13 @@ EXTRA = ("20260201", "CREATE TABLE extra (id int);", "DROP TABLE extra;")
 
 
 @pytest.fixture
-def plain(tmp_path: Path, database: Database) -> Team:
-    return with_orders(Team(root=tmp_path, database=database))
+def plain(team_of: TeamOf) -> Team:
+    return team_of("sql")
 
 
 @pytest.fixture
-def dbmate(tmp_path: Path, database: Database) -> Team:
-    return with_orders(Team(root=tmp_path, database=database, tool="dbmate"))
+def dbmate(team_of: TeamOf) -> Team:
+    return team_of("dbmate")
 
 
 def run_dbmate(team: Team, *command: str) -> subprocess.CompletedProcess[str]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from sandbox.postgres import Database
 from slipway.migrations.rules import RULES, UNKNOWN
 from slipway.ports import Finding
 from slipway.release.migrating import Expanded, Reverted
-from tests.database.migrating import Team, codes, fails, old, with_orders
+from tests.database.conftest import TeamOf
+from tests.database.migrating import Team, codes, fails, old
 
 V = "20260201"
 ADD = "ALTER TABLE orders ADD COLUMN note text;"
@@ -265,8 +264,8 @@ CASES = {
 
 
 @pytest.fixture
-def team(tmp_path: Path, database: Database) -> Team:
-    return with_orders(Team(root=tmp_path, database=database))
+def team(team_of: TeamOf) -> Team:
+    return team_of("sql")
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
@@ -294,17 +293,15 @@ def test_the_plainest_case_breaks_no_rule(team: Team) -> None:
     assert plainly()(team).done
 
 
-def test_a_migration_outside_a_transaction_is_not_reverted(
-    tmp_path: Path, database: Database
-) -> None:
-    team = with_orders(Team(root=tmp_path, database=database, tool="dbmate"))
+def test_a_migration_outside_a_transaction_is_not_reverted(team_of: TeamOf) -> None:
+    team = team_of("dbmate")
     team.write(V, ADD, DROP, options=" transaction:false")
 
     assert "no-transaction" in codes(team.revert(team.expanded()))
 
 
-def test_a_revision_that_raises_is_irreversible(tmp_path: Path, database: Database) -> None:
-    team = with_orders(Team(root=tmp_path, database=database, tool="alembic"))
+def test_a_revision_that_raises_is_irreversible(team_of: TeamOf) -> None:
+    team = team_of("alembic")
     team.write(V, ADD, None)
 
     reverted = team.revert(team.expanded())

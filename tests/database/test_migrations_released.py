@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from sandbox.postgres import Database
 from slipway.errors import DeployFailed, Refused
-from tests.database.migrating import RELEASE, Team, Tool, with_orders
+from tests.database.conftest import TeamOf
+from tests.database.migrating import RELEASE, Team, Tool
 
 TOOLS: tuple[Tool, ...] = ("dbmate", "alembic", "sql")
 
 
 @pytest.fixture(params=TOOLS)
-def team(request: pytest.FixtureRequest, tmp_path: Path, database: Database) -> Team:
-    return with_orders(Team(root=tmp_path, database=database, tool=request.param))
+def team(request: pytest.FixtureRequest, team_of: TeamOf) -> Team:
+    return team_of(request.param)
 
 
 def test_what_is_pending_is_applied_and_written_down(team: Team) -> None:

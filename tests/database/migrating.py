@@ -61,6 +61,7 @@ class Team:
     )
     wait: float = 20.0
     patience: float = 10.0
+    silence: float = 60.0
     said: list[str] = field(default_factory=list)
     last: str | None = None
     _made: tuple[Any, Migrating] | None = field(default=None, init=False, repr=False)
@@ -123,6 +124,7 @@ class Team:
             proofs=Proofs(round_trips=self.trips, backup_at=self.backup_at),
             wait=self.wait,
             patience=self.patience,
+            silence=self.silence,
         )
 
     def ports(self) -> Ports:

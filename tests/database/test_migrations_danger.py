@@ -7,15 +7,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from sandbox.postgres import Database, Postgres
 from slipway.clients.migrators.watch import NAME
 from slipway.errors import DeployFailed, OutsideError, Refused
 from tests.database.conftest import TeamOf
-from tests.database.migrating import Team, Tool, codes
+from tests.database.migrating import Team, Tool, codes, with_orders
+from tests.database.silent import between
 
 V = "20260201"
 NOTE = ("ALTER TABLE orders ADD COLUMN note text;", "ALTER TABLE orders DROP COLUMN note;")
@@ -305,3 +308,76 @@ def test_a_revision_that_does_something_else_when_it_is_run_is_refused(team_of: 
 
     assert "no-down" in codes(reverted)
     assert team.sql("SELECT count(*) FROM orders") == [(100,)]
+
+
+def test_a_server_that_says_nothing_more_is_not_waited_for(plain: Team, postgres: Postgres) -> None:
+    plain.keys["timeout"] = "1s"
+    plain.write(V, "CREATE TABLE extra (id int);", "DROP TABLE extra;")
+    with between(postgres.port) as relay:
+        through = plain.database.owner.replace(f":{postgres.port}/", f":{relay.port}/")
+        cut = replace(plain, database=replace(plain.database, owner=through), silence=1.0)
+        relay.silent_after(b"CREATE TABLE extra")
+        began = time.monotonic()
+
+        with pytest.raises(DeployFailed, match=rf"not applied: {V}|is not known"):
+            cut.expand()
+
+        assert time.monotonic() - began < 10
+
+
+def test_what_one_migration_sets_is_not_so_for_the_next(plain: Team) -> None:
+    # Each was tried alone: in the release it must not land in another schema.
+    plain.sql("CREATE SCHEMA other")
+    plain.write(V, "SET search_path = other;\nSET row_security = off;", "SELECT 1;")
+    plain.write("20260202", "CREATE TABLE extra (id int);", "DROP TABLE extra;")
+
+    plain.expanded()
+
+    assert plain.tables("other") == set()
+    assert "extra" in plain.tables()
+
+
+@pytest.mark.parametrize("tool", ["dbmate", "alembic"])
+def test_copies_are_told_of_where_the_way_back_fails(tool: Tool, team_of: TeamOf) -> None:
+    team = team_of(tool, keys={"lossy": "archive"})
+    team.write(V, *NOTE)
+    done = team.expanded()
+    team.sql("UPDATE orders SET note = 'x' WHERE id = 5")
+    team.sql("CREATE VIEW theirs AS SELECT note FROM orders")
+
+    reverted = team.revert(done)
+
+    assert not reverted.done
+    assert f"still applied: {V}" in reverted.sentence
+    assert "copied had been deploy.archive_20260201_orders" in reverted.sentence
+    assert "note" in team.columns("orders")
+
+
+def test_a_role_that_may_make_no_schema_uses_the_one_that_was_made_for_it(
+    database: Database, tmp_path: Path
+) -> None:
+    name = psycopg.sql.Identifier(database.name)
+    with psycopg.connect(database.admin, autocommit=True) as admin:
+        admin.execute(psycopg.sql.SQL("ALTER DATABASE {} OWNER TO postgres").format(name))
+        admin.execute("CREATE SCHEMA deploy AUTHORIZATION owner")
+        admin.execute("GRANT CREATE ON SCHEMA public TO owner")
+    team = with_orders(Team(root=tmp_path, database=database, keys={"lossy": "archive"}))
+    team.write(V, *NOTE)
+    done = team.expanded()
+    team.sql("UPDATE orders SET note = 'x' WHERE id = 5")
+
+    assert team.revert(done).done
+
+
+def test_a_schema_of_that_name_that_is_somebody_elses_is_left_alone(
+    database: Database, tmp_path: Path
+) -> None:
+    database.run("CREATE SCHEMA deploy")
+    database.run("CREATE TABLE deploy.migrations (id int)")
+    team = Team(root=tmp_path, database=database)
+    team.write(V, "CREATE TABLE extra (id int);", "DROP TABLE extra;")
+
+    with pytest.raises(Refused, match="permission denied for schema deploy"):
+        team.preflight()
+
+    assert team.tables() == set()

@@ -113,6 +113,7 @@ def test_whatever_is_written_is_read_to_its_end(text: str) -> None:
         ("sqlite:///x", "only Postgres"),
         ("postgresql+psycopg://u:hunter2@h/d", "only Postgres"),
         ("postgresql://u:hunter2@h:6543/d", "transaction pooler"),
+        ("postgresql://u:hunter2@h:5432/d?port=6543", "transaction pooler"),
         ("postgresql://u:hunter2@h:notaport/d", "cannot be read"),
         ("postgresql://u:hunter2@h", "names no host, or no database"),
         ("hunter2", "only Postgres"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from slipway.config import Migrations
 from slipway.errors import SlipwayError
@@ -129,6 +129,7 @@ class _Steps:
     migrator: Migrator
     expanded: Expanded
     done: list[Migration] | None = None
+    archived: list[str] = field(default_factory=list)
 
     @property
     def begun(self) -> bool:
@@ -137,7 +138,6 @@ class _Steps:
     def run(self, situation: Situation) -> Reverted:
         self.done = []
         expected = list(situation.database)
-        archived: list[str] = []
         for case in reversed(situation.cases):
             version = case.applied.version
             now = list(self.migrator.applied())
@@ -151,7 +151,7 @@ class _Steps:
                 return self.broken(f"{grown[0].table} is being written to")
             self.ports.journal.note(f"reverting migration {version}")
             made = self.migrator.revert(version, held)
-            archived += [f"deploy.{name}" for name in made]
+            self.archived += [f"deploy.{name}" for name in made]
             expected.pop()
             now = list(self.migrator.applied())
             if now != expected:
@@ -161,10 +161,13 @@ class _Steps:
                 )
             self.done.append(case.applied)
             self.migrator.forget([version])
-        kept = f"; what had been written is in {', '.join(archived)}" if archived else ""
-        sentence = f"reverted: {_names(self.done)}{kept}"
+        sentence = f"reverted: {_names(self.done)}{self._kept}"
         self.ports.journal.note(sentence)
         return Reverted(done=True, sentence=sentence)
+
+    @property
+    def _kept(self) -> str:
+        return f"; what had been written is in {', '.join(self.archived)}" if self.archived else ""
 
     def broken(self, why: str) -> Reverted:
         """Say exactly how far it came: of the one that failed, what the database says."""
@@ -182,12 +185,13 @@ class _Steps:
             return Reverted(
                 done=False,
                 sentence=f"reverting failed: {why}; reverted: {_names(gone)}; still applied: "
-                f"{_names(there)}",
+                f"{_names(there)}{self._kept}",
                 remedy=_LOOK,
             )
         return Reverted(
             done=False,
-            sentence=f"reverting failed: {why}; reverted: {_names(self.done or [])}; {state}",
+            sentence=f"reverting failed: {why}; reverted: {_names(self.done or [])}; {state}"
+            f"{self._kept}",
             remedy=_LOOK,
         )
 

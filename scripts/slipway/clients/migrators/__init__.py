@@ -11,7 +11,7 @@ from typing import Protocol
 
 from slipway.clients.migrators import alembic, dbmate
 from slipway.clients.migrators.address import address_of
-from slipway.clients.migrators.lock import PATIENCE, Session
+from slipway.clients.migrators.lock import PATIENCE, SILENCE, Session
 from slipway.clients.migrators.process import Tool
 from slipway.clients.migrators.record import Record
 from slipway.clients.migrators.sql import PlainSql
@@ -147,15 +147,19 @@ def migrator_of(
     proofs: Proofs | None = None,
     wait: float = LOCK_WAIT,
     patience: float = PATIENCE,
+    silence: float = SILENCE,
 ) -> Migrating:
     """Return the tool that slipway.yml names. Nothing is called yet.
 
     ``root``: of the checkout. ``environ``: what the tool is started with. ``wait``: seconds for the
-    lock; ``patience``: that a migration may wait for a table, with everybody behind it. Raises
+    lock; ``patience``: that a migration may wait for a table, with everybody behind it;
+    ``silence``: after which a server that has not answered in time is left. Raises
     :class:`slipway.errors.UsageError` for an address that is none.
     """
     address = address_of(url)
-    session = Session(address, clock=clock, notice=notice, wait=wait, patience=patience)
+    session = Session(
+        address, clock=clock, notice=notice, wait=wait, patience=patience, silence=silence
+    )
     return Migrating(
         adapter_of(
             settings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from slipway.errors import UsageError
 
@@ -40,7 +40,8 @@ def address_of(url: str) -> Address:
         raise _wrong(f"begins with {parts.scheme[:20]!r}, and only Postgres is migrated")
     if not host or not parts.path.strip("/"):
         raise _wrong("names no host, or no database")
-    if port == POOLER:
+    # What stands behind the question mark wins over the address.
+    if str(POOLER) in {str(port), *parse_qs(parts.query).get("port", ())}:
         raise _wrong(
             f"is of a transaction pooler (port {POOLER}), which has no locks",
             "Use the session pooler (port 5432) or the database itself.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from slipway.clients.migrators.archive import archive
+from slipway.clients.migrators.archive import archive, told
 from slipway.clients.migrators.lock import Session
 from slipway.clients.migrators.process import Said, Tool
 from slipway.clients.migrators.record import all_rows, applied_in
@@ -122,7 +122,8 @@ class Alembic:
             # Alembic lets nobody into its transaction: copied before it, counted in the copy.
             with self._session.connection() as connection, all_rows(connection):
                 made = archive(connection, version, probes)
-        self._run("downgrade", one.parent or "base")
+        with told(made):
+            self._run("downgrade", one.parent or "base")
         return made
 
     def _chain(self) -> Sequence[_Revision]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from psycopg import sql
 
 from slipway.clients.migrators.lock import Connection
-from slipway.clients.migrators.record import count, exists, has_value, key_of, table_of
+from slipway.clients.migrators.record import count, exists, has_value, key_of, make_schema, table_of
 from slipway.errors import OutsideError
 from slipway.ports import Probe
 
@@ -23,7 +24,7 @@ def archive(connection: Connection, version: str, probes: Sequence[Probe]) -> Se
     Inside a transaction of the caller's. Raises :class:`OutsideError` where the copy does not hold
     as many rows as were counted.
     """
-    connection.execute("CREATE SCHEMA IF NOT EXISTS deploy")
+    make_schema(connection)
     made: list[str] = []
     tables: dict[tuple[str | None, str], list[Probe]] = {}
     for probe in probes:
@@ -42,6 +43,20 @@ def archive(connection: Connection, version: str, probes: Sequence[Probe]) -> Se
             )
         made.append(name)
     return made
+
+
+@contextmanager
+def told(made: Sequence[str]) -> Iterator[None]:
+    """Where it fails inside, say that there are copies: nobody knows of them otherwise."""
+    try:
+        yield
+    except OutsideError as error:
+        if not made:
+            raise
+        copies = ", ".join(f"deploy.{name}" for name in made)
+        raise OutsideError(
+            f"{error.found}; copied had been {copies}", remedy=error.remedy
+        ) from None
 
 
 def _copy(connection: Connection, name: str, probes: Sequence[Probe]) -> sql.Composed:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from slipway.clients.migrators.archive import archive
+from slipway.clients.migrators.archive import archive, told
 from slipway.clients.migrators.folder import single, texts
 from slipway.clients.migrators.lock import Connection, Session
 from slipway.clients.migrators.process import Said, Tool
@@ -80,7 +80,8 @@ class Dbmate:
             # dbmate lets nobody into its transaction: copied before it, and counted in the copy.
             with self._session.connection() as connection, all_rows(connection):
                 made = archive(connection, version, probes)
-        self._run("rollback")
+        with told(made):
+            self._run("rollback")
         return made
 
     def _run(self, *command: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from os import dup
 from typing import Any, Final
 
 import psycopg
@@ -24,6 +27,10 @@ LOOK: Final = 60.0
 PATIENCE: Final = 10.0
 """Seconds that a migration may wait for the lock of a table: everybody who comes after it waits
 behind it."""
+ALL: Final = 5 * LOOK
+"""Seconds that all questions of ours at one time may take."""
+SILENCE: Final = 60.0
+"""Seconds after the time that anything may take, until the server counts as silent."""
 TRY: Final = 0.5
 """Seconds between two tries to get the lock."""
 PROGRESS: Final = 15.0
@@ -50,12 +57,14 @@ class Session:
         notice: Callable[[str], None],
         wait: float,
         patience: float = PATIENCE,
+        silence: float = SILENCE,
     ) -> None:
         self._address = address
         self._clock = clock
         self._notice = notice
         self._wait = wait
         self.patience = patience
+        self._silence = silence
         self._connection: Connection | None = None
         self._depth = 0
         self._holds: Connection | None = None
@@ -88,13 +97,18 @@ class Session:
         )
 
     @contextmanager
-    def connection(self) -> Iterator[Connection]:
+    def connection(self, within: float = ALL) -> Iterator[Connection]:
         """Return the connection, in autocommit. What goes wrong on it is an outside error.
+
+        ``within``: seconds that what is asked may take. A server that has said nothing by then, and
+        for as long as silence is borne, is left.
 
         Outside :meth:`locked` it is closed again: a release lasts longer than a pooler likes.
         """
         try:
-            yield self._connect()
+            connection = self._connect()
+            with _left_after(connection, within + self._silence):
+                yield connection
         except psycopg.Error as error:
             raise self._failed(error) from None
         finally:
@@ -128,22 +142,28 @@ class Session:
                     remedy="See that it is up, that its address is right, and that this runner may "
                     "connect: GitHub's have IPv4 only.",
                 ) from None
-            self._connection.execute(
-                sql.SQL("SET statement_timeout = {}").format(sql.Literal(int(LOOK * 1000)))
-            )
-            self._connection.execute(
-                sql.SQL("SET lock_timeout = {}").format(sql.Literal(int(self.patience * 1000)))
-            )
-            # It holds the lock while a tool works for minutes. Postgres 14 and newer have it.
-            self._connection.execute(
-                "SELECT set_config(name, '0', false) FROM pg_settings "
-                "WHERE name = 'idle_session_timeout'"
-            )
+            self._settle(self._connection)
         return self._connection
+
+    def _settle(self, connection: Connection) -> None:
+        for setting, seconds in (("statement_timeout", LOOK), ("lock_timeout", self.patience)):
+            limit = sql.Literal(int(seconds * 1000))
+            connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(setting), limit))
+        # It holds the lock while a tool works for minutes. Postgres 14 and newer have it.
+        connection.execute(
+            "SELECT set_config(name, '0', false) FROM pg_settings "
+            "WHERE name = 'idle_session_timeout'"
+        )
+
+    def begin_anew(self, connection: Connection) -> None:
+        """Take back what a migration has set for the session: each was tried in one of its own."""
+        for statement in ("RESET SESSION AUTHORIZATION", "RESET ALL", "DISCARD TEMP"):
+            connection.execute(statement.encode())
+        self._settle(connection)
 
     def _take(self) -> None:
         began = told = self._clock.monotonic()
-        with self.connection() as connection:
+        with self.connection(self._wait) as connection:
             while not _one(connection, "SELECT pg_try_advisory_lock(hashtext(%s))", KEY):
                 now = self._clock.monotonic()
                 if now - began >= self._wait:
@@ -177,6 +197,23 @@ class Session:
 
     def _say(self, error: psycopg.Error) -> str:
         return one_line(self._address.clean(str(error)) or type(error).__name__, 300)
+
+
+@contextmanager
+def _left_after(connection: Connection, seconds: float) -> Iterator[None]:
+    """Wake who waits for a server that hangs: libpq would for ever, and no signal ends that."""
+
+    def leave() -> None:
+        with suppress(Exception), socket.socket(fileno=dup(connection.fileno())) as waited_for:
+            waited_for.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _one(connection: Connection, query: str, *values: Any) -> Any:

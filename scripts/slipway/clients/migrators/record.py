@@ -14,7 +14,6 @@ from slipway.errors import OutsideError
 from slipway.ports import Migration, Probe, Recorded
 
 _MAKE: Final = (
-    "CREATE SCHEMA IF NOT EXISTS deploy",
     "CREATE TABLE IF NOT EXISTS deploy.migrations (version text PRIMARY KEY, "
     "checksum text NOT NULL, release text NOT NULL, applied_at timestamptz)",
     "ALTER TABLE deploy.migrations ENABLE ROW LEVEL SECURITY",
@@ -45,8 +44,10 @@ class Record:
     def intend(self, migrations: Sequence[Migration], release: str) -> None:
         """Write down what is about to be applied."""
         with self._session.connection() as connection, connection.transaction():
-            for statement in _MAKE if not exists(connection, "deploy", "migrations") else ():
-                connection.execute(statement)
+            if not exists(connection, "deploy", "migrations"):
+                make_schema(connection)
+                for statement in _MAKE:
+                    connection.execute(statement)
             for migration in migrations:
                 connection.execute(
                     "INSERT INTO deploy.migrations (version, checksum, release) "
@@ -90,6 +91,14 @@ class Record:
         """Return whether the table has a primary key."""
         with self._session.connection() as connection:
             return bool(key_of(connection, probe))
+
+
+def make_schema(connection: Connection) -> None:
+    """Make the schema `deploy` where it is not: IF NOT EXISTS asks for the right to make it even
+    where somebody made it for this role."""
+    row = connection.execute("SELECT to_regnamespace('deploy') IS NULL").fetchone()
+    if row and row[0]:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS deploy")
 
 
 def exists(connection: Connection, schema: str | None, table: str) -> bool:

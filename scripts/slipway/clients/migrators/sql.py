@@ -12,8 +12,8 @@ from psycopg.pq import TransactionStatus
 
 from slipway.clients.migrators.archive import archive
 from slipway.clients.migrators.folder import single, texts
-from slipway.clients.migrators.lock import Connection, Session
-from slipway.clients.migrators.record import applied_in, exists
+from slipway.clients.migrators.lock import ALL, Connection, Session
+from slipway.clients.migrators.record import applied_in, exists, make_schema
 from slipway.errors import OutsideError, UsageError
 from slipway.migrations.files import PAIR_NAME, read_pair
 from slipway.ports import Migration, Probe
@@ -63,7 +63,8 @@ class PlainSql:
         for migration in self.files():
             if migration.version in done:
                 continue
-            with self._session.connection() as connection:
+            with self._session.connection(self._timeout) as connection:
+                self._session.begin_anew(connection)
                 self._make_table(connection)
                 with connection.transaction():
                     self._execute(connection, migration.up, migration.file)
@@ -77,7 +78,8 @@ class PlainSql:
                 f"there is no file that reverts {version}", remedy="Revert it by hand."
             )
         made: Sequence[str] = ()
-        with self._session.connection() as connection, connection.transaction():
+        within = self._session.connection(ALL + self._timeout)
+        with within as connection, connection.transaction():
             if probes:
                 connection.execute("SET LOCAL row_security = off")
                 connection.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(COPYING))
@@ -113,7 +115,7 @@ class PlainSql:
             return
         with connection.transaction():
             if self._schema:
-                connection.execute("CREATE SCHEMA IF NOT EXISTS deploy")
+                make_schema(connection)
             query = sql.SQL(
                 "CREATE TABLE IF NOT EXISTS {} (version text PRIMARY KEY, "
                 "applied_at timestamptz NOT NULL DEFAULT now())"

@@ -125,12 +125,15 @@ class Checkout:
             timeout=30,
         )
 
-    def check(self, *, url: str | None = None, **more: str) -> Ran:
-        """Run it as on GitHub."""
+    def check(
+        self, *, url: str | None = None, job: Mapping[str, str] | None = None, **more: str
+    ) -> Ran:
+        """Run it as on GitHub. ``job``: what else is in its environment."""
         output, summary, said = self.root / "out.txt", self.root / "summary.md", io.StringIO()
         for file in (output, summary):
             file.write_text("")
         environ = {
+            **(job or {}),
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HOME": "/nonexistent",
             "GITHUB_ACTIONS": "true",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.postgres import Database
+from sandbox.postgres import Database, Postgres
 from tests.database.checkout import BASE_UP, Tool, checkout
 
 each_tool = pytest.mark.parametrize("tool", ["dbmate", "alembic", "sql"])
@@ -253,3 +253,23 @@ def test_one_outside_a_transaction_goes_there_and_back_and_is_frozen_all_the_sam
 
     assert (ran.result, ran.round_trips) == ("unchanged", ["20260101", "20260102"]), ran.log
     assert "title=no-transaction" in "\n".join(ran.annotations("notice"))
+
+
+def test_a_database_that_the_job_knows_too_is_never_the_one_that_is_tried_on(
+    tmp_path: Path, database: Database, postgres: Postgres
+) -> None:
+    repository = checkout(tmp_path, database, "alembic")
+    env = repository.directory / "env.py"
+    env.write_text(
+        env.read_text().replace(
+            'os.environ["DATABASE_URL"]',
+            'os.environ.get("APP_DATABASE", os.environ["DATABASE_URL"])',
+        )
+    )
+    with postgres.database() as production:
+        ran = repository.check(job={"APP_DATABASE": production.owner})
+
+        assert production.run("select count(*) from pg_tables where schemaname = 'public'") == [
+            (0,)
+        ]
+    assert (ran.code, ran.round_trips) == (0, ["20260101"]), ran.log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,8 +24,18 @@ from slipway.errors import OutsideError
 from slipway.migrations.trip import Rows
 from slipway.ports import Clock, Migration
 
+_ADDRESS: Final = re.compile(r"\s*postgres(ql)?(\+\w+)?://", re.IGNORECASE)
+_OF_LIBPQ: Final = re.compile(
+    "PG(HOST|HOSTADDR|PORT|DATABASE|USER|PASSWORD|PASSFILE|SERVICE|SERVICEFILE)"
+)
 _ROOM: Final = 5.0
 """Seconds that the lock of migrations is waited for: nobody else knows this database."""
+
+
+def _leads_elsewhere(name: str, value: str) -> bool:
+    """Whether a variable of the job is of another database: an ``env.py`` that reads that one
+    would try there what is only to be tried here."""
+    return bool(_OF_LIBPQ.fullmatch(name) or _ADDRESS.match(value))
 
 
 class ScratchDatabase:
@@ -47,7 +58,7 @@ class ScratchDatabase:
         self._settings = settings
         self._url = url
         self._root = root
-        self._environ = environ
+        self._environ = {k: v for k, v in environ.items() if not _leads_elsewhere(k, v)}
         self._clock = clock
         self._notice = notice
         self._files: Sequence[Migration] = ()

@@ -40,7 +40,7 @@ def test_nothing_is_left_on_the_server_and_the_given_database_is_not_touched(
     assert database.run("select count(*) from pg_tables where schemaname = 'public'") == [(0,)]
 
 
-@each_tool
+@pytest.mark.parametrize("tool", ["dbmate", "sql"])
 def test_a_down_that_leaves_a_table_behind_fails(
     tool: Tool, tmp_path: Path, database: Database
 ) -> None:
@@ -111,11 +111,16 @@ def test_alembics_failures_and_its_mark_of_what_is_irreversible_are_understood(
     repository = checkout(tmp_path, database, "alembic")
     repository.write("20260102", "create table a (id int);", None)
     repository.write("20260103", "create table b (id int);", "drop table not_there;")
+    repository.write(
+        "20260104", "create table c (id int); create table d (id int);", "drop table c;"
+    )
     ran = repository.check()
 
-    (failed,) = ran.annotations("error")
+    failed, left = ran.annotations("error")
     assert "file=db/migrations/versions/20260103_step.py" in failed
     assert '"not_there" does not exist' in failed
+    assert "file=db/migrations/versions/20260104_step.py" in left
+    assert "left behind: table public.d" in left
     assert "says that it is irreversible" in "\n".join(ran.annotations("notice"))
     assert ran.round_trips == ["20260101"]
 

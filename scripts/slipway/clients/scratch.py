@@ -68,6 +68,8 @@ class ScratchDatabase:
         # What a release writes down lies beside what the plain pairs keep.
         self._schemas = ("deploy",)
         self._seeds: Seeds | None = None
+        self._whole = self._migrator(root)
+        """Of all files. Alembic is asked once what there is: each time takes it half a second."""
 
     def __enter__(self) -> ScratchDatabase:
         return self
@@ -78,7 +80,7 @@ class ScratchDatabase:
     def files(self) -> Sequence[Migration]:
         """Return what the checkout holds, oldest first."""
         if not self._files:
-            self._files = self._migrator(self._root).files()
+            self._files = self._whole.files()
         return self._files
 
     def applied(self) -> Sequence[str]:
@@ -164,7 +166,7 @@ class ScratchDatabase:
     def _upto(self, version: str) -> Migrating:
         """Return the tool with the files up to this version, and no later ones."""
         if self._settings.tool == "alembic":
-            return self._migrator(self._root)
+            return self._whole
         for file in self.files():
             for path in self._parts(file):
                 target = self._directory / path.relative_to(self._root)

@@ -71,7 +71,7 @@ class Tool:
             process = subprocess.Popen(
                 command,
                 cwd=cwd,
-                env=self._environ(),
+                env=self._environ(watch),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -104,11 +104,11 @@ class Tool:
         setpriv = shutil.which("setpriv", path=self.environ.get("PATH", ""))
         return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
-    def _environ(self) -> Mapping[str, str]:
+    def _environ(self, watch: Watch | None) -> Mapping[str, str]:
         # What DBMATE_… says in the job would be another table or directory than slipway.yml says.
         kept = {k: v for k, v in self.environ.items() if not k.startswith(("DBMATE_", "SLIPWAY_"))}
-        ours = {"DATABASE_URL": self.address.url, "DBMATE_NO_DUMP_SCHEMA": "1", "PGAPPNAME": NAME}
-        return kept | ours
+        ours = {"DATABASE_URL": self.address.url, "DBMATE_NO_DUMP_SCHEMA": "1"}
+        return kept | ours | ({"PGAPPNAME": NAME} if watch is not None else {})
 
     def _wait(self, process: subprocess.Popen[bytes], timeout: float, watch: Watch | None) -> None:
         began = told = self.clock.monotonic()

@@ -48,7 +48,7 @@ class Watch:
             return
         self._looked = now
         try:
-            with self._session.connection() as connection:
+            with self._session.connection(LOOKS) as connection:
                 found = connection.execute(_STUCK, (NAME,)).fetchone()
         except OutsideError:
             return  # that the lock was lost is found afterwards: half a migration is worse

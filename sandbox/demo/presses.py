@@ -10,7 +10,6 @@ from sandbox.demo.aftermath import Check
 from sandbox.demo.middle import Middle
 from sandbox.demo.world import BAKE, LEASE, STEP
 
-
 _PAGED: Mapping[str, tuple[str, ...]] = {
     "promoted": (),
     "promoted-previous": (),

@@ -99,7 +99,6 @@ DATA_INCONSISTENT = Press(
     peak=5,
     step=20,
     stored=True,
-    pages=("has been rolled back",),
     checks=(
         verdicts.reason_says("refunds-are-of-orders", VERSION, "the checks pass as before"),
         aftermath.nobody_failed,

@@ -124,7 +124,7 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
         log="\n".join([run.log, *(found.message for found in run.annotations)]),
         pages=tuple(world_pages(stage, entry)),
     )
-    checks = one.checks if one.pages is None else (*one.checks, paged(*one.pages))
+    checks = one.checks if one.paged is None else (*one.checks, paged(*one.paged))
     return [problem for check in checks for problem in check(after)]
 
 

@@ -10,6 +10,15 @@ from sandbox.demo.aftermath import Check
 from sandbox.demo.middle import Middle
 from sandbox.demo.world import BAKE, LEASE, STEP
 
+_PAGED: Mapping[str, tuple[str, ...]] = {
+    "promoted": (),
+    "promoted-previous": (),
+    "refused": (),
+    "rolled-back": ("the new build was bad and has been rolled back",),
+    "held": ("it could not be judged",),
+}
+"""By the result: words of each page."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
@@ -70,6 +79,19 @@ class Press:
     """Whether the bot writes orders into a database, and checks look at them."""
 
     @property
+    def paged(self) -> tuple[str, ...] | None:
+        """What somebody must be paged for, and nothing else; ``None``: that depends."""
+        if self.pages is not None:
+            return self.pages
+        depends = self.sequence or self.reconcile or self.or_result or self.kills_runner
+        return None if depends else _PAGED.get(self.result)
+
+    @property
+    def kills_runner(self) -> bool:
+        """Whether nobody is left to end the release."""
+        return self.middle is not None and self.middle.kills_runner
+
+    @property
     def results(self) -> tuple[str, ...]:
         """What it may end as."""
         return (self.result,) if self.or_result is None else (self.result, self.or_result)
@@ -117,7 +139,7 @@ class Press:
     @property
     def ends_red(self) -> bool:
         """Whether the workflow that ends it must be red: something was not released."""
-        mended = self.reconcile or (self.middle is not None and self.middle.kills_runner)
+        mended = self.reconcile or self.kills_runner
         return self.result not in ("promoted", "promoted-previous") and not mended
 
     @property

@@ -24,7 +24,6 @@ ERRORS = Press(
     behaviour={"error_rate": 0.3},
     result="rolled-back",
     peak=5,
-    pages=("the new build was bad and has been rolled back",),
 )
 CRASHING = Press(
     name="a build that crashes after a while",
@@ -37,7 +36,6 @@ PREVIOUS = Press(
     name="Promote Previous Build",
     rollback=True,
     result="promoted-previous",
-    pages=(),
 )
 
 

@@ -16,6 +16,7 @@ from slipway.github_actions import Runner
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, headline, markdown
 from slipway.text import escape, one_line
+from slipway.workflow_run import runner_files
 
 if TYPE_CHECKING:
     from slipway.commands.ended import Ended
@@ -27,7 +28,7 @@ _INPUTS = "Inputs come as SLIPWAY_<INPUT>, or as flags."
 
 def main(arguments: Sequence[str], environ: Mapping[str, str], stream: TextIO | None = None) -> int:
     """Run one command and return its exit code."""
-    on_github, output_file, summary_file = inputs.runner_files(environ)
+    on_github, output_file, summary_file = runner_files(environ)
     runner = Runner(
         on_github=on_github, output_file=output_file, summary_file=summary_file, stream=stream
     )

@@ -5,19 +5,18 @@ An action passes each input as ``SLIPWAY_<INPUT>``. Nothing here calls anything 
 
 from __future__ import annotations
 
-import json
 import re
-import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from slipway.errors import UsageError
-from slipway.ports import Artifact, Holder
+from slipway.ports import Artifact
+from slipway.reader import Reader
+from slipway.workflow_run import Run, run_of
 
-T = TypeVar("T", bound=str)
 Mode = Literal["release", "observe", "promote-now", "abort", "direct"]
 MODES: tuple[Mode, ...] = ("release", "observe", "promote-now", "abort", "direct")
 Strategy = Literal["auto", "canary", "rolling"]
@@ -82,18 +81,11 @@ FORMATS: tuple[Format, ...] = ("markdown", "json")
 EVIDENCE = "slipway-evidence"
 """The directory of accounts: in the runner's own for temporary files, else where it is run."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
-_NAMED_IMAGE = re.compile(r"([^\s=]+)=(\S+)")
 _TARGET = re.compile(r"previous|dep-[a-z0-9-]+|sha256:[0-9a-f]{64}|[0-9a-f]{40}")
 _BAD_BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]{4,120}")
 _REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./-]{0,199}")
-_DAY = 86_400
-_DURATION = re.compile(r"([0-9]{1,5})(s|m|h)")
 _OWN = ("SLIPWAY_", "INPUT_", "ACTIONS_")
 """How variables begin that are the suite's or the runner's, and nobody else's."""
-_CHECKSUM = re.compile(r"[0-9a-f]{64}")
-_TRUE = {"true", "yes", "on", "1"}
-_FALSE = {"false", "no", "off", "0"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,23 +113,6 @@ class Keys:
     page_url: str | None = field(repr=False)
     """Whoever knows it can page: Slack's addresses are secrets."""
     page_secret: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """The workflow run this is, or a laptop."""
-
-    on_github: bool
-    repository: str | None
-    api_url: str
-    url: str | None
-    """The page of this run."""
-    actor: str
-    holder: Holder
-    pull_request: int | None
-    """From the event's payload, where it has one."""
-    output_file: Path | None
-    summary_file: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +199,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
     """Read and check the inputs of ``verb``; every problem at once in one :class:`UsageError`."""
     on_github = environ.get("GITHUB_ACTIONS") == "true"
     # Whoever goes back at night has these set already, for Render's and GitHub's own tools.
-    reader = _Reader(environ, PLAIN if verb == "rollback" and not on_github else ())
+    reader = Reader(environ, PLAIN if verb == "rollback" and not on_github else ())
     workspace = environ.get("GITHUB_WORKSPACE", ".")
     mode = reader.one_of("mode", MODES)
     inputs = Inputs(
@@ -288,190 +263,22 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             page_url=reader.text("page-url") or None,
             page_secret=reader.text("page-secret") or None,
         ),
-        run=_run(environ, on_github=on_github),
+        run=run_of(environ, on_github=on_github),
     )
     reader.finish()
     return inputs
 
 
-def _named(reader: _Reader, verb: Verb) -> tuple[str, ...]:
+def _named(reader: Reader, verb: Verb) -> tuple[str, ...]:
     name = reader.required("service", "The name of a service in slipway.yml.")
     return reader.names("service") if verb in OF_SOME else (name,)
 
 
-def _files(reader: _Reader, verb: Verb) -> Sequence[str]:
+def _files(reader: Reader, verb: Verb) -> Sequence[str]:
     if verb == "explain":
         return [reader.required("file", "The account of one release: a file with lines of JSON.")]
     return reader.lines("files") or [EVIDENCE]
 
 
-def runner_files(environ: Mapping[str, str]) -> tuple[bool, Path | None, Path | None]:
-    """Return whether this is GitHub, and its outputs and summary files."""
-    names = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
-    output, summary = (Path(environ[n]) if environ.get(n) else None for n in names)
-    return environ.get("GITHUB_ACTIONS") == "true", output, summary
-
-
-class _Reader:
-    """Reads inputs and collects what is wrong with them."""
-
-    def __init__(self, environ: Mapping[str, str], plain: Collection[str] = ()) -> None:
-        """``plain``: inputs that may also stand in a variable without ``SLIPWAY_``."""
-        self._environ = environ
-        self._plain = plain
-        self._problems: list[str] = []
-
-    def text(self, name: str) -> str:
-        variable = name.upper().replace("-", "_")
-        plain = self._environ.get(variable, "") if name in self._plain else ""
-        return (self._environ.get(f"SLIPWAY_{variable}", "") or plain).strip()
-
-    def required(self, name: str, hint: str) -> str:
-        value = self.text(name)
-        if not value:
-            self._problems.append(f"`{name}` is missing or empty. {hint}")
-        return value
-
-    def seconds(self, name: str) -> float:
-        value = self.text(name)
-        if not value:
-            return 0.0
-        match = _DURATION.fullmatch(value)
-        if match is None:
-            self._problems.append(f"`{name}` is {value!r}. Write 90s, 10m or 2h.")
-            return 0.0
-        seconds = float(match[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match[2]]
-        if not 0 < seconds <= _DAY:
-            told = f"`{name}` is {value!r}. Write more than 0s and 24h at most"
-            self._problems.append(f"{told}; leave it out to ask once.")
-        return seconds
-
-    def matching(self, name: str, pattern: re.Pattern[str], form: str) -> str | None:
-        value = self.text(name)
-        if value and not pattern.fullmatch(value):
-            self._problems.append(f"`{name}` is {_shown(value)}; expected {form}")
-        return value or None
-
-    def one_of(self, name: str, choices: tuple[T, ...]) -> T:
-        """Return the choice; the first where nothing is given."""
-        value = self.text(name)
-        found = next((choice for choice in choices if choice == value), None)
-        if value and found is None:
-            self._problems.append(f"`{name}` is {_shown(value)}; expected {', '.join(choices)}")
-        return found or choices[0]
-
-    def checksums(self, name: str) -> Mapping[str, str]:
-        """Return a JSON object of checksums, by version."""
-        value = self.text(name)
-        try:
-            found: Any = json.loads(value) if value else {}
-        except ValueError:
-            found = None
-        if isinstance(found, dict) and all(
-            isinstance(sum_, str) and _CHECKSUM.fullmatch(sum_) for sum_ in found.values()
-        ):
-            return found
-        self._problems.append(
-            f"`{name}` is {_shown(value)}; expected a JSON object of versions and checksums, as "
-            "check-migrations writes it"
-        )
-        return {}
-
-    def moment(self, name: str) -> datetime | None:
-        """Return a time with its offset from UTC."""
-        value = self.text(name)
-        if not value:
-            return None
-        try:
-            at = datetime.fromisoformat(value)
-        except ValueError:
-            at = None
-        if at is None or at.tzinfo is None:
-            self._problems.append(f"`{name}` is {_shown(value)}; expected 2026-01-31T04:00:00Z")
-            return None
-        return at
-
-    def names(self, name: str) -> tuple[str, ...]:
-        """Return words, separated by blanks, commas or lines, each once."""
-        return tuple(dict.fromkeys(self.text(name).replace(",", " ").split()))
-
-    def lines(self, name: str) -> tuple[str, ...]:
-        """Return what stands on a line each, once."""
-        lines = (line.strip() for line in self.text(name).splitlines())
-        return tuple(dict.fromkeys(line for line in lines if line))
-
-    def images(self, name: str) -> Mapping[str, str]:
-        """Return one image, or one for each service as lines ``service=host/name@sha256:…``."""
-        found: dict[str, str] = {}
-        for line in self.text(name).split():
-            named = _NAMED_IMAGE.fullmatch(line)
-            service, image = (named[1], named[2]) if named else ("", line)
-            if not _IMAGE.fullmatch(image):
-                self._problems.append(
-                    f"`{name}` is {_shown(line)}; expected host/name@sha256:<64 hex>: a tag can "
-                    "move between check and use"
-                )
-            elif service in found:
-                self._problems.append(f"`{name}` names two images for {service or 'one service'}")
-            found[service] = image
-        return found
-
-    def boolean(self, name: str, *, default: bool) -> bool:
-        value = self.text(name).lower()
-        if value and value not in _TRUE | _FALSE:
-            self._problems.append(f"`{name}` is {value!r}; expected true or false")
-        return value in _TRUE if value else default
-
-    def finish(self) -> None:
-        if self._problems:
-            raise UsageError(
-                "\n".join(self._problems),
-                remedy="Mend the `with:` of this step, or at a terminal the flag or the SLIPWAY_ "
-                "variable of that name. A secret that is empty is usually not defined in the "
-                "environment the job names.",
-            )
-
-
-def _shown(value: str) -> str:
-    return repr(value if len(value) <= 100 else value[:100] + "…")
-
-
 def _sha(value: str | None) -> str | None:
     return value if value and _COMMIT.fullmatch(value) else None
-
-
-def _run(environ: Mapping[str, str], *, on_github: bool) -> Run:
-    run_id = environ.get("GITHUB_RUN_ID", "")
-    repository = environ.get("GITHUB_REPOSITORY") or None
-    server = environ.get("GITHUB_SERVER_URL", "https://github.com")
-    attempt = environ.get("GITHUB_RUN_ATTEMPT", "1")
-    output, summary = runner_files(environ)[1:]
-    return Run(
-        on_github=on_github,
-        repository=repository,
-        api_url=environ.get("GITHUB_API_URL", "https://api.github.com"),
-        url=f"{server}/{repository}/actions/runs/{run_id}" if run_id and repository else None,
-        actor=environ.get("GITHUB_TRIGGERING_ACTOR")
-        or environ.get("GITHUB_ACTOR")
-        or environ.get("USER", "somebody"),
-        holder=Holder(
-            # Two laptops, or two terminals of one, must not share a lease.
-            run_id=run_id or f"laptop-{environ.get('USER', 'somebody')}-{secrets.token_hex(4)}",
-            attempt=int(attempt) if attempt.isdigit() else 1,
-        ),
-        pull_request=_pull_request(environ.get("GITHUB_EVENT_PATH")),
-        output_file=output,
-        summary_file=summary,
-    )
-
-
-def _pull_request(event_path: str | None) -> int | None:
-    if not event_path:
-        return None
-    try:
-        event: Any = json.loads(Path(event_path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    pull = event.get("pull_request") if isinstance(event, dict) else None
-    number = pull.get("number") if isinstance(pull, dict) else None
-    return number if isinstance(number, int) else None

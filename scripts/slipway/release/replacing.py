@@ -1,0 +1,195 @@
+"""The replacement of a service's instances by Render, and what is seen of it from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slipway.errors import OutsideError, Unauthorized
+from slipway.ports import Deploy
+from slipway.release import deploys, webhook
+from slipway.release.data import DataChecks
+from slipway.release.deploys import Ports
+from slipway.release.gone import LAST
+from slipway.release.guarding import guards_of
+from slipway.release.health import await_build
+from slipway.release.observed import Observed, of_instances, of_static_site, steps
+from slipway.release.seen import Seen
+
+if TYPE_CHECKING:
+    from slipway.release.rolling import Before, Plan
+
+_STATIC = "static_site"
+
+
+class Replacement:
+    """The replacement of the instances, and what was seen of it."""
+
+    def __init__(self, plan: Plan, ports: Ports, before: Before, data: DataChecks) -> None:
+        self._data = data
+        service, good = before.service, before.good
+        self.seen = Seen(
+            ports,
+            plan.settings,
+            before.url,
+            [service],
+            release=plan.release,
+            good=good.identity or "",
+        )
+        self.ours: set[str] = set()
+        """Ids of the deploys that this run has begun or adopted."""
+        self.verified = False
+        """Whether the new build was seen to be the only one that serves, with no failed probe."""
+        self._plan = plan
+        self._ports = ports
+        self._service = service
+        self._url = before.url
+        self._old_build = good.identity if good.identity == good.reference else None
+        self._static = service.type == _STATIC
+        self._before = frozenset() if self._static else self._old(before.coming)
+        self._looks: list[frozenset[str]] = []
+        self._troubled = False
+
+    def _old(self, coming: Deploy | None) -> frozenset[str]:
+        """Return the instances to be replaced; those that a running deploy has made are new."""
+        listed = self._ports.platform.instances(self._plan.stable)
+        return frozenset(i.id for i in listed if not coming or i.created_at < coming.created_at)
+
+    def _listed(self) -> frozenset[str]:
+        return frozenset(i.id for i in self._ports.platform.instances(self._plan.stable))
+
+    def _look(self) -> bool:
+        """Ask which instances there are. Return whether all the old ones are known to be gone."""
+        if self._static:
+            return True
+        try:
+            listed = self._listed()
+        except Unauthorized:
+            raise
+        except OutsideError as error:
+            if not self._troubled:  # once: a look that is missing makes what is observed unclear
+                self._troubled = True
+                self._ports.journal.trouble(f"listing instances: {error.found}")
+            return False
+        if not self._looks or self._looks[-1] != listed:
+            self._ports.journal.note(self._changed(listed))
+        self._looks.append(listed)
+        return bool(listed) and not listed & self._before
+
+    def _changed(self, listed: frozenset[str]) -> str:
+        """Say how many there are, and which have come and gone since the last look."""
+        last = self._looks[-1] if self._looks else self._before
+        said = [f"instances: {len(listed & self._before)} old, {len(listed - self._before)} new"]
+        said += [f"come: {', '.join(sorted(listed - last))}"] if listed - last else []
+        said += [f"gone: {', '.join(sorted(last - listed))}"] if last - listed else []
+        return "; ".join(said)
+
+    def take_up(self, left: Deploy) -> Deploy:
+        """See the build answer that a run that died has left live, without having watched it."""
+        self._ports.journal.note(
+            f"{left.id} is live since a run that died: it is seen to answer, and watched now"
+        )
+        await_build(
+            self._ports,
+            self._url,
+            build=self._plan.artifact.commit,
+            health=self._plan.settings.health,
+            instances=self._service.instances,
+        )
+        self.verified = True
+        return left
+
+    def replace_instances(self) -> Deploy:
+        """Deploy and wait until no old instance is left and the new build answers alone."""
+        plan, settings = self._plan, self._plan.settings
+        ports = self.seen.probing()
+        self._ports.journal.note(
+            f"probing {self._url} every {settings.strategy.rolling.probe_every:g} s until all "
+            f"{len(self._before)} instances are replaced"
+        )
+        try:
+            deploy = deploys.bring_live(
+                ports,
+                plan.stable,
+                plan.artifact,
+                deadline=settings.strategy.deploy_deadline,
+                shared=True,
+                pulse=self._pulse,
+                ours=self.ours,
+            )
+            self._until_the_old_are_gone(ports)
+            await_build(
+                ports,
+                self._url,
+                build=plan.artifact.commit,
+                health=settings.health,
+                instances=self._service.instances,
+                pulse=self._pulse,
+            )
+        finally:
+            self.seen.probes.end()
+        self.verified = True
+        self._ports.journal.gate(self.sentence())
+        return deploy
+
+    def _pulse(self) -> None:
+        self._look()
+
+    def _until_the_old_are_gone(self, ports: Ports) -> None:
+        until = ports.clock.monotonic() + LAST
+        while not self._look():
+            if ports.clock.monotonic() >= until:
+                raise OutsideError(
+                    f"Render did not list new instances alone within {LAST:.0f} s",
+                    remedy="Look at the service's instances at Render, then release again.",
+                )
+            ports.clock.sleep(ports.poll)
+
+    def watch(self) -> None:
+        """Look at the new build's health. Raises :class:`Tripped` where it fails in a row."""
+        webhook.require(
+            self._ports,
+            self._plan.settings,
+            self._url,
+            build=self._plan.artifact.commit,
+            release=self._plan.release,
+        )
+        guards = guards_of(
+            self._ports,
+            self._plan.settings,
+            [self._url],
+            self._plan.artifact.commit,
+            data=self._data,
+            release=self._plan.release,
+            service=None if self._static else self._plan.stable,
+        )
+        build = self._plan.artifact.commit or self._plan.artifact.identity
+        self.seen.watch(guards, build)
+
+    def watched(self) -> str:
+        """Say what the watch saw beside health."""
+        said = self.seen.watched()
+        return f"; {said}" if said else ""
+
+    def confirm(self, deploy: Deploy) -> None:
+        """See that what was watched is what Render runs still. Raises :class:`Aborted`."""
+        latest = self._ports.platform.deploys(self._plan.stable)
+        deploys.require_stayed(latest, self._plan.artifact.identity, deploy.id)
+
+    def observed(self) -> Observed | None:
+        """Return how instances were seen to be replaced; ``None``: none was."""
+        if self._static:
+            return of_static_site(
+                self._old_build, self._plan.artifact.commit, self.seen.probes.builds
+            )
+        if all(look >= self._before for look in self._looks):
+            return None
+        return of_instances(self._before, self._looks)
+
+    def sentence(self) -> str:
+        """Say what was seen, with its numbers."""
+        if not self.seen.probes.made:
+            return "it was live already, since a run that died"
+        observed = self.observed()
+        stages = "" if self._static else f" (old+new: {steps(self._before, self._looks)})"
+        how = f"observed {observed}{stages}, " if observed else ""
+        return how + self.seen.probes.sentence()

@@ -33,7 +33,7 @@ class Result(StrEnum):
     HELD = "held"
     """It could not be judged, or what was bad was bad for both builds. Nobody is blamed."""
     FROZEN = "frozen"
-    """What serves could not be confirmed: a human is needed."""
+    """What serves could not be confirmed, or data could not be mended: a human is needed."""
 
     @property
     def exit_code(self) -> int:

@@ -46,6 +46,14 @@ def test_the_first_line_says_what_is_live_and_for_whom() -> None:
     )
 
 
+def test_a_dry_run_is_never_told_as_if_there_were_nothing_to_do() -> None:
+    told = report(Result.UNCHANGED, "dry run, nothing was changed: it would go back to v1")
+    assert told.outcome is not None
+    told.outcome = replace(told.outcome, rehearsed=True)
+    assert "a dry run: nothing was changed" in headline(told)
+    assert "nothing to do" not in markdown(told)
+
+
 def test_data_that_a_bad_build_has_left_are_not_told_as_if_nobody_knew_what_serves() -> None:
     told = report(Result.FROZEN)
     assert told.outcome is not None

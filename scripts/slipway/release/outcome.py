@@ -91,6 +91,8 @@ class Outcome:
     bad: bool = False
     """Whether the build was found bad, where the result does not say it: code went back, and what
     is left of it in the data needs a person."""
+    rehearsed: bool = False
+    """Whether it was a dry run: ``reason`` is what would happen, and nothing was changed."""
     mended: bool = False
     """Whether it was put in order what another run left: this run did what it was for."""
     failure: SlipwayError | None = None

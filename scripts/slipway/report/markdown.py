@@ -116,6 +116,7 @@ _STOPPED_ON = (
     "⚠️",
     "stopped before the end, everybody is on the new build, which nobody has judged to the end",
 )
+_REHEARSED = ("🔎", "a dry run: nothing was changed, and what would happen is said below")
 _DATA_LEFT = (
     "🚨",
     "the new build was bad and was taken back; what it left in the data needs a human now",
@@ -142,6 +143,8 @@ def verdict(report: Report) -> tuple[str, str]:
         result = report.outcome.result
         if result is Result.ABORTED and report.verb in _RELEASES:
             return _stopped(report, report.outcome)
+        if report.outcome.rehearsed:
+            return _REHEARSED
         if result is Result.FROZEN and report.outcome.bad:
             return _DATA_LEFT
         if result is Result.HELD and report.outcome.build == report.candidate:

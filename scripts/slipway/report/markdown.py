@@ -141,12 +141,10 @@ def verdict(report: Report) -> tuple[str, str]:
     """Return a sign, and what is live and for whom as markdown, without the service's name."""
     if report.outcome is not None:
         result = report.outcome.result
+        if report.outcome.rehearsed or (result is Result.FROZEN and report.outcome.bad):
+            return _REHEARSED if report.outcome.rehearsed else _DATA_LEFT
         if result is Result.ABORTED and report.verb in _RELEASES:
             return _stopped(report, report.outcome)
-        if report.outcome.rehearsed:
-            return _REHEARSED
-        if result is Result.FROZEN and report.outcome.bad:
-            return _DATA_LEFT
         if result is Result.HELD and report.outcome.build == report.candidate:
             return _HELD_ON
         return _SPECIAL.get(report.verb, {}).get(result) or _TEXTS[result]

@@ -128,6 +128,10 @@ class Stuck(Outside):
         return Said(500, {}) if path.endswith("/deploys") else super().render(service, path)
 
 
+SOON = {"strategy": {"deploy-deadline": "1s"}}
+"""Else the way back is tried again for twenty minutes."""
+
+
 @pytest.fixture
 def outside() -> Iterator[Outside]:
     with everything(Stuck()) as there:
@@ -146,7 +150,15 @@ def test_a_way_back_that_does_not_end_pages_once_and_signed(
 ) -> None:
     said = StringIO()
     there, url = receiver
-    code, _ = run("rollback", outside, tmp_path, said=said, page_url=url, page_secret=SECRET)
+    code, _ = run(
+        "rollback",
+        outside,
+        tmp_path,
+        service=SOON,
+        said=said,
+        page_url=url,
+        page_secret=SECRET,
+    )
     assert code == 5, said.getvalue()
     assert there.refused == []
     (page,) = there.pages
@@ -162,7 +174,15 @@ def test_a_page_that_nobody_took_is_a_warning_and_changes_nothing_else(
     there, url = receiver
     there.faults.order({"status": 404, "path_prefix": "/services/"})
     said = StringIO()
-    code, summary = run("rollback", outside, tmp_path, said=said, page_url=url, page_secret=SECRET)
+    code, summary = run(
+        "rollback",
+        outside,
+        tmp_path,
+        service=SOON,
+        said=said,
+        page_url=url,
+        page_secret=SECRET,
+    )
     assert code == 5
     assert "::warning title=Nobody was paged::nobody took the page: HTTP 404" in said.getvalue()
     assert "**Nobody was paged.**" in summary
@@ -174,7 +194,7 @@ def test_no_address_or_a_wrong_one_stops_no_way_back(
     outside: Outside, tmp_path: Path, url: str
 ) -> None:
     said = StringIO()
-    code, _ = run("rollback", outside, tmp_path, said=said, page_url=url)
+    code, _ = run("rollback", outside, tmp_path, service=SOON, said=said, page_url=url)
     assert code == 5
     told = "page-url is not a plain http(s) URL" if url else "nobody is paged: page-url is not set"
     assert told in said.getvalue()

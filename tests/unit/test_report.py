@@ -61,7 +61,7 @@ def test_data_that_a_bad_build_has_left_are_not_told_as_if_nobody_knew_what_serv
     told.outcome = replace(told.outcome, bad=True)
     page = markdown(told)
     assert "not certain what users get" not in page
-    assert "taken back; what it left in the data needs a human now" in page
+    assert "taken back; a human is needed now for the data it left" in page
     assert "| Users still on the new build | 0 % |" in page
 
 

@@ -119,7 +119,7 @@ _STOPPED_ON = (
 _REHEARSED = ("🔎", "a dry run: nothing was changed, and what would happen is said below")
 _DATA_LEFT = (
     "🚨",
-    "the new build was bad and was taken back; what it left in the data needs a human now",
+    "the new build was bad and was taken back; a human is needed now for the data it left",
 )
 _HELD_ON = ("⏸️", "everybody is on the new build, and it could not be judged to the end")
 _STOPPED_BEFORE = ("⚠️", "stopped before it was judged, everybody is on the build before")

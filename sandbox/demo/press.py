@@ -14,6 +14,7 @@ from typing import Any
 from sandbox import act
 from sandbox.demo import cancelled
 from sandbox.demo.aftermath import After, await_lapse, paged
+from sandbox.demo.claims import of_release
 from sandbox.demo.middle import Happened, Watching
 from sandbox.demo.presses import Press
 from sandbox.demo.world import (
@@ -76,10 +77,7 @@ def press(stage: Stage, one: Press, number: int) -> list[str]:
         if one.middle is not None and one.middle.kills_runner:
             contradictions += await_lapse(stage.world, happened, say)
             run = _reconcile(stage, request, number)
-    claims = [o for o in run.outputs.values() if "result" in o]
-    # The job after a release that failed ends what it left: what it says is not of the release.
-    released = [claim for claim in claims if claim.get("services")]
-    claimed: Mapping[str, str] = next(iter(released or claims[-1:]), {})
+    claimed = of_release(run.outputs.values())
     for service in one.services:
         contradictions += _end(stage, one, service, claimed, commit)
     contradictions += _check(stage, one, happened, run)

@@ -12,6 +12,7 @@ def test_after_a_rollback_what_descends_is_held_until_a_person_unlocks(steady: S
     image, bad = steady.push_image("bad", {"error_rate": 0.6})
     job = steady.run("canary-prod", settings=LONG, image=image, commit=bad)
     assert job.outputs["result"] == "rolled-back", job.log
+    assert f"`Fixes-Release: {bad}`" in job.errors[0], "who mends it knows before the next merge"
 
     wanted, commit = steady.push_image("next", {}, leaves=bad)
     held = steady.run("canary-prod", settings=FAST, image=wanted, commit=commit)

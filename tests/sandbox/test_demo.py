@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from sandbox import act
 from sandbox.demo import aftermath
 from sandbox.demo.aftermath import After
+from sandbox.demo.claims import of_release
 from sandbox.demo.middle import Happened, Middle, Watching
 from sandbox.demo.processes import Children, kill_tree
 from sandbox.demo.scenarios import SCENARIOS
@@ -206,3 +208,36 @@ def test_outputs_of_a_step_without_an_id_do_not_hide_those_of_one_that_has_one()
     assert run.outputs == {"Bot": {"result": "aborted"}}
     alone = act.parse(records[2:], exit_code=0, seconds=1.0)
     assert alone.outputs == {"Bot": {"result": "unchanged"}}
+
+
+def job(result: str, *done: tuple[str, str]) -> dict[str, str]:
+    """Return a job's outputs: its result, and what it did as (environment, strategy)."""
+    services = [
+        {"service": "bot", "environment": where, "strategy": how, "result": result}
+        for where, how in done
+    ]
+    return {"result": result, "services": json.dumps(services)}
+
+
+STAGED = job("deployed", ("staging", "deploy-staging"))
+ROLLED_BACK = job("rolled-back", ("production", "canary-prod"))
+ENDED = job("unchanged", ("production", "reconcile"))
+REFUSED = {"result": "refused"}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        ([STAGED, STAGED, ROLLED_BACK], "rolled-back"),
+        ([STAGED, ROLLED_BACK, ENDED], "rolled-back"),
+        ([STAGED, REFUSED], "refused"),
+        ([STAGED, ENDED], "unchanged"),
+        ([STAGED], "deployed"),
+        ([{"image": "bot"}], None),
+    ],
+    ids=["staging-first", "ended-after", "refused", "runner-died", "staging", "none"],
+)
+def test_a_run_says_what_the_job_that_released_to_production_says(
+    jobs: list[dict[str, str]], expected: str | None
+) -> None:
+    assert of_release(jobs).get("result") == expected

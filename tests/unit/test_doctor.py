@@ -408,3 +408,14 @@ def test_what_does_not_answer_is_a_line_and_the_rest_is_still_looked_at(tmp_path
     assert "✖ github-token is not accepted: github-token is empty, or holds a space" in said
     assert "gh secret set RENDER_API_KEY --env production" in said
     assert "rnd_secret" not in said
+
+
+def test_a_backup_at_supabase_and_approvers_need_what_the_others_do_not() -> None:
+    migrations = f"{{tool: sql, backup: {{supabase: {'a' * 20}}}}}"
+    text = f"services: {{a: {{stable: {{service: srv-a}}, migrations: {migrations}}}}}"
+    plain = config.parse("version: 1\nservices: {a: {stable: {service: srv-a}}}")
+    asked = config.parse(f"version: 1\nrollback: {{approvers: [ana]}}\n{text}")
+    assert ("SUPABASE_TOKEN", "production") in keys.secrets(asked)
+    assert "actions: read" in keys.permissions(asked)
+    assert "SUPABASE" not in keys.commands(plain)
+    assert "actions: read" not in keys.permissions(plain)

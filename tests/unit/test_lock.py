@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ from slipway.ports import Artifact, Comparison, Shipped
 from slipway.release import direct, preflight, rolling, unlock
 from slipway.release.journal import Journal
 from slipway.release.ledger import Ledger
-from slipway.release.lock import marked, require_unlocked
+from slipway.release.lock import fresh, marked, require_unlocked
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report, description
 from slipway.text import short
@@ -214,6 +215,13 @@ SAYS_NOTHING = [
 def test_a_commit_that_says_it_mends_the_bad_one_frees_what_descends(message: str) -> None:
     forge = History(*PAST)
     forge.says["next"] = message
+    assert locked(forge) is None
+
+
+def test_the_line_that_a_rolled_back_release_names_frees_what_descends() -> None:
+    (line,) = re.findall(r"`(Fixes-Release: [^`]+)`", fresh(BAD, "bot"))
+    forge = History(*PAST)
+    forge.says["next"] = f"Mend it\n\n{line}"
     assert locked(forge) is None
 
 

@@ -46,6 +46,7 @@ def rehearse(
     outcome = rehearsal.run(plan, ports)
     assert all(call.startswith(READS) for call in world.calls), world.calls
     assert (outcome.result, outcome.exit_code) == (Result.UNCHANGED, 0)
+    assert outcome.rehearsed
     assert "dry run, nothing was changed" in outcome.reason
     said = [entry.text for entry in ports.journal.entries]
     return outcome, "\n".join([*said, outcome.reason])

@@ -46,6 +46,25 @@ def test_the_first_line_says_what_is_live_and_for_whom() -> None:
     )
 
 
+def test_a_dry_run_is_never_told_as_if_there_were_nothing_to_do() -> None:
+    told = report(Result.UNCHANGED, "dry run, nothing was changed: it would go back to v1")
+    assert told.outcome is not None
+    told.outcome = replace(told.outcome, rehearsed=True)
+    assert "a dry run: nothing was changed" in headline(told)
+    assert "nothing to do" not in markdown(told)
+
+
+def test_data_that_a_bad_build_has_left_are_not_told_as_if_nobody_knew_what_serves() -> None:
+    told = report(Result.FROZEN)
+    assert told.outcome is not None
+    assert "not certain what users get" in headline(told)
+    told.outcome = replace(told.outcome, bad=True)
+    page = markdown(told)
+    assert "not certain what users get" not in page
+    assert "taken back; a human is needed now for the data it left" in page
+    assert "| Users still on the new build | 0 % |" in page
+
+
 def test_a_release_that_went_back_says_after_how_long_at_the_edge_and_everywhere() -> None:
     told = report(Result.ROLLED_BACK)
     assert told.outcome is not None

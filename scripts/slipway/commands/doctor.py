@@ -76,7 +76,7 @@ class _Look:
         for name, service in chosen.items():
             yield Group(title=f"Cost of {name}, a month", findings=self._cost(service))
         yield Group(title="Secrets of this configuration", block=keys.commands(self._settings))
-        yield Group(title="Permissions of the jobs", block=keys.PERMISSIONS)
+        yield Group(title="Permissions of the jobs", block=keys.permissions(self._settings))
 
     def _keys(self, chosen: Mapping[str, config.Service]) -> Iterator[Finding]:
         """Say of each key whether it is given and accepted; one that is refused is not used."""

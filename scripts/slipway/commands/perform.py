@@ -20,6 +20,7 @@ from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
+from slipway.release import lock
 from slipway.release.deploys import Log, Ports, no_log
 from slipway.release.journal import Entry, Journal, Kind
 from slipway.release.ledger import Ledger
@@ -120,6 +121,9 @@ def perform(desk: Desk, task: Task) -> Done:
     if journal.would_have and outcome.exit_code == 0:
         reason = f"{outcome.reason}; {journal.would_have[0].text}"
         outcome = replace(outcome, reason=reason, judged=False)
+    if publisher and _locks(desk, task, outcome):
+        locked = lock.fresh(task.carries or "", desk.name)
+        outcome = replace(outcome, remedy=f"{outcome.remedy or ''} {locked}".strip())
     ended = clock.now()
     account.end(end_of(outcome, journal, ended))
     file = str(account.path or "")
@@ -136,6 +140,12 @@ def perform(desk: Desk, task: Task) -> Done:
         afterwards.tell(forge, report, environment, ports.ledger.closed, _notifier(desk.runner))
     page.end(hurry=clock.cancelled)
     return Done(desk=desk, task=task, report=report, outcome=outcome, publisher=publisher)
+
+
+def _locks(desk: Desk, task: Task, outcome: Outcome) -> bool:
+    """Whether the next release will be refused for this one."""
+    bad = outcome.judged and (outcome.result is Result.ROLLED_BACK or outcome.bad)
+    return bad and desk.service.lock and task.environment == "production" and bool(task.carries)
 
 
 _SILENT = frozenset({"adopt", "reconcile", "unlock"})

@@ -12,6 +12,14 @@ permissions:
   deployments: write   # the deployment and its statuses
   pull-requests: write # one comment on the pull request"""
 
+_APPROVERS = """
+  actions: read        # rollback: who pressed Promote Previous Build"""
+
+
+def permissions(config: Config) -> str:
+    """Return what the jobs have to be granted."""
+    return PERMISSIONS + (_APPROVERS if config.rollback.approvers else "")
+
 
 def environments(config: Config) -> list[str]:
     """Return the GitHub environments that the workflows name by default."""
@@ -40,6 +48,9 @@ def secrets(config: Config) -> list[tuple[str, str]]:
         needed += [("POSTHOG_API_KEY", "production"), ("EDGE_TOKEN", "production")]
     if pages(config):
         needed += [("PAGE_URL", "production"), ("PAGE_SECRET", "production")]
+    migrated = [one.migrations for one in config.services.values() if one.migrations]
+    if any(one.backup and one.backup.supabase for one in migrated):
+        needed.append(("SUPABASE_TOKEN", "production"))
     asked = [(name, place) for s in config.services.values() for name, place in _of(s)]
     return needed + list(dict.fromkeys(asked))
 

@@ -144,6 +144,18 @@ def _ways_out(bad: Sequence[Shipped], service: str) -> str:
     )
 
 
+def fresh(commit: str, service: str) -> str:
+    """Return what a person has to know of the lock that a rollback has just made.
+
+    ``commit``: the one that was taken back.
+    """
+    return (
+        f"Until then {service} is locked: the fix is a commit made by `git revert {commit}`, or "
+        f"one whose message has the line `Fixes-Release: {commit}`. Where the build was not to "
+        "blame, a person unlocks it: the workflow Unlock."
+    )
+
+
 def unlock_line(bad: Shipped, service: str) -> str:
     """Return the line that unlocks one bad build at a terminal."""
     name = bad.build or bad.commit

@@ -33,7 +33,7 @@ class Result(StrEnum):
     HELD = "held"
     """It could not be judged, or what was bad was bad for both builds. Nobody is blamed."""
     FROZEN = "frozen"
-    """What serves could not be confirmed: a human is needed."""
+    """What serves could not be confirmed, or data could not be mended: a human is needed."""
 
     @property
     def exit_code(self) -> int:
@@ -91,6 +91,8 @@ class Outcome:
     bad: bool = False
     """Whether the build was found bad, where the result does not say it: code went back, and what
     is left of it in the data needs a person."""
+    rehearsed: bool = False
+    """Whether it was a dry run: ``reason`` is what would happen, and nothing was changed."""
     mended: bool = False
     """Whether it was put in order what another run left: this run did what it was for."""
     failure: SlipwayError | None = None

@@ -47,6 +47,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
             ends.append(f"what would happen is not known: {error.found}. {error.remedy}")
     return Outcome(
         result=Result.UNCHANGED,
+        rehearsed=True,
         reason=f"dry run, nothing was changed: {'; '.join(ends)}",
         release_id=plan.release,
         share=state.share if state else None,

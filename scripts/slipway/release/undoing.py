@@ -21,6 +21,11 @@ from slipway.release.migrating import Expanded
 from slipway.release.outcome import Outcome, Result
 from slipway.release.stop import HURRIED
 
+MENDED = (
+    "The database needs nothing now. Mend the code or the migration that wrote the rows before it "
+    "is released again; where rows were copied, remove the copies when nobody needs them."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Was:
@@ -158,7 +163,9 @@ class Undo:
         if again.failing or again.unknown:
             return _frozen(outcome, f"{done.sentence}; {_said(again)}", None)
         return replace(
-            outcome, reason=f"{outcome.reason}; {done.sentence}; the checks pass as before"
+            outcome,
+            reason=f"{outcome.reason}; {done.sentence}; the checks pass as before",
+            remedy=MENDED,
         )
 
     def _without_migration(self, outcome: Outcome, seen: DataSeen) -> Outcome:

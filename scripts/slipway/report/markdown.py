@@ -116,6 +116,11 @@ _STOPPED_ON = (
     "⚠️",
     "stopped before the end, everybody is on the new build, which nobody has judged to the end",
 )
+_REHEARSED = ("🔎", "a dry run: nothing was changed, and what would happen is said below")
+_DATA_LEFT = (
+    "🚨",
+    "the new build was bad and was taken back; a human is needed now for the data it left",
+)
 _HELD_ON = ("⏸️", "everybody is on the new build, and it could not be judged to the end")
 _STOPPED_BEFORE = ("⚠️", "stopped before it was judged, everybody is on the build before")
 _STOPPED_OTHER = ("⚠️", "stopped, because somebody else deployed another build, which users have")
@@ -136,6 +141,8 @@ def verdict(report: Report) -> tuple[str, str]:
     """Return a sign, and what is live and for whom as markdown, without the service's name."""
     if report.outcome is not None:
         result = report.outcome.result
+        if report.outcome.rehearsed or (result is Result.FROZEN and report.outcome.bad):
+            return _REHEARSED if report.outcome.rehearsed else _DATA_LEFT
         if result is Result.ABORTED and report.verb in _RELEASES:
             return _stopped(report, report.outcome)
         if result is Result.HELD and report.outcome.build == report.candidate:
@@ -230,7 +237,8 @@ def _facts(report: Report) -> str:
             rows.append(("Serving now", code(short(outcome.build))))
         if outcome.previous_build and outcome.previous_build != outcome.build:
             rows.append(("Served before", code(short(outcome.previous_build))))
-        if outcome.share or (outcome.share == 0 and outcome.result is Result.ROLLED_BACK):
+        taken_back = outcome.result is Result.ROLLED_BACK or outcome.bad
+        if outcome.share or (outcome.share == 0 and taken_back):
             rows.append(("Users still on the new build", f"{outcome.share:g} %"))
         if outcome.seconds_to_zero is not None:
             rows.append(("From the verdict to 0 %", f"{outcome.seconds_to_zero:.2f} s"))

@@ -113,8 +113,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     except Aborted as error:  # and Cancelled
         hurry = isinstance(error, Cancelled)
         outcome = retreat.leave(error, verified=change.verified, hurry=hurry)
-        if not hurry:
-            outcome = undo.after(outcome, error, [], share=None)
+        outcome = undo.stay(outcome)
     except (Tripped, DeployFailed) as error:
         outcome = retreat.go(Result.ROLLED_BACK, error)
         outcome = undo.after(outcome, error, [Was(service=service, live=good)], share=0.0)

@@ -83,6 +83,12 @@ def check(plan: Plan, ports: Ports) -> Before:
     return Before(service=service, url=url, live=live, good=good, coming=next(iter(running), None))
 
 
+def look(plan: Plan, ports: Ports) -> None:
+    """Raise what a release would begin with. Changes nothing."""
+    if check(plan, ports).good.identity != plan.artifact.identity:
+        Undo(ports, plan.settings, plan.artifact.identity).check()
+
+
 def run(plan: Plan, ports: Ports) -> Outcome:
     """Deploy, watch, and go back where it is bad. Raises only while nothing has been changed."""
     before = check(plan, ports)

@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
-from slipway.errors import OutsideError
+from slipway.errors import OutsideError, Refused
 from slipway.ports import Checked
-from slipway.release.outcome import Result
-from tests.unit.builds import CANARY, STABLE
+from slipway.release import direct, rolling
+from slipway.release.outcome import Outcome, Result
+from tests.unit.builds import CANARY, OTHER, STABLE, image
+from tests.unit.dying import dies, lapse, put_in_order
 from tests.unit.test_canary import SHORT, release_through
 from tests.unit.test_undoing import once_new_code_runs, placed, release, roll
-from tests.unit.world import World
+from tests.unit.world import World, settings
 from tests.unit.world_data import DATA, VERSION, MemoryData, broken
+from tests.unit.world_ports import MemoryEdge
 
 
 class Later:
@@ -148,3 +151,106 @@ def test_a_bad_build_that_a_rolling_release_could_not_take_back_is_known_to_be_b
     assert outcome.result is Result.FROZEN
     assert outcome.bad
     assert VERSION in data.versions
+
+
+# What a fix, a re-run or a person meets after that
+
+
+def test_a_revert_that_takes_the_file_of_an_applied_migration_away_says_how_it_comes_back() -> None:
+    data = placed()
+    assert release(data, error_rate=0.5).result is Result.ROLLED_BACK
+    data.migrations.clear()  # what `git revert` does
+    with pytest.raises(Refused, match=VERSION) as refused:
+        release(data)
+    assert "git checkout COMMIT" in refused.value.remedy
+    assert "another branch" not in refused.value.remedy
+    data.records.clear()
+    with pytest.raises(Refused) as refused:
+        release(data)
+    assert "another branch" in refused.value.remedy
+
+
+def directly(data: MemoryData) -> Outcome:
+    world, ports = data.world, data.ports()
+    plan = direct.Plan(
+        release="88.1-direct",
+        settings=settings(**DATA),
+        stable=STABLE,
+        reason="sellers wait",
+        actor="ana",
+        holder=OTHER,
+        artifact=world.build("v2"),
+    )
+    return direct.run(plan, ports, world.stop(ports))
+
+
+def test_a_direct_deploy_whose_migration_spoils_data_has_it_reverted_and_deploys_nothing() -> None:
+    data = placed()
+    data.rows_of = lambda check: 3 if VERSION in data.versions else 0
+    outcome = directly(data)
+    assert outcome.result is Result.ROLLED_BACK, outcome.reason
+    assert "orphans has 3 rows" in outcome.reason
+    assert data.versions == ["20260101000000"]
+    assert f"render.start {STABLE}" not in data.world.calls
+
+
+def test_a_direct_deploy_that_does_not_start_says_that_its_migration_stays() -> None:
+    data = placed()
+    data.world.build("v2")
+    data.world.builds["v2"].status = "update_failed"
+    data.world.build = lambda name, **_: image(name)  # type: ignore[method-assign]
+    outcome = directly(data)
+    assert outcome.result is Result.ROLLED_BACK
+    assert f"the migration {VERSION} stays applied" in outcome.reason
+
+
+def test_a_database_that_is_lost_while_it_is_migrated_is_blamed_on_no_build() -> None:
+    data = placed()
+
+    def lost() -> list[str]:
+        if "data.apply" in data.world.calls:
+            raise OutsideError("the connection to the database was lost", remedy="Wait.")
+        return list(data.versions)
+
+    data.applied = lost  # type: ignore[method-assign]
+    outcome = release(data)
+    assert outcome.result is Result.ABORTED
+    assert "is not known" in outcome.reason
+    assert not any(call.startswith("render.start") for call in data.world.calls)
+
+
+def test_a_build_that_was_gone_back_from_when_its_run_died_is_not_said_to_be_good() -> None:
+    world = dies(f"render.start {STABLE}", after=True)
+    world.stop(world.ports()).to_zero("it is bad", release=None)
+    lapse(world)
+    outcome = put_in_order(world)
+    assert outcome.result is Result.ABORTED
+    assert outcome.remedy
+    assert "see in the log of that run why" in outcome.remedy
+
+
+def test_who_promotes_what_a_guard_could_not_judge_is_named_with_what_was_not_known() -> None:
+    data = placed()
+
+    def lose(call: str) -> None:
+        if data.world.effective_share() > 0 and not data.unreachable:
+            data.unreachable = True
+            MemoryEdge(data.world).promote("77.1-v2", "ana", "the show begins")
+
+    data.world.before = lose
+    outcome = release(data)
+    assert outcome.result is Result.PROMOTED
+    assert "ana promoted it, although data: " in outcome.reason, outcome.reason
+
+
+def test_a_rolling_part_of_a_release_looks_at_its_database_before_any_part_is_touched() -> None:
+    data = placed()
+    data.versions.append("20269999000000")
+    plan = rolling.Plan(
+        release="77.1-v2",
+        settings=settings(**DATA),
+        stable=STABLE,
+        artifact=data.world.build("v2"),
+    )
+    with pytest.raises(Refused, match="not in this checkout"):
+        rolling.look(plan, data.ports())

@@ -254,3 +254,17 @@ def test_a_rolling_part_of_a_release_looks_at_its_database_before_any_part_is_to
     )
     with pytest.raises(Refused, match="not in this checkout"):
         rolling.look(plan, data.ports())
+
+
+@pytest.mark.parametrize("again", [release, roll], ids=["canary", "rolling"])
+def test_what_its_own_migration_spoilt_before_a_job_died_is_no_excuse_for_the_next_attempt(
+    again: Callable[[MemoryData], Outcome],
+) -> None:
+    data = placed()
+    data.intend(data.migrations, data.world.build("v2").identity)
+    data.versions.append(VERSION)  # applied, and then the job was cancelled
+    data.rows_of = lambda check: 3 if VERSION in data.versions else 0
+    outcome = again(data)
+    assert outcome.result is Result.ROLLED_BACK, outcome.reason
+    assert data.versions == ["20260101000000"]
+    assert not any(call.startswith("render.start") for call in data.world.calls)

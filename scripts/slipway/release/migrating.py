@@ -51,15 +51,17 @@ class Reverted:
     remedy: str | None = None
 
 
-def preflight(ports: Ports, settings: Migrations | None) -> None:
+def preflight(ports: Ports, settings: Migrations | None, release: str = "") -> frozenset[str]:
     """Refuse what would go wrong, before anything is changed. No migrations asked for: nothing.
+
+    Returns the versions that an earlier attempt of ``release`` has applied.
 
     Raises :class:`slipway.errors.Refused`: the database or the files cannot be read, something
     pending is older than what is applied, something applied has no file here or another one than
     was applied, or a contract migration is to be released beside others.
     """
     if ports.migrator is None or settings is None:
-        return
+        return frozenset()
     state = _look(ports.migrator)
     _require_sound(state)
     for migration in state.pending:
@@ -70,6 +72,7 @@ def preflight(ports: Ports, settings: Migrations | None) -> None:
             )
     found = f"migrations to apply: {_listed(state.pending)}" if state.pending else "no migrations"
     ports.journal.gate(f"{found}; the database has {len(state.applied)}")
+    return frozenset(state.by(release)) & {*state.applied}
 
 
 def expand(ports: Ports, settings: Migrations | None, release: str) -> Expanded | None:
@@ -127,6 +130,10 @@ class _State:
     @property
     def pending(self) -> Sequence[Migration]:
         return [file for file in self.files if file.version not in self.applied]
+
+    def by(self, release: str) -> set[str]:
+        """Return the versions that attempts of a release have begun to apply."""
+        return {line.version for line in self.recorded if same_release(line.release, release)}
 
 
 def _look(migrator: Migrator) -> _State:
@@ -196,7 +203,7 @@ def _files_back(state: _State, missing: Sequence[str]) -> str:
 def _expand(ports: Ports, migrator: Migrator, release: str) -> Expanded | None:
     state = _look(migrator)
     _require_sound(state)
-    ours = {line.version for line in state.recorded if same_release(line.release, release)}
+    ours = state.by(release)
     pending = state.pending
     wanted = [f for f in state.files if f.version in ours or f in pending]
     unfit = [f for f in state.files if f.version in ours and f.version in state.applied]

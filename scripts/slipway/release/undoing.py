@@ -50,9 +50,7 @@ class Undo:
 
     def check(self) -> None:
         """Look without changing anything. Raises :class:`slipway.errors.Refused`."""
-        if self._ports.migrator is not None:
-            migrating.preflight(self._ports, self._settings.migrations)
-        self.checks.before()
+        self.checks.before(migrating.preflight(self._ports, self._settings.migrations, self._build))
 
     def expand(
         self,

@@ -35,7 +35,10 @@ def stable_has_the_candidate(world: World) -> bool:
     if state["phase"] != "settling" or state["share"] == 0:
         return False
     newest = _deploys(world)[0]
-    return bool(newest["status"] == "live")
+    listed = ask(f"{world.url('render')}/_sandbox/instances")
+    serving = {each["build"] for each in listed if each["service"] == world.service_id("bot")}
+    # Old instances end some seconds after the switch, whatever becomes of Render's API.
+    return newest["status"] == "live" and serving == {world.pushed[-1]}
 
 
 def bad_and_render_down(world: World) -> None:

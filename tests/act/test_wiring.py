@@ -20,8 +20,11 @@ UNUSED = (
     "SLIPWAY_META_VERIFY_TOKEN",
     "SLIPWAY_PAGE_URL",
     "SLIPWAY_PAGE_SECRET",
+    "SLIPWAY_BACKUP_AT",
+    "SLIPWAY_ROUND_TRIPS",
+    "SLIPWAY_SUPABASE_TOKEN",
 )
-"""Keys that the example's workflows have no secrets for."""
+"""What the example's workflows are given no values for here."""
 
 CALLER = """
 on: workflow_dispatch

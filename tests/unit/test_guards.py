@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from slipway.background import at_once
-from slipway.errors import SlipwayError, Tripped
+from slipway.errors import Inconsistent, SlipwayError, Tripped
 from slipway.release.guards import LATE, Beside, Guard, Guards, Look
 from tests.unit.world import VirtualClock
 
@@ -116,3 +116,19 @@ def test_what_a_guard_raises_beside_the_main_path_is_raised_on_it() -> None:
     slow.end()
     with pytest.raises(ValueError, match="a bug"):
         beside.look()
+
+
+def test_inconsistent_data_come_first_where_several_things_are_bad() -> None:
+    sick, data = Told(Look(trip=Tripped("sick"))), Told(Look(trip=Inconsistent("rows", ("c",))))
+    found, _ = tripped(sick, data)
+    assert [str(one) for one in found] == ["rows", "sick"]
+
+
+def test_a_guard_that_has_found_something_bad_does_not_look_into_the_way_back() -> None:
+    clock, start, guard = VirtualClock(), Slow(), Told(Look(trip=Tripped("bad")))
+    beside = Beside("data", guard, every=10.0, clock=clock, start=start)
+    beside.look()
+    clock.t += 30  # longer than until the next look is due
+    start.end()
+    assert beside.look().trip is not None
+    assert start.done(), "it was begun again"

@@ -110,6 +110,19 @@ PAST = (entry(1, "good", "promoted"), entry(2, "bad", "rolled-back"))
 # What is locked
 
 
+def test_where_releases_migrate_the_way_out_says_that_files_of_migrations_stay() -> None:
+    service = settings(migrations={"tool": "sql"})
+    ledger = Ledger(lambda: History(*PAST), "production/bot")
+    with pytest.raises(Refused) as refused:
+        require_unlocked(
+            image("next"), ledger.passed(digest("good")), service, ledger, World().ports().journal
+        )
+    assert "Files of migrations that are applied stay" in refused.value.remedy
+    told = locked(History(*PAST))
+    assert told
+    assert "migrations" not in told
+
+
 @pytest.mark.parametrize("result", ["rolled-back", "taken-back"])
 def test_what_descends_from_a_bad_build_is_not_released_and_both_ways_out_are_said(
     result: str,

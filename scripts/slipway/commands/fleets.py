@@ -31,7 +31,7 @@ def release(desk: Desk, artifact: Artifact) -> Task:
         environment="production",
         artifact=artifact,
         carries=artifact.commit,
-        check=lambda ports, r: fleet.check(plan(r), ports),
+        check=lambda ports, r: fleet.look(plan(r), ports),
         act=lambda ports, r: fleet.run(plan(r), ports),
     )
 

@@ -123,7 +123,7 @@ def rolling_ui(desk: Desk) -> Task:
         environment="production",
         artifact=artifact,
         carries=artifact.commit,
-        check=lambda ports, r: rolling.check(plan(r), ports),
+        check=lambda ports, r: rolling.look(plan(r), ports),
         act=act,
     )
 

@@ -7,7 +7,7 @@ known fault does harm that nobody knew of. What could not be run neither passes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from slipway.config import Service as Settings
@@ -90,10 +90,18 @@ class Consistency:
         """Say what the role of the checks may do that a check needs not."""
         return self._database.cautions() if self._database and self.checks else ()
 
-    def first(self) -> DataSeen:
-        """Run what can be run before a release; what fails is the baseline from now on."""
+    def first(self, ours: Collection[str] = ()) -> DataSeen:
+        """Run what can be run before a release; what fails is the baseline from now on.
+
+        Not what names a version of ``ours``, which this release has applied already: that may be
+        why it fails.
+        """
         seen = self._seen([check for check in self.checks if check.phase == "always"])
-        self.baseline = {c.check.name: c.rows for c in seen.all if c.finding is Finding.FAIL}
+        self.baseline = {
+            c.check.name: c.rows
+            for c in seen.all
+            if c.finding is Finding.FAIL and not {*ours} & {*c.check.migrations}
+        }
         return seen
 
     def now(self, *, reverted: bool = False) -> DataSeen:
@@ -149,20 +157,25 @@ class DataChecks:
         """Whether there is anything to check."""
         return bool(self._data.checks)
 
-    def before(self) -> None:
-        """Run what can be run before anything is changed. Raises :class:`Refused` for an error."""
+    def before(self, ours: Collection[str] = ()) -> None:
+        """Run what can be run before anything is changed. Raises :class:`Refused` for an error.
+
+        ``ours``: versions that an earlier attempt of this release has applied.
+        """
         if not self.asked:
             return
         journal = self._ports.journal
         for caution in self._data.cautions():
             journal.trouble(f"data: {caution}")
-        seen = self._data.first()
+        seen = self._data.first(ours)
         if seen.unknown:
             refused = f"data checks could not be run: {seen.unknowns()}"
             self._ports.trip(Refused(refused, remedy=UNKNOWN))
         for one in seen.failing:
             more = "only more of it is new"
-            if one.rows >= MOST:
+            if {*ours} & {*one.check.migrations}:
+                more = "an earlier attempt had migrated by then, so it is taken for new"
+            elif one.rows >= MOST:
                 more = "whether it becomes more cannot be seen, and it counts no more"
             journal.trouble(f"data, before the release: {told(one)}; {more}")
         self._warned = seen.warned

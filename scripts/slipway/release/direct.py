@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slipway.background import within
-from slipway.errors import Cancelled, DeployFailed, OutsideError
+from slipway.errors import Cancelled, DeployFailed, OutsideError, Tripped
 from slipway.ports import Artifact, Deploy
 from slipway.release import deploys, lock, predeploy, preflight, takeover
 from slipway.release.deploys import Ports
 from slipway.release.health import await_build, url_of
 from slipway.release.outcome import Outcome, Result
-from slipway.release.stop import Stop
+from slipway.release.stop import Stop, Zero
 from slipway.release.takeover import Order
-from slipway.release.undoing import Undo
+from slipway.release.undoing import Undo, Was
 from slipway.text import short
 
 LOOK = 10.0
@@ -37,7 +37,7 @@ def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
     back.
     """
     _require_unlocked(plan, ports)
-    return takeover.run(plan, ports, stop, lambda _: _deploy(plan, ports))
+    return takeover.run(plan, ports, stop, lambda zero: _deploy(plan, ports, zero))
 
 
 def _require_unlocked(plan: Plan, ports: Ports) -> None:
@@ -59,7 +59,7 @@ def _require_unlocked(plan: Plan, ports: Ports) -> None:
         )
 
 
-def _deploy(plan: Plan, ports: Ports) -> Outcome:
+def _deploy(plan: Plan, ports: Ports, zero: Zero | None) -> Outcome:
     service = deploys.usable(ports, plan.stable)
     url = url_of(service, plan.settings.health)
     preflight.refuse_other_deployers(service, plan.artifact)
@@ -67,10 +67,10 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
     before = deploys.live(ports.platform.deploys(plan.stable))
     undo = Undo(ports, plan.settings, plan.artifact.identity)
     undo.check()
-    undo.expand([service])
     stays = before.identity or before.id if before else "nothing"
     ours: set[str] = set()
     try:
+        undo.expand([service])
         deploy = deploys.bring_live(
             ports,
             plan.stable,
@@ -78,11 +78,11 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
             deadline=plan.settings.strategy.deploy_deadline,
             ours=ours,
         )
-    except DeployFailed as error:
+    except (DeployFailed, Tripped) as error:
         failed = ports.clock.monotonic()
         stayed = before is not None and _stayed(plan, ports, before)
         seconds = ports.clock.monotonic() - failed
-        return Outcome(
+        outcome = Outcome(
             result=Result.ROLLED_BACK,
             reason=f"{error.found}; {service.name} stays on {short(stays)}",
             remedy=error.remedy,
@@ -90,6 +90,8 @@ def _deploy(plan: Plan, ports: Ports) -> Outcome:
             deploy_id=before.id if before else "",
             seconds_to_old_code=seconds if stayed else None,
         )
+        share = 0.0 if zero is None or zero.edge is None else None
+        return undo.after(outcome, error, [Was(service=service, live=before)], share=share)
     except Cancelled:
         deploys.abandon(ports, plan.stable, plan.artifact, ours)
         raise

@@ -43,6 +43,13 @@ def check(plan: Plan, ports: Ports) -> list[Member]:
     return [_member(plan, ports, service_id) for service_id in plan.fleet]
 
 
+def look(plan: Plan, ports: Ports) -> None:
+    """Raise what a release would begin with. Changes nothing."""
+    build = plan.artifact.identity
+    if any(m.live.identity != build or m.before is not m.live for m in check(plan, ports)):
+        Undo(ports, plan.settings, plan.artifact.identity).check()
+
+
 def run(plan: Plan, ports: Ports) -> Outcome:
     """Replace one after the other, watch all, and go back where it is bad.
 

@@ -115,6 +115,7 @@ class WayBack:
             else error.remedy,
             deploy_id=arrived.deploy_id if arrived else first.live.id,
             build=arrived.build if arrived else first.live.identity or "",
+            bad=frozen and result is Result.ROLLED_BACK,
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from slipway.background import Start, Task
-from slipway.errors import SlipwayError
+from slipway.errors import Inconsistent, SlipwayError
 from slipway.ports import Clock
 
 LATE: Final = 60.0
@@ -64,7 +64,8 @@ class Beside:
         """Return what the last look found, and look again where it is time to."""
         now = self._clock.monotonic()
         self._take()
-        if self._task is None and now >= self._due:
+        # What is bad stays bad, and on the way back nobody is to be in the way of it.
+        if self._task is None and self._last.trip is None and now >= self._due:
             self._asked, self._due = now, now + self._every
             self._task = self._start(self._ask)
             self._take()
@@ -106,9 +107,12 @@ class Guards:
                 guard.begin()
 
     def look(self, trip: Callable[[SlipwayError], None]) -> None:
-        """Look through each; ``trip`` is called with why the candidate is bad."""
+        """Look through each; ``trip`` is called with why the candidate is bad.
+
+        Where several say so, inconsistent data come first: more follows from them.
+        """
         looks = [guard.look() for guard in self._guards]
         self.hold = next((look.hold for look in looks if look.hold), None)
-        for look in looks:
-            if look.trip is not None:
-                trip(look.trip)
+        trips = [look.trip for look in looks if look.trip is not None]
+        for found in sorted(trips, key=lambda found: not isinstance(found, Inconsistent)):
+            trip(found)

@@ -22,6 +22,10 @@ _REVERTS = re.compile(r"This reverts commit ([0-9a-f]{12,64})\b", re.IGNORECASE)
 """What `git revert` writes."""
 _FIXES = re.compile(r"^Fixes-Release:[ \t]*(\S+)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 """On a line of its own, anywhere: a squashed merge has its commits' trailers in the middle."""
+_KEPT = (
+    " Files of migrations that are applied stay in the commit: `git revert` takes them away, and "
+    "the release of that would be refused."
+)
 _ANCESTOR = ("ahead", "identical")
 _FREE = ("behind", "diverged")
 
@@ -53,7 +57,8 @@ def require_unlocked(
         return
     raise Refused(
         f"{ledger.service} is locked: {'; '.join(map(_told, locks))}",
-        remedy=_ways_out([lock.bad for lock in locks], ledger.service),
+        remedy=_ways_out([lock.bad for lock in locks], ledger.service)
+        + (_KEPT if settings.migrations else ""),
     )
 
 

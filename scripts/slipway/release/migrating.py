@@ -16,6 +16,7 @@ from slipway.config import Migrations
 from slipway.errors import Aborted, DeployFailed, Refused, SlipwayError
 from slipway.ports import Checked, Migration, Migrator, Recorded
 from slipway.release.deploys import Ports
+from slipway.text import short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +51,17 @@ class Reverted:
     remedy: str | None = None
 
 
-def preflight(ports: Ports, settings: Migrations | None) -> None:
+def preflight(ports: Ports, settings: Migrations | None, release: str = "") -> frozenset[str]:
     """Refuse what would go wrong, before anything is changed. No migrations asked for: nothing.
+
+    Returns the versions that an earlier attempt of ``release`` has applied.
 
     Raises :class:`slipway.errors.Refused`: the database or the files cannot be read, something
     pending is older than what is applied, something applied has no file here or another one than
     was applied, or a contract migration is to be released beside others.
     """
     if ports.migrator is None or settings is None:
-        return
+        return frozenset()
     state = _look(ports.migrator)
     _require_sound(state)
     for migration in state.pending:
@@ -69,6 +72,7 @@ def preflight(ports: Ports, settings: Migrations | None) -> None:
             )
     found = f"migrations to apply: {_listed(state.pending)}" if state.pending else "no migrations"
     ports.journal.gate(f"{found}; the database has {len(state.applied)}")
+    return frozenset(state.by(release)) & {*state.applied}
 
 
 def expand(ports: Ports, settings: Migrations | None, release: str) -> Expanded | None:
@@ -79,7 +83,8 @@ def expand(ports: Ports, settings: Migrations | None, release: str) -> Expanded 
 
     Raises :class:`slipway.errors.Refused` where nothing was applied and nothing could be,
     :class:`slipway.errors.DeployFailed` where it ended half-way: it says what is applied and what
-    is not. A job that is cancelled meanwhile leaves a record of what it applied.
+    is not. :class:`slipway.errors.Aborted` where that cannot be read. A job that is
+    cancelled meanwhile leaves a record of what it applied.
     """
     migrator = ports.migrator
     if migrator is None or settings is None:
@@ -126,6 +131,10 @@ class _State:
     def pending(self) -> Sequence[Migration]:
         return [file for file in self.files if file.version not in self.applied]
 
+    def by(self, release: str) -> set[str]:
+        """Return the versions that attempts of a release have begun to apply."""
+        return {line.version for line in self.recorded if same_release(line.release, release)}
+
 
 def _look(migrator: Migrator) -> _State:
     try:
@@ -145,8 +154,7 @@ def _require_sound(state: _State) -> None:
     if missing:
         raise Refused(
             f"the database has migrations that are not in this checkout: {', '.join(missing)}",
-            remedy="Release a commit that has their files: somebody migrated from another branch, "
-            "or this commit is older than what is applied.",
+            remedy=_files_back(state, missing),
         )
     at = max((versions.index(version) for version in state.applied), default=-1)
     late = [file for file in state.pending if versions.index(file.version) < at]
@@ -175,10 +183,27 @@ def _require_sound(state: _State) -> None:
         )
 
 
+def _files_back(state: _State, missing: Sequence[str]) -> str:
+    """Return how their files come back: a `git revert` takes them away, and not what they made."""
+    by = {line.version: short(line.release) for line in state.recorded}
+    if not all(version in by for version in missing):
+        return (
+            "Release a commit that has their files: somebody migrated from another branch, or this "
+            "commit is older than what is applied."
+        )
+    builds = ", ".join(dict.fromkeys(by[version] for version in missing))
+    return (
+        f"The release of {builds} applied them, and they are still there: a commit that takes its "
+        "code back keeps their files. `git checkout COMMIT -- FILES`, with the commit that brought "
+        "them, then commit and release that. What they made is taken away by a migration of its "
+        "own, later."
+    )
+
+
 def _expand(ports: Ports, migrator: Migrator, release: str) -> Expanded | None:
     state = _look(migrator)
     _require_sound(state)
-    ours = {line.version for line in state.recorded if same_release(line.release, release)}
+    ours = state.by(release)
     pending = state.pending
     wanted = [f for f in state.files if f.version in ours or f in pending]
     unfit = [f for f in state.files if f.version in ours and f.version in state.applied]
@@ -212,7 +237,8 @@ def _read_back(
             migrator.forget([file.version for file in left])
     except SlipwayError as error:
         why = f"{failed.found}; then {error.found}" if failed else error.found
-        raise DeployFailed(
+        # The database does not answer, which is no build's fault.
+        raise Aborted(
             f"what is applied of {_listed(wanted)} is not known: {why}",
             remedy="Ask your migration tool for its status, then release again: what is applied "
             "is found.",

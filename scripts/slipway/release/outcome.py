@@ -89,8 +89,8 @@ class Outcome:
     """Whether it says anything of the build that serves: not where a release was only observed and
     would have been stopped."""
     bad: bool = False
-    """Whether the build was found bad, where the result does not say it: code went back, and what
-    is left of it in the data needs a person."""
+    """Whether the build was found bad, where the result does not say it: it is not known to have
+    gone, or what is left of it in the data needs a person."""
     rehearsed: bool = False
     """Whether it was a dry run: ``reason`` is what would happen, and nothing was changed."""
     mended: bool = False

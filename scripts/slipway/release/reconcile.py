@@ -57,13 +57,23 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
     return Outcome(
         result=Result.PROMOTED if done.finished else Result.ABORTED,
         reason=done.sentence,
-        remedy=None if done.finished else "Release it again: the build was not judged bad.",
+        remedy=None if done.finished else _after(left.record),
         release_id=plan.release,
         deploy_id=done.serving.id,
         build=done.serving.identity or "",
         previous_build=left.record.stable_build,
         share=0.0,
         mended=True,
+    )
+
+
+def _after(record: Record) -> str:
+    """Return what to do with a build whose release was ended here."""
+    if record.phase not in (Phase.ROLLING_BACK, Phase.FROZEN):
+        return "Release it again: the build was not judged bad."
+    return (
+        "It was being gone back from when its run died: see in the log of that run why, before it "
+        "is released again. Migrations that it applied are still there."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TypeVar
 
 from slipway.config import Service as Settings
@@ -83,7 +84,8 @@ class Retreat:
                 return self._leave(error, verified=False, beside="a running deploy")
             except SlipwayError as trouble:
                 reason = f"{error.found}; going back was not finished: {trouble.found}"
-                return self._frozen(reason, trouble)
+                frozen = self._frozen(reason, trouble)
+                return replace(frozen, bad=result is Result.ROLLED_BACK)
         return Outcome(
             result=result,
             reason=f"{error.found}; {self._service.name} runs "

@@ -75,6 +75,12 @@ def check(plan: Plan, ports: Ports) -> Before:
     return Before(service=service, url=url, live=live, good=good, coming=next(iter(running), None))
 
 
+def look(plan: Plan, ports: Ports) -> None:
+    """Raise what a release would begin with. Changes nothing."""
+    if check(plan, ports).good.identity != plan.artifact.identity:
+        Undo(ports, plan.settings, plan.artifact.identity).check()
+
+
 def run(plan: Plan, ports: Ports) -> Outcome:
     """Deploy, watch, and go back where it is bad. Raises only while nothing has been changed."""
     before = check(plan, ports)
@@ -105,8 +111,7 @@ def run(plan: Plan, ports: Ports) -> Outcome:
     except Aborted as error:  # and Cancelled
         hurry = isinstance(error, Cancelled)
         outcome = retreat.leave(error, verified=change.verified, hurry=hurry)
-        if not hurry:
-            outcome = undo.after(outcome, error, [], share=None)
+        outcome = undo.stay(outcome)
     except (Tripped, DeployFailed) as error:
         outcome = retreat.go(Result.ROLLED_BACK, error)
         outcome = undo.after(outcome, error, [Was(service=service, live=good)], share=0.0)

@@ -40,7 +40,7 @@ class Stepping:
             clock.sleep(min(self._strategy.judge.every, step.for_))
             self._beside()
             verdict = self._watch()
-            if self._promoted_by_a_person():
+            if self._promoted_by_a_person(step, self._watch.objection(verdict)):
                 return
             if clock.monotonic() < until:
                 continue
@@ -81,10 +81,15 @@ class Stepping:
             remedy="Release again. `mode: promote-now` goes on where a share was lowered by hand.",
         )
 
-    def _promoted_by_a_person(self) -> bool:
-        """Whether the judging ends here: somebody said so, and this look did not speak against."""
+    def _promoted_by_a_person(self, step: Step, unknown: str | None) -> bool:
+        """Whether the judging ends here: somebody said so, and this look did not speak against.
+
+        ``unknown``: what could not be said of the candidate then, which nobody waits for.
+        """
         order = self._traffic.promotion
         if order is None:
             return False
         self._ports.journal.gate(f"{order.by} promotes it now: {order.reason}")
+        if unknown is not None:
+            self.notices.append(f"at {step.share:g} %: {order.by} promoted it, although {unknown}")
         return True

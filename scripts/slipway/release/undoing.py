@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from slipway.config import Service as Settings
 from slipway.errors import Inconsistent, SlipwayError
 from slipway.ports import Deploy, Service
-from slipway.release import deploys, migrating
+from slipway.release import bug, deploys, migrating
 from slipway.release.data import DataChecks, DataSeen
 from slipway.release.deploys import Ports, Pulse, no_pulse
 from slipway.release.gone import NewInstances
@@ -49,13 +49,13 @@ class Undo:
         self._settings = settings
         self._build = build
         self._expanded: Expanded | None = None
+        self._unread = False
+        """Whether migrations may have been applied, and nobody has read which."""
         self._instances: dict[str, NewInstances] = {}
 
     def check(self) -> None:
         """Look without changing anything. Raises :class:`slipway.errors.Refused`."""
-        if self._ports.migrator is not None:
-            migrating.preflight(self._ports, self._settings.migrations)
-        self.checks.before()
+        self.checks.before(migrating.preflight(self._ports, self._settings.migrations, self._build))
 
     def expand(
         self,
@@ -75,7 +75,7 @@ class Undo:
             service.id: NewInstances(self._ports, service, all_new=service in new)
             for service in services
         }
-        self.began = True
+        self.began = self._unread = True
         self._beside(self._expand, pulse)
         if self._expanded is not None:
             self.checks.require(pulse)
@@ -101,7 +101,9 @@ class Undo:
         except SlipwayError:
             # Cancelled, for one: the tool ends, and what it has applied is still to be read.
             task.wait(HURRIED)
+            self._unread = not task.done()
             raise
+        self._unread = False
         if failed:
             raise failed[0]
 
@@ -118,16 +120,23 @@ class Undo:
 
         ``share``: percent of the sellers at the edge; ``None``: not confirmed.
         """
-        if not isinstance(error, Inconsistent):
-            return self._stay(outcome)
-        if outcome.result is not Result.ROLLED_BACK:
-            return self._stay(outcome)
+        if not isinstance(error, Inconsistent) or outcome.result is not Result.ROLLED_BACK:
+            return self.stay(outcome)
         try:
             return self._undone(outcome, was, share, pulse)
         except SlipwayError as trouble:
             return _frozen(outcome, trouble.found, trouble.remedy)
+        except Exception as trouble:  # a bug here must not keep the way back from being told
+            return _frozen(outcome, bug.aborted(trouble, self._ports.journal).found, None)
 
-    def _stay(self, outcome: Outcome) -> Outcome:
+    def stay(self, outcome: Outcome) -> Outcome:
+        """Say what stays applied, or that nobody knows what is."""
+        if self._unread:
+            return replace(
+                outcome,
+                reason=f"{outcome.reason}; what it has applied of its migrations was not read: "
+                "deploy.migrations and your migration tool say it",
+            )
         if self._expanded is None:
             return outcome
         return replace(outcome, reason=f"{outcome.reason}; {self._names()} stays applied")
@@ -146,8 +155,8 @@ class Undo:
         if not seen.failing:
             said = "nothing is inconsistent since the new code is gone"
             if seen.unknown:
-                return _frozen(self._stay(outcome), _said(seen), None)
-            return self._stay(replace(outcome, reason=f"{outcome.reason}; {said}"))
+                return _frozen(self.stay(outcome), _said(seen), None)
+            return self.stay(replace(outcome, reason=f"{outcome.reason}; {said}"))
         serving = [why for one in was if (why := self._still(one, pulse))]
         done = migrating.revert(
             self._ports,

@@ -14,7 +14,7 @@ from slipway.release.goback import Theirs, go_back
 from slipway.release.outcome import Outcome, Result
 from slipway.release.patience import patiently
 from slipway.release.preflight import Before, Plan
-from slipway.release.stop import HURRIED, Zero
+from slipway.release.stop import DEADLINE, HURRIED, Zero
 from slipway.release.traffic import Traffic
 from slipway.release.undoing import Undo, Was
 
@@ -59,10 +59,14 @@ class WayBack:
             serving = self._stable(result)
             confirmed = self._ports.clock.monotonic() - began if self._arrived else None
             cancelled = not self.canary_touched or self._cancel_ours(self._plan.canary)
+            # Everybody is safe; the slower of edge and PostHog decides what else may be done.
+            zero.wait(DEADLINE)
             # Before the record says that nothing is left to do; not while sellers may be on it.
             scaled_back = self.scale_canary_back() if zero.edge is None else not self.scaled
             in_order = cancelled and scaled_back
-            if result is Result.ROLLED_BACK and not self.stable_touched and not self._silent:
+            # Maintenance mode explains answers, and no rows.
+            excusable = result is Result.ROLLED_BACK and not isinstance(error, Inconsistent)
+            if excusable and not self.stable_touched and not self._silent:
                 found = self._maintenance()
                 if found is not None:
                     result, remedy = Result.HELD, "Turn it off at Render, then release again."
@@ -158,6 +162,7 @@ class WayBack:
             known = None if self.stable_touched else self._before.live
             self._traffic.close(zero, known, hurry=True)
         outcome = self._outcome(Result.ABORTED, reason, remedy, zero, self._before.live)
+        outcome = self._undo.stay(outcome)
         # There is no time to ask which build the stable service has by now.
         return replace(outcome, build="", deploy_id="") if self.stable_touched else outcome
 
@@ -251,7 +256,9 @@ class WayBack:
         if serving is None:
             why = f": {self._stuck.found}" if self._stuck else ""
             reason = f"{reason}; and the stable service could not be put back{why}"
+        bad = False
         if not zero.safe or serving is None:
+            bad = result is Result.ROLLED_BACK
             result = Result.FROZEN
             remedy = self._remedy(zero, serving)
         return Outcome(
@@ -264,6 +271,7 @@ class WayBack:
             previous_build=before.identity or "",
             share=0.0 if zero.edge is None else None,
             seconds_to_zero=zero.seconds,
+            bad=bad,
         )
 
     def _remedy(self, zero: Zero, serving: Deploy | None) -> str:

@@ -345,7 +345,7 @@ class World:
             "services": services,
             # Minutes of Render's become seconds; its limits per minute would stop three
             # releases within one, so they are raised by as much.
-            # Late: the release is to see three failures in a row before Render takes the instance away.
+            # The release is to see three failures in a row before Render takes the instance away.
             "timings": {"build": 0.5, "start_deadline": 15.0, "unroute_after": 8.0},
             "limits": {"service_writes": 200, "reads": 10_000, "other_writes": 500},
         }

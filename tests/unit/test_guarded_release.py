@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from slipway.errors import Unreachable
+from slipway.errors import SlipwayError, Unreachable
 from slipway.ports import Deploy, Event, Reply
 from slipway.release import rolling, staging
+from slipway.release.guarding import guards_of
 from slipway.release.journal import Kind
 from slipway.release.outcome import Outcome, Result
 from slipway.release.servers import RECENT, ServerGuard
@@ -97,6 +98,21 @@ def test_a_public_address_that_only_the_build_before_answers_badly_stops_nobody(
         world, spoilt=lambda url, name: url.startswith(PUBLIC) and name == "v1", delivery=reply(401)
     )
     assert released(world, app).result is Result.PROMOTED
+
+
+def test_of_a_fleet_only_answers_that_name_the_new_build_count_against_it() -> None:
+    """Render keeps an old instance for a minute, and it may answer once more."""
+    for name, trips in (("v1", False), ("v2", True)):
+        world = World()
+        app = App()
+        app.build, app.says = commit_of(name), {"delivery": reply(200), "tampered": reply(200)}
+        ports = replace(world.ports(), webhooks=app, meta=KEYS)
+        told = settings(webhook={}, url=PUBLIC)
+        urls = [f"https://{STABLE}.example{told.health.path}"]
+        guards = guards_of(ports, told, urls, None, named=commit_of("v2"))
+        found: list[SlipwayError] = []
+        guards.look(found.append)
+        assert bool(found) is trips, name
 
 
 def test_where_nobody_knows_who_answers_in_public_the_release_is_held() -> None:

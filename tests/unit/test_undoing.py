@@ -89,6 +89,18 @@ def test_inconsistent_data_take_the_code_back_first_and_then_the_migration(servi
     assert ends[-2:] == ["edge.kill", "data.revert"]
 
 
+def test_data_that_cannot_be_looked_at_in_the_end_are_named_and_stop_nothing() -> None:
+    data = placed()
+
+    def lose(call: str) -> None:
+        data.unreachable = data.unreachable or data.world.running(STABLE) == "v2"
+
+    data.world.before = lose
+    outcome = release(data)
+    assert outcome.result is Result.PROMOTED, outcome.reason
+    assert "at the end data: orphans: no connection" in outcome.reason
+
+
 def test_data_that_the_migration_itself_makes_inconsistent_never_meet_new_code() -> None:
     data = placed()
     data.rows_of = lambda check: 3 if VERSION in data.versions else 0

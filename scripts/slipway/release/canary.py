@@ -235,8 +235,18 @@ class _Release:
         pulse = self._watching(watch)
         deploy_id = self._deploy(self._before.stable, pulse=pulse, shared=True)
         watch()
+        self._see_data_once_more(pulse)
         self._see_it_stayed()
         return self._conclude(deploy_id)
+
+    def _see_data_once_more(self, pulse: Callable[[], None]) -> None:
+        """The last look may be older than the deploy. What cannot be said now is told: it could
+        before, and everybody is on the candidate. Raises :class:`Inconsistent`."""
+        try:
+            self._undo.checks.require(pulse)
+        except Held as error:
+            self.journal.trouble(error.found)
+            self._notices.append(f"at the end {error.found}")
 
     def _see_stable_is_as_it_was(self) -> None:
         """What serves beside the candidate must be what it is compared with, and goes back to."""

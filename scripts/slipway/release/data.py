@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from slipway.config import Service as Settings
 from slipway.errors import Held, Inconsistent, Refused
 from slipway.ports import MOST, Check, Checked, Database, Finding
+from slipway.release.beside import beside
 from slipway.release.deploys import Ports, Pulse, no_pulse
 from slipway.release.guards import Beside, Guard, Look
 from slipway.text import one_line
@@ -200,7 +201,7 @@ class DataChecks:
         """
         if not self.asked:
             return
-        seen = self._beside(pulse)
+        seen = beside(self._ports, self.now, pulse)  # many checks may outlast a lease
         self.tell()
         if seen.failing:
             self._ports.trip(seen.inconsistent())
@@ -208,25 +209,6 @@ class DataChecks:
             self._ports.trip(Held(f"data: {seen.unknowns()}", UNKNOWN))
         if not seen.failing and not seen.unknown:
             self._ports.journal.gate(seen.sentence())
-
-    def _beside(self, pulse: Pulse) -> DataSeen:
-        """Look beside the main path: many checks may take longer than a lease lives."""
-        found: list[DataSeen] = []
-        failed: list[Exception] = []
-
-        def look() -> None:
-            try:
-                found.append(self.now())
-            except Exception as error:  # raised where it was asked for
-                failed.append(error)
-
-        task = self._ports.start(look)
-        while not task.done():
-            self._ports.clock.sleep(min(1.0, self._ports.poll))
-            pulse()
-        for error in failed:
-            raise error
-        return found[0]
 
     def tell(self) -> None:
         """Say what only warns, each once."""

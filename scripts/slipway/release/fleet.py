@@ -241,9 +241,16 @@ class _Change:
         urls = [self._url, *(member.url for member in self._members)]
         # Render keeps an old instance for 60 s, which may answer once more: none names the build.
         build = self._plan.artifact.commit or self._plan.artifact.identity
-        self._seen.watch(
-            guards_of(ports, self._plan.settings, urls, None, data=self._undo.checks), build
+        guards = guards_of(
+            ports,
+            self._plan.settings,
+            urls,
+            None,
+            data=self._undo.checks,
+            release=self._plan.release,
+            named=build,
         )
+        self._seen.watch(guards, build)
         for member in self._members:
             latest = ports.platform.deploys(member.service.id)
             identity = self._plan.artifact.identity

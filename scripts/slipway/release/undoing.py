@@ -7,19 +7,20 @@ any other case a person decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from slipway.background import Task
 from slipway.config import Service as Settings
 from slipway.errors import Inconsistent, SlipwayError
 from slipway.ports import Deploy, Service
 from slipway.release import bug, deploys, migrating
+from slipway.release.beside import beside
 from slipway.release.data import DataChecks, DataSeen
 from slipway.release.deploys import Ports, Pulse, no_pulse
 from slipway.release.gone import NewInstances
 from slipway.release.migrating import Expanded
 from slipway.release.outcome import Outcome, Result
-from slipway.release.stop import HURRIED
 
 MENDED = (
     "The database needs nothing now. Mend the code or the migration that wrote the rows before it "
@@ -76,36 +77,17 @@ class Undo:
             for service in services
         }
         self.began = self._unread = True
-        self._beside(self._expand, pulse)
+        self._expanded = beside(self._ports, self._expand, pulse, left=self._left)
+        self._unread = False
         if self._expanded is not None:
             self.checks.require(pulse)
 
-    def _expand(self) -> None:
-        self._expanded = migrating.expand(self._ports, self._settings.migrations, self._build)
+    def _expand(self) -> Expanded | None:
+        return migrating.expand(self._ports, self._settings.migrations, self._build)
 
-    def _beside(self, act: Callable[[], None], pulse: Pulse) -> None:
-        """Act, and keep alive meanwhile what ``pulse`` keeps alive: it may take minutes."""
-        failed: list[Exception] = []
-
-        def go() -> None:
-            try:
-                act()
-            except Exception as error:  # raised where it was asked for
-                failed.append(error)
-
-        task = self._ports.start(go)
-        try:
-            while not task.done():
-                self._ports.clock.sleep(min(1.0, self._ports.poll))
-                pulse()
-        except SlipwayError:
-            # Cancelled, for one: the tool ends, and what it has applied is still to be read.
-            task.wait(HURRIED)
-            self._unread = not task.done()
-            raise
-        self._unread = False
-        if failed:
-            raise failed[0]
+    def _left(self, task: Task) -> None:
+        """A job that is cancelled: the tool ends, and what it has applied is still to be read."""
+        self._unread = not task.done()
 
     def after(
         self,

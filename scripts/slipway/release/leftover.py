@@ -22,6 +22,11 @@ class Left:
     """Whether nobody has ended it: neither in PostHog nor at the edge."""
 
 
+def how(phase: Phase) -> str:
+    """Say how a release was left, as the end of a sentence."""
+    return "was left frozen" if phase is Phase.FROZEN else f"died in {phase}"
+
+
 def _says_something(flag: Flag) -> bool:
     payloads = flag.filters.get("payloads")
     return bool(isinstance(payloads, Mapping) and payloads.get("true"))

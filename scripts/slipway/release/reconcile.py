@@ -12,6 +12,7 @@ from slipway.errors import LeaseTaken, Refused, SlipwayError
 from slipway.ports import Deploy, EdgeState, Holder, Phase, Record
 from slipway.release import deploys
 from slipway.release.deploys import Ports
+from slipway.release.leftover import how
 from slipway.release.outcome import Outcome, Result
 from slipway.release.pressing import rollback_at_render
 from slipway.release.recovery import Place, recover, vouched
@@ -47,7 +48,7 @@ def run(plan: Plan, ports: Ports, traffic: Traffic) -> Outcome:
     except SlipwayError as error:
         return Outcome(
             result=Result.ABORTED if isinstance(error, LeaseTaken) else Result.FROZEN,
-            reason=f"release {left.record.release} died in {left.record.phase}, and what it left "
+            reason=f"release {left.record.release} {how(left.record.phase)}, and what it left "
             f"is not in order yet: {error.found}",
             remedy=f"{error.remedy} Then run reconcile again: it goes on from here."
             + _by_hand(left.record, plan),

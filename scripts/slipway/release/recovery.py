@@ -17,7 +17,7 @@ from slipway.release import deploys
 from slipway.release.deploys import Ports
 from slipway.release.goback import Theirs, go_back
 from slipway.release.health import await_build, url_of
-from slipway.release.leftover import Left
+from slipway.release.leftover import Left, how
 from slipway.release.traffic import Traffic
 from slipway.text import short
 
@@ -118,7 +118,7 @@ def clear(place: Place, ports: Ports, traffic: Traffic) -> None:
         raise
     except SlipwayError as error:
         raise Refused(
-            f"release {left.record.release} died in {left.record.phase}, and what it left could "
+            f"release {left.record.release} {how(left.record.phase)}, and what it left could "
             f"not be put in order: {error.found}",
             remedy=error.remedy,
         ) from error
@@ -269,7 +269,7 @@ class _Recovery:
             )
         else:
             sentence = (
-                f"release {record.release} of {short(record.candidate)} died in {record.phase}: "
+                f"release {record.release} of {short(record.candidate)} {how(record.phase)}: "
                 f"it is ended, and everybody is on {what}"
             )
         return Recovered(serving=serving, finished=finished, sentence=sentence)

@@ -88,7 +88,10 @@ _UNLOCK_TEXTS = {
 _RECONCILE_TEXTS = {
     Result.PROMOTED: ("✅", "a release that died had passed and is finished, everybody has it"),
     Result.ABORTED: ("⚠️", "a release that died is ended, everybody is on a build that passed"),
-    Result.UNCHANGED: ("✅", "nothing was left half done, users keep the build they have"),
+    Result.UNCHANGED: (
+        "✅",
+        "nothing is half done at the edge or at Render, users keep the build they have",
+    ),
     Result.REFUSED: ("⛔", "nothing was put in order, users keep the build they have"),
 }
 _SPECIAL = {

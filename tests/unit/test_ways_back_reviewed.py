@@ -119,6 +119,23 @@ def test_a_job_that_is_cancelled_while_migrations_are_applied_says_that_nobody_r
     assert "render.start srv-canary" not in data.world.calls
 
 
+def test_a_job_that_is_cancelled_as_the_last_migration_is_applied_says_which_stay() -> None:
+    data = placed()
+    data.world.seconds_of["data.apply"] = 100.0
+
+    def cancel(call: str) -> None:
+        if call == "data.apply":
+            data.world.clock.cancel_at = data.world.clock.t - 1
+
+    data.world.before = cancel
+    world, artifact = data.world, data.world.build("v2")
+    outcome = release_through(
+        replace(data.ports(), start=world.start), world, artifact, **SHORT, **DATA
+    )
+    assert outcome.result is Result.ABORTED
+    assert f"the migration {VERSION} stays applied" in outcome.reason, outcome.reason
+
+
 def test_a_bad_build_whose_way_back_is_stuck_is_known_to_be_bad() -> None:
     world = World()
     artifact = world.build("v2")

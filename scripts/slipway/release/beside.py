@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from slipway.background import Task
 from slipway.errors import SlipwayError
 from slipway.release.deploys import Ports, Pulse
-from slipway.release.stop import HURRIED
 
 T = TypeVar("T")
 
 
 def beside(
-    ports: Ports, act: Callable[[], T], pulse: Pulse, *, left: Callable[[Task], None] | None = None
+    ports: Ports,
+    act: Callable[[], T],
+    pulse: Pulse,
+    *,
+    grace: float = 0.0,
+    over: Callable[[bool], None] = lambda _: None,
 ) -> T:
     """Return what ``act`` does, and raise what it raises. ``pulse`` may end the wait.
 
-    Whoever is cancelled meanwhile waits some seconds more, as what was begun has to be known of;
-    ``left`` is told what became of it.
+    Where it is ended, what was begun gets ``grace`` seconds to end too. ``over`` is told whether it
+    did.
     """
     done: list[T] = []
     failed: list[Exception] = []
@@ -36,10 +39,10 @@ def beside(
             ports.clock.sleep(min(1.0, ports.poll))
             pulse()
     except SlipwayError:
-        if left is not None:
-            task.wait(HURRIED)
-            left(task)
+        task.wait(grace)
         raise
+    finally:
+        over(task.done())
     for error in failed:
         raise error
     return done[0]

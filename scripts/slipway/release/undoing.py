@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from slipway.background import Task
 from slipway.config import Service as Settings
 from slipway.errors import Inconsistent, SlipwayError
 from slipway.ports import Deploy, Service
@@ -21,6 +20,7 @@ from slipway.release.deploys import Ports, Pulse, no_pulse
 from slipway.release.gone import NewInstances
 from slipway.release.migrating import Expanded
 from slipway.release.outcome import Outcome, Result
+from slipway.release.stop import HURRIED
 
 MENDED = (
     "The database needs nothing now. Mend the code or the migration that wrote the rows before it "
@@ -77,17 +77,16 @@ class Undo:
             for service in services
         }
         self.began = self._unread = True
-        self._expanded = beside(self._ports, self._expand, pulse, left=self._left)
-        self._unread = False
+        # A job that is cancelled: the tool ends, and what it has applied is still to be read.
+        beside(self._ports, self._expand, pulse, grace=HURRIED, over=self._over)
         if self._expanded is not None:
             self.checks.require(pulse)
 
-    def _expand(self) -> Expanded | None:
-        return migrating.expand(self._ports, self._settings.migrations, self._build)
+    def _expand(self) -> None:
+        self._expanded = migrating.expand(self._ports, self._settings.migrations, self._build)
 
-    def _left(self, task: Task) -> None:
-        """A job that is cancelled: the tool ends, and what it has applied is still to be read."""
-        self._unread = not task.done()
+    def _over(self, done: bool) -> None:
+        self._unread = not done
 
     def after(
         self,

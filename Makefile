@@ -29,7 +29,7 @@ demo: environment haproxy prometheus $(if $(filter data-% irreversible,$(SCENARI
 	@exec $(bin)/python -m sandbox.demo $(SCENARIO)
 
 test: environment haproxy prometheus postgres
-	$(bin)/python -m pytest -n 2
+	$(bin)/python -m pytest -n 3 --dist worksteal
 
 crash: environment
 	@PYTHONPATH=scripts:edge:. exec $(bin)/python -m tests.crash $(CASE)

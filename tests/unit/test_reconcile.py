@@ -221,6 +221,20 @@ def test_a_way_back_that_render_did_not_let_through_is_frozen_and_reconcile_goes
     assert_everybody_is_on(world, "v1")
 
 
+def test_a_lease_that_was_given_back_is_not_taken_again_by_who_held_on_to_it() -> None:
+    world = World()
+    traffic = world.traffic(world.ports(), "77.1-v2", digest("v2"))
+    traffic.lease.keep_alive(force=True)
+    world.clock.sleep(60)
+    traffic.lease.hold_on()
+    assert world.lease
+    assert world.lease[2] == 60 + 180
+    traffic.lease.give_back()
+    world.clock.sleep(60)
+    traffic.lease.hold_on()
+    assert world.lease is None
+
+
 def test_a_record_of_another_version_is_left_to_that_version_while_the_flag_is_on() -> None:
     world = dies("edge.counts")
     lapse(world)

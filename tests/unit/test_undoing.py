@@ -141,6 +141,15 @@ def test_a_build_that_is_bad_for_another_reason_leaves_its_migration_where_it_is
     assert data.versions[-1] == VERSION
 
 
+def test_rows_that_come_to_light_after_another_reason_revert_nothing() -> None:
+    data = placed()
+    data.rows_of = lambda check: 12 if "edge.kill" in " ".join(data.world.calls) else 0
+    outcome = release(data, error_rate=0.5)
+    assert outcome.result is Result.ROLLED_BACK
+    assert "5xx" in outcome.reason
+    assert data.versions[-1] == VERSION
+
+
 def test_checks_that_cannot_be_run_hold_and_revert_nothing() -> None:
     data = placed()
 

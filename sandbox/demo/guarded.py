@@ -8,6 +8,8 @@ from sandbox.demo.presses import Press
 from sandbox.demo.world import RENAMED
 from sandbox.observation import MAIN_LOAD
 
+FEW = 20.0
+"""Requests per second: one of them on the canary."""
 SICK_AFTER = 9.0
 """Seconds from a process's start; it has its first sellers some seconds before that."""
 
@@ -39,6 +41,9 @@ HEALTH_FAILS = Press(
     name="a build whose health check fails after a while",
     version="v2",
     behaviour={"unhealthy_after": SICK_AFTER},
+    # The edge takes an unhealthy service out as well, and requests that meet that moment fail: with
+    # as many sellers as usual the judge of 5xx may be quicker than three health checks.
+    rate=FEW,
     result="rolled-back",
     peak=5,
     step=20,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import secrets
 import shutil
 import socket
@@ -437,11 +438,20 @@ def fresh(directory: Path) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Return ports that were free a moment ago, all different.
+
+    Below those that the system gives to connections: one of them could be taken meanwhile.
+    """
+    sockets: list[socket.socket] = []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
+        while len(sockets) < count:
+            one = socket.socket()
+            try:
+                one.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            except OSError:
+                one.close()
+            else:
+                sockets.append(one)
         return [int(each.getsockname()[1]) for each in sockets]
     finally:
         for each in sockets:

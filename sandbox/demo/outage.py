@@ -85,6 +85,8 @@ def names_the_deploy(after: After) -> list[str]:
     paged = next((text for text in texts if before in text and "Rollback" in text), "")
     after.say(f"the page says: {paged}" if paged else f"{len(texts)} pages do not name it")
     wrong += [] if paged else [f"no page names the deploy: {texts}"]
+    claims = [page["text"] for page in after.pages if "taken back" in page["text"]]
+    wrong += [f"somebody was told that it was taken back: {claim}" for claim in claims]
     record = release_record(after.world)
     after.say(f"the record says: {record.get('phase')}, back to {record['stable']['deploy_id']}")
     if record.get("phase") != "frozen" or record["stable"]["deploy_id"] != before:

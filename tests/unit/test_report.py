@@ -58,11 +58,21 @@ def test_data_that_a_bad_build_has_left_are_not_told_as_if_nobody_knew_what_serv
     told = report(Result.FROZEN)
     assert told.outcome is not None
     assert "not certain what users get" in headline(told)
-    told.outcome = replace(told.outcome, bad=True)
+    told.outcome = replace(told.outcome, bad=True, data_left=True)
     page = markdown(told)
     assert "not certain what users get" not in page
     assert "taken back; a human is needed now for the data it left" in page
     assert "| Users still on the new build | 0 % |" in page
+
+
+def test_a_bad_build_that_may_still_serve_is_never_said_to_be_taken_back() -> None:
+    told = report(Result.FROZEN)
+    assert told.outcome is not None
+    told.outcome = replace(told.outcome, bad=True, share=0.0)
+    page = markdown(told)
+    assert "not certain what users get" in page
+    assert "taken back" not in page
+    assert "Users still on the new build" not in page, "the stable service may have it"
 
 
 def test_a_release_that_went_back_says_after_how_long_at_the_edge_and_everywhere() -> None:

@@ -125,6 +125,7 @@ def test_what_must_not_be_reverted_is_left_to_a_person_with_old_code_everywhere(
     data.rows_of = once_new_code_runs(data)
     outcome = release(data)
     assert outcome.result is Result.FROZEN
+    assert outcome.data_left
     assert outcome.bad, "neither it nor what descends from it may be released"
     assert why in outcome.reason
     assert outcome.remedy

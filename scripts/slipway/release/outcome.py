@@ -90,9 +90,12 @@ class Outcome:
     would have been stopped."""
     bad: bool = False
     """Whether the build was found bad, where the result does not say it: it is not known to have
-    gone, or what is left of it in the data needs a person."""
+    gone, or see ``data_left``."""
     rehearsed: bool = False
     """Whether it was a dry run: ``reason`` is what would happen, and nothing was changed."""
+    data_left: bool = False
+    """Whether the old code serves everybody again, and what the new one did to the data is left to
+    a person."""
     mended: bool = False
     """Whether it was put in order what another run left: this run did what it was for."""
     failure: SlipwayError | None = None

@@ -197,4 +197,5 @@ def _frozen(outcome: Outcome, why: str, remedy: str | None) -> Outcome:
         remedy=remedy or look,
         failure=None,
         bad=True,
+        data_left=True,
     )

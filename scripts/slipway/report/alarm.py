@@ -64,7 +64,7 @@ def _facts(report: Report, outcome: Outcome) -> tuple[tuple[str, str], ...]:
         ("Serving now", short(outcome.build)),
         ("Served before", short(outcome.previous_build)),
         ("Asked for", short(report.candidate or "")),
-        ("Users on the new build", "" if share is None else f"{share:g} %"),
+        ("Share at the edge", "" if share is None else f"{share:g} %"),
         ("To 0 %", "" if zero is None else f"{zero:.2f} s"),
         ("To the old code everywhere", "" if old is None else f"{old:.0f} s"),
         ("By", report.actor),

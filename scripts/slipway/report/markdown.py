@@ -143,19 +143,25 @@ _BEGINNING = "the release is beginning, nobody has the new build yet"
 def verdict(report: Report) -> tuple[str, str]:
     """Return a sign, and what is live and for whom as markdown, without the service's name."""
     if report.outcome is not None:
-        result = report.outcome.result
-        if report.outcome.rehearsed or (result is Result.FROZEN and report.outcome.bad):
-            return _REHEARSED if report.outcome.rehearsed else _DATA_LEFT
-        if result is Result.ABORTED and report.verb in _RELEASES:
-            return _stopped(report, report.outcome)
-        if result is Result.HELD and report.outcome.build == report.candidate:
-            return _HELD_ON
-        return _SPECIAL.get(report.verb, {}).get(result) or _TEXTS[result]
+        return _ended(report, report.outcome)
     latest = _latest_phase(report.entries)
     if latest is None:
         return "⏳", _BEGINNINGS.get(report.verb, _BEGINNING)
     text = _PHASES.get(latest.phase) if latest.phase else None
     return "⏳", text.format(share=latest.share or 0) if text else escape(latest.text)
+
+
+def _ended(report: Report, outcome: Outcome) -> tuple[str, str]:
+    result = outcome.result
+    if outcome.rehearsed:
+        return _REHEARSED
+    if outcome.data_left:
+        return _DATA_LEFT
+    if result is Result.ABORTED and report.verb in _RELEASES:
+        return _stopped(report, outcome)
+    if result is Result.HELD and outcome.build == report.candidate:
+        return _HELD_ON
+    return _SPECIAL.get(report.verb, {}).get(result) or _TEXTS[result]
 
 
 def _stopped(report: Report, outcome: Outcome) -> tuple[str, str]:
@@ -240,7 +246,7 @@ def _facts(report: Report) -> str:
             rows.append(("Serving now", code(short(outcome.build))))
         if outcome.previous_build and outcome.previous_build != outcome.build:
             rows.append(("Served before", code(short(outcome.previous_build))))
-        taken_back = outcome.result is Result.ROLLED_BACK or outcome.bad
+        taken_back = outcome.result is Result.ROLLED_BACK or outcome.data_left
         if outcome.share or (outcome.share == 0 and taken_back):
             rows.append(("Users still on the new build", f"{outcome.share:g} %"))
         if outcome.seconds_to_zero is not None:

@@ -98,14 +98,15 @@ class Children:
         return [child for child in self._children if child.process.poll() is not None]
 
     def stop(self) -> None:
-        """End everything that was started, and whatever that started."""
+        """End everything that was started, and whatever that started: nothing of others' here."""
+        started = [each for child in self._children for each in _below(child.process.pid)]
         for child in reversed(self._children):
             if child.process.poll() is None:
                 child.process.terminate()
         _wait([child.process for child in self._children], GRACE)
         self._children.clear()
         self._starter.shutdown()
-        end_descendants()
+        _end(started)
 
 
 def descendants() -> list[psutil.Process]:
@@ -119,12 +120,23 @@ def end_descendants() -> None:
         left = descendants()
         if not left:
             return
-        for process in left:
-            _quietly(process.terminate)
-        _, alive = psutil.wait_procs(left, timeout=GRACE)
-        for process in alive:
-            _quietly(process.kill)
-        psutil.wait_procs(alive, timeout=GRACE)
+        _end(left)
+
+
+def _below(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        _quietly(process.terminate)
+    _, alive = psutil.wait_procs(processes, timeout=GRACE)
+    for process in alive:
+        _quietly(process.kill)
+    psutil.wait_procs(alive, timeout=GRACE)
 
 
 def kill_tree(pid: int) -> None:

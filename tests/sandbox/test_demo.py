@@ -143,6 +143,20 @@ def test_a_child_that_was_killed_on_purpose_did_not_die(tmp_path: Path) -> None:
         children.stop()
 
 
+def test_two_worlds_in_one_process_end_each_its_own(tmp_path: Path) -> None:
+    one, other = Children(tmp_path / "one"), Children(tmp_path / "other")
+    env = {"PYTHONPATH": str(Path(sys.executable).parent)}
+    try:
+        ended = one.start("a", "http.server", "--bind", "127.0.0.1", "0", env=env)
+        stays = other.start("b", "http.server", "--bind", "127.0.0.1", "0", env=env)
+        one.stop()
+        assert ended.process.poll() is not None
+        assert other.dead() == []
+        assert stays.process.poll() is None
+    finally:
+        other.stop()
+
+
 # What is checked after
 
 

@@ -7,37 +7,19 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from sandbox.postgres import Database
 from slipway.__main__ import main
+from tests.database.written import BIN, Tool, Written
 
-Tool = Literal["dbmate", "alembic", "sql"]
-BIN = Path(sys.executable).parent
 BASE_UP = (
     "create table orders (id bigint primary key, note text not null default 'none', "
     "state text not null check (state in ('open', 'paid')));"
 )
 BASE_DOWN = "drop table orders;"
-ENV_PY = """
-import os
-from alembic import context
-from sqlalchemy import create_engine
-url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
-if context.is_offline_mode():
-    context.configure(url=url, literal_binds=True)
-    with context.begin_transaction():
-        context.run_migrations()
-else:
-    with create_engine(url).connect() as connection:
-        context.configure(connection=connection)
-        with context.begin_transaction():
-            context.run_migrations()
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +47,7 @@ class Ran:
 
 
 @dataclass
-class Checkout:
+class Checkout(Written):
     """A directory with slipway.yml and one service's migrations."""
 
     root: Path
@@ -81,40 +63,6 @@ class Checkout:
             f"    migrations: {{tool: {self.tool}{self.keys}}}\n"
         )
         self.directory.mkdir(parents=True)
-
-    @property
-    def directory(self) -> Path:
-        return self.root / "db/migrations"
-
-    def write(self, version: str, up: str, down: str | None, *, options: str = "") -> Path:
-        """Write one migration as its tool has it."""
-        if self.tool == "dbmate":
-            file = self.directory / f"{version}_step.sql"
-            file.write_text(
-                f"-- migrate:up{options}\n{up}\n-- migrate:down{options}\n{down or ''}\n"
-            )
-        elif self.tool == "sql":
-            file = self.directory / f"{version}_step.up.sql"
-            file.write_text(up)
-            if down is not None:
-                (self.directory / f"{version}_step.down.sql").write_text(down)
-        else:
-            file = self._revision(version, up, down)
-        return file
-
-    def _revision(self, version: str, up: str, down: str | None) -> Path:
-        versions = self.directory / "versions"
-        versions.mkdir(exist_ok=True)
-        (self.directory / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s\n")
-        (self.directory / "env.py").write_text(ENV_PY)
-        back = f"op.execute({down!r})" if down is not None else "raise NotImplementedError"
-        file = versions / f"{version}_step.py"
-        file.write_text(
-            f"from alembic import op\nrevision = {version!r}\ndown_revision = {self.last!r}"
-            f"\n\n\ndef upgrade():\n    op.execute({up!r})\n\n\ndef downgrade():\n    {back}\n"
-        )
-        self.last = version
-        return file
 
     def git(self, *arguments: str) -> None:
         subprocess.run(

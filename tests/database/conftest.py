@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import pytest
 
 from sandbox.postgres import Database, Postgres
-from tests.database.migrating import Team, Tool, with_orders
+from tests.database.migrating import Team, with_orders
+from tests.database.written import Tool
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 
@@ -21,30 +20,13 @@ from slipway.release import migrating
 from slipway.release.deploys import Ports
 from slipway.release.journal import Journal
 from slipway.release.migrating import Expanded, Reverted
+from tests.database.written import BIN, Tool, Written
 
-BIN = Path(sys.executable).parent
-Tool = Literal["dbmate", "alembic", "sql"]
 RELEASE = "700.1-abcdef123456"
-
-ENV_PY = """
-import os
-from alembic import context
-from sqlalchemy import create_engine
-url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
-if context.is_offline_mode():
-    context.configure(url=url, literal_binds=True)
-    with context.begin_transaction():
-        context.run_migrations()
-else:
-    with create_engine(url).connect() as connection:
-        context.configure(connection=connection)
-        with context.begin_transaction():
-            context.run_migrations()
-"""
 
 
 @dataclass
-class Team:
+class Team(Written):
     """What a team has: a checkout, a database, and what slipway.yml says."""
 
     root: Path
@@ -73,36 +55,6 @@ class Team:
     @property
     def settings(self) -> Migrations:
         return Migrations(tool=self.tool, **self.keys)
-
-    @property
-    def directory(self) -> Path:
-        return self.root / "db/migrations"
-
-    def write(self, version: str, up: str, down: str | None, *, options: str = "") -> None:
-        """Write one migration as its tool has it."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        if self.tool == "dbmate":
-            text = f"-- migrate:up{options}\n{up}\n\n-- migrate:down{options}\n{down or ''}\n"
-            (self.directory / f"{version}_step.sql").write_text(text)
-        elif self.tool == "sql":
-            (self.directory / f"{version}_step.up.sql").write_text(up)
-            if down is not None:
-                (self.directory / f"{version}_step.down.sql").write_text(down)
-        else:
-            self._write_revision(version, up, down)
-
-    def _write_revision(self, version: str, up: str, down: str | None) -> None:
-        versions = self.directory / "versions"
-        versions.mkdir(exist_ok=True)
-        (self.directory / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s\n")
-        (self.directory / "env.py").write_text(ENV_PY)
-        marks = "".join(f"# {line[3:]}\n" for line in up.splitlines() if line.startswith("-- dep"))
-        back = f"op.execute({down!r})" if down is not None else "raise NotImplementedError"
-        (versions / f"{version}_step.py").write_text(
-            f"{marks}from alembic import op\nrevision = {version!r}\ndown_revision = {self.last!r}"
-            f"\n\n\ndef upgrade():\n    op.execute({up!r})\n\n\ndef downgrade():\n    {back}\n"
-        )
-        self.last = version
 
     def migrator(self) -> Migrating:
         """Return one; a new one where the files or what is said of them are others. A release has

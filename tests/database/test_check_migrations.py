@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.postgres import Database, Postgres
-from tests.database.checkout import BASE_UP, Tool, checkout
+from tests.database.checkout import BASE_UP, checkout
+from tests.database.written import Tool
 
 each_tool = pytest.mark.parametrize("tool", ["dbmate", "alembic", "sql"])
 

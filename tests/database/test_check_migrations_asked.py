@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.postgres import Database
-from tests.database.checkout import BASE_DOWN, BASE_UP, Checkout, Tool, checkout
+from tests.database.checkout import BASE_DOWN, BASE_UP, Checkout, checkout
+from tests.database.written import Tool
 
 EXAMPLE = Path(__file__).parents[2] / "examples/livestreamsell"
 

@@ -17,8 +17,9 @@ from sandbox.postgres import Database, Postgres
 from slipway.clients.migrators.watch import NAME
 from slipway.errors import DeployFailed, OutsideError, Refused
 from tests.database.conftest import TeamOf
-from tests.database.migrating import Team, Tool, codes, with_orders
+from tests.database.migrating import Team, codes, with_orders
 from tests.database.silent import between
+from tests.database.written import Tool
 
 V = "20260201"
 NOTE = ("ALTER TABLE orders ADD COLUMN note text;", "ALTER TABLE orders DROP COLUMN note;")

@@ -25,7 +25,8 @@ from slipway.errors import Cancelled, DeployFailed, Refused, UsageError
 from slipway.release import migrating
 from slipway.release.migrating import Expanded
 from tests.database.conftest import TeamOf
-from tests.database.migrating import BIN, Team, codes, with_orders
+from tests.database.migrating import Team, codes, with_orders
+from tests.database.written import BIN
 
 ROOT = Path(__file__).parents[2]
 EXTRA = ("20260201", "CREATE TABLE extra (id int);", "DROP TABLE extra;")

@@ -6,7 +6,8 @@ import pytest
 
 from slipway.errors import DeployFailed, Refused
 from tests.database.conftest import TeamOf
-from tests.database.migrating import RELEASE, Team, Tool
+from tests.database.migrating import RELEASE, Team
+from tests.database.written import Tool
 
 TOOLS: tuple[Tool, ...] = ("dbmate", "alembic", "sql")
 

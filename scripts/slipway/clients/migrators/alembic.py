@@ -28,7 +28,8 @@ _REVISION = re.compile(r"^Rev: (\S+)(.*)\n((?:^(?!Rev: )[^\n]*\n?)*)", re.MULTIL
 _PARENT = re.compile(r"^Parent: (\S+)$", re.MULTILINE)
 _PATH = re.compile(r"^Path: (.+)$", re.MULTILINE)
 _RUNNING = re.compile(r"^-- Running (?:upgrade|downgrade) (\S*) -> (\S*)[ \t]*$", re.MULTILINE)
-_IRREVERSIBLE = "NotImplementedError"
+_IRREVERSIBLE: Final = "NotImplementedError"
+"""What Alembic ends with where a `downgrade` raises it: its users' word for no way back."""
 _TELLS: Final = re.compile(r"offline|as_sql|get_bind|get_context")
 """How a revision knows whether it is only writing SQL."""
 UNWRITTEN: Final = "-- alembic writes no SQL for this revision"

@@ -256,6 +256,7 @@ class World:
         step, bake = self._durations
         self.repository.configure(
             {
+                "policy": {"unsigned": "nothing is signed here yet", "require-staging": False},
                 "render": {"api-url": f"{self.url('render')}/v1", "poll": "500ms", "confirm": "1s"},
                 "posthog": {"host": self.url("posthog")},
                 "services": {

@@ -3,6 +3,7 @@
     SlipwayError
     ├── UsageError          2  an input or slipway.yml is wrong; nothing was called
     ├── Refused             1  a gate said no; nothing was changed
+    │   └── ArtifactRefused 1  the build is not proven to be what may reach production
     ├── DeployFailed        1  the build did not become live and healthy
     ├── Tripped             1  the candidate is bad, as judge, guard or tripwire see it
     │   └── Inconsistent    1  data are inconsistent: the one reason to revert a migration
@@ -57,6 +58,23 @@ class Refused(SlipwayError):
     """A gate said no, before anything was changed."""
 
     title = "Release refused"
+
+
+class ArtifactRefused(Refused):
+    """The build is not proven to be what may reach production. ``str()`` begins with the code."""
+
+    title = "Build refused"
+
+    def __init__(self, code: str, found: str, *, remedy: str = "") -> None:
+        super().__init__(f"{code}: {found}", remedy=remedy or _PROVE)
+        self.code = code
+        """One of :class:`slipway.gates.codes.Code`."""
+
+
+_PROVE = (
+    "Nothing was changed. Release a build that the workflow in `policy` of slipway.yml has made "
+    "and signed; docs/verify-artifact.md says what each code means and what to do."
+)
 
 
 class DeployFailed(SlipwayError):

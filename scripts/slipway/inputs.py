@@ -40,6 +40,8 @@ Verb = Literal[
     "check-health",
     "check-webhook",
     "check-migrations",
+    "verify-artifact",
+    "sign-artifact",
     "explain",
     "report",
 ]
@@ -50,6 +52,8 @@ OF_SOME: tuple[Verb, ...] = ("rollback",)
 """These take one service, or several that are named."""
 OF_FILES: tuple[Verb, ...] = ("explain", "report")
 """These read what releases have written: no service, no slipway.yml, no key."""
+OF_NONE: tuple[Verb, ...] = ("sign-artifact",)
+"""These are about no service of slipway.yml."""
 OF_LIVE: tuple[Verb, ...] = ("check-metrics", "check-health", "check-webhook")
 """These look at what is live, and change nothing."""
 ASIDE: tuple[Verb, ...] = (
@@ -58,6 +62,8 @@ ASIDE: tuple[Verb, ...] = (
     "rotate-cohort",
     "check-data",
     "check-migrations",
+    "verify-artifact",
+    "sign-artifact",
     *OF_LIVE,
     *OF_FILES,
 )
@@ -68,6 +74,8 @@ WITHOUT_RENDER: tuple[Verb, ...] = (
     "rotate-cohort",
     "check-data",
     "check-migrations",
+    "verify-artifact",
+    "sign-artifact",
     *OF_FILES,
 )
 """These can do without Render's key."""
@@ -113,6 +121,8 @@ class Keys:
     page_url: str | None = field(repr=False)
     """Whoever knows it can page: Slack's addresses are secrets."""
     page_secret: str | None = field(repr=False)
+    signing: str | None = field(repr=False)
+    """A private key, as PEM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +176,10 @@ class Inputs:
     """By the version of a migration, the checksum with which it went there and back."""
     backup_at: datetime | None
     """When the last backup of the database was made."""
+    proof: Path | None
+    """What was signed about the build: a file or a directory; ``None``: GitHub is asked."""
+    require_staging: bool
+    """Whether a look at a build asks for staging too."""
     environ: Mapping[str, str] = field(repr=False)
     """What the tools of the user's are started with: all but what is the suite's own."""
     keys: Keys
@@ -241,6 +255,8 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         base=reader.matching("base", _REVISION, "a commit or the name of a branch") or "",
         round_trips=reader.checksums("round-trips"),
         backup_at=reader.moment("backup-at"),
+        proof=Path(workspace, reader.text("proof")) if reader.text("proof") else None,
+        require_staging=reader.boolean("require-staging", default=False),
         environ={k: environ[k] for k in environ if not k.startswith(_OWN)},
         keys=Keys(
             render=reader.text("render-api-key")
@@ -262,6 +278,9 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
             meta_token=reader.text("meta-verify-token") or None,
             page_url=reader.text("page-url") or None,
             page_secret=reader.text("page-secret") or None,
+            signing=reader.required("signing-key", "A private key, as PEM, from a secret.")
+            if verb == "sign-artifact"
+            else None,
         ),
         run=run_of(environ, on_github=on_github),
     )
@@ -270,6 +289,8 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
 
 
 def _named(reader: Reader, verb: Verb) -> tuple[str, ...]:
+    if verb in OF_NONE:
+        return ()
     name = reader.required("service", "The name of a service in slipway.yml.")
     return reader.names("service") if verb in OF_SOME else (name,)
 

@@ -25,6 +25,14 @@ class Run:
     holder: Holder
     pull_request: int | None
     """From the event's payload, where it has one."""
+    server: str
+    """Address that names of repositories are below."""
+    ref: str
+    """Branch or tag, as ``refs/heads/…``; empty at a terminal."""
+    workflow: str
+    """``owner/name/.github/workflows/x.yml@refs/heads/…``; empty at a terminal."""
+    event: str
+    """What started it: ``push``, ``workflow_dispatch``, …"""
     output_file: Path | None
     summary_file: Path | None
 
@@ -59,6 +67,10 @@ def run_of(environ: Mapping[str, str], *, on_github: bool) -> Run:
         pull_request=_pull_request(environ.get("GITHUB_EVENT_PATH")),
         output_file=output,
         summary_file=summary,
+        server=server.rstrip("/"),
+        ref=environ.get("GITHUB_REF", ""),
+        workflow=environ.get("GITHUB_WORKFLOW_REF", ""),
+        event=environ.get("GITHUB_EVENT_NAME", ""),
     )
 
 

@@ -92,6 +92,7 @@ class Team(Written):
             clock=clock,
             journal=journal,
             ledger=nothing,
+            gate=nothing,
             poll=0.1,
             confirm=0.1,
             migrator=self.migrator(),

@@ -24,6 +24,7 @@ from slipway.release.journal import Journal
 from slipway.release.ledger import Ledger
 from slipway.release.webhook_probes import ProbeSet, Said
 from tests.sandbox.render_support import BOT, KEY, Sandbox, reference, running
+from tests.unit.open_gate import OpenGate
 
 OLD, NEW = "secret", "the-secret-of-now"
 
@@ -69,6 +70,7 @@ def ports_of(sandbox: Sandbox) -> Ports:
         clock=clock,
         journal=Journal(clock),
         ledger=Ledger(lambda: None, "production/bot"),
+        gate=OpenGate(),
         poll=0.1,
         confirm=0.3,
     )

@@ -37,6 +37,7 @@ from tests.sandbox.render_support import (
     running,
 )
 from tests.unit.forge import FakeForge
+from tests.unit.open_gate import OpenGate
 
 FLEET = tuple(f"srv-{letter * 20}" for letter in "cde")
 TIMINGS = {"drain": 0.3, "start_deadline": 3.0}
@@ -100,6 +101,7 @@ def stage(sandbox: Sandbox, url: str) -> Iterator[Stage]:
         clock=clock,
         journal=Journal(clock),
         ledger=Ledger(lambda: forge, "production/dashboard"),
+        gate=OpenGate(),
         poll=0.2,
         confirm=0.5,
     )

@@ -50,7 +50,7 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
     assert error.line == 4
     for part in ("line 4: services.bot.stabel", "line 5: services.bot.health.path", "line 7:"):
         assert part in error.found
-    assert "10 is not a duration: write 500ms, 90s, 10m or 2h" in error.found
+    assert "10 is not a duration: write 500ms, 90s, 10m, 2h or 7d" in error.found
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 
 from slipway.config import Service as Settings
 from slipway.errors import Cancelled, SlipwayError, Unreachable
+from slipway.gates.artifact import Gate
 from slipway.ports import (
     Artifact,
     Autoscaling,
@@ -42,6 +43,7 @@ from tests.unit.builds import (
     commit_of,
     image,
 )
+from tests.unit.open_gate import OpenGate
 from tests.unit.world_history import MemoryHistory
 from tests.unit.world_ports import MemoryEdge, MemoryFlags, MemoryProber, MemoryRender
 from tests.unit.world_probes import MemoryBrowser, MemoryKept
@@ -193,6 +195,7 @@ class World:
         self.sellers = 400
         """How many the edge has seen in the last days."""
         self.promotion: Promotion | None = None
+        self.gate: Gate = OpenGate()
         self.killed: str | None = None
         self.killed_reason: str | None = None
         self.killed_version = 0
@@ -240,6 +243,7 @@ class World:
             clock=self.clock,
             journal=Journal(self.clock),
             ledger=Ledger(lambda: MemoryHistory(self), "production/bot"),
+            gate=self.gate,
             poll=5.0,
             confirm=20.0,
         )

@@ -12,6 +12,7 @@ from slipway.commands.checkups import check_health, check_webhook
 from slipway.commands.doctor import diagnose
 from slipway.commands.rotate import rotate_cohort
 from slipway.commands.runbook import write
+from slipway.commands.verify_artifact import verify_artifact
 from slipway.errors import UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs, Verb
@@ -31,6 +32,13 @@ def _check_migrations(inputs: Inputs, clock: SystemClock, runner: Runner) -> Out
     return check_migrations(inputs, clock, runner)
 
 
+def _sign_artifact(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outcome:
+    # `cryptography` takes a while to load.
+    from slipway.commands.sign_artifact import sign_artifact  # noqa: PLC0415
+
+    return sign_artifact(inputs, clock, runner)
+
+
 ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "doctor": diagnose,
     "runbook": write,
@@ -42,4 +50,6 @@ ASIDE: Mapping[Verb, Callable[[Inputs, SystemClock, Runner], Outcome]] = {
     "check-health": check_health,
     "check-webhook": check_webhook,
     "check-migrations": _check_migrations,
+    "verify-artifact": verify_artifact,
+    "sign-artifact": _sign_artifact,
 }

@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from slipway import config
 from slipway.background import in_thread
 from slipway.clients.browser import HttpBrowser
 from slipway.clients.kept import KeptProber
 from slipway.clients.probe import HttpProber
 from slipway.clients.retries import Sleep
 from slipway.commands import address
+from slipway.commands.gating import Tell, gate_of
 from slipway.commands.paging import Page
 from slipway.commands.written import account_of, end_of
 from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
+from slipway.gates.verified import Verified
 from slipway.github_actions import Runner
 from slipway.ports import Artifact, Forge
 from slipway.release import lock
@@ -29,6 +32,7 @@ from slipway.report import afterwards
 from slipway.report.carried import Commits
 from slipway.report.markdown import Report
 from slipway.report.publisher import Pauses, Publisher, Where
+from slipway.report.verified import Proofs, sentence
 from slipway.setup import Desk, brisk_render, render
 from slipway.sources import sources_of
 from slipway.text import is_build, short
@@ -39,6 +43,10 @@ Stage = Literal["staging", "production"]
 
 def _nothing(ports: Ports, release: str) -> None:
     del ports, release
+
+
+def _untold(verified: Verified) -> None:
+    del verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,8 @@ class Task:
     reason: str = ""
     silent: bool = False
     """Whether GitHub is not told: nothing is changed."""
+    staged: bool = True
+    """Whether it can have passed staging by now: not where the same release deploys it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +115,7 @@ def perform(desk: Desk, task: Task) -> Done:
     journal = Journal(clock, report.entries.append, printer(desk.runner), publisher or _ignore)
     release = _release_id(desk, task)
     account = account_of(desk, task.verb, journal, release, mode=inputs.mode)
-    ports = _ports_of(desk, task, journal, account)
+    ports = _ports_of(desk, task, journal, account, tell=_teller(desk, report, journal))
     started = clock.now()
     try:
         outcome = task.act(ports, release)
@@ -167,11 +177,31 @@ def _release_id(desk: Desk, task: Task) -> str:
     return f"{holder.run_id}.{holder.attempt}-{build.removeprefix('sha256:')}"
 
 
-def _ports_of(desk: Desk, task: Task, journal: Journal, log: Log = no_log) -> Ports:
+def _teller(desk: Desk, report: Report, journal: Journal) -> Tell:
+    """Return what tells of a build that may be released."""
+
+    def tell(verified: Verified) -> None:
+        report.proofs = Proofs(
+            verified=verified,
+            policy=desk.settings.policy_of(desk.name)[1],
+            line=lambda place: config.line_of(desk.inputs.config, place),
+        )
+        for notice in verified.notices:
+            journal.trouble(notice)
+        journal.gate(sentence(verified))
+
+    return tell
+
+
+def _ports_of(
+    desk: Desk, task: Task, journal: Journal, log: Log = no_log, tell: Tell = _untold
+) -> Ports:
     return ports_of(
         desk,
         task.environment,
         journal,
+        staged=task.staged,
+        tell=tell,
         judged=task.verb in _JUDGED,
         stored=task.verb in _STORED,
         probed=task.verb in _PROBED,
@@ -187,15 +217,21 @@ def ports_of(
     judged: bool = False,
     stored: bool = False,
     probed: bool = False,
+    staged: bool = True,
     log: Log = no_log,
+    tell: Tell = _untold,
 ) -> Ports:
     """Return what a strategy calls, for one service.
 
     ``judged``: with the sources of its metrics; ``stored``: with its database; ``probed``: with
-    what its webhook is probed with. Raises :class:`UsageError` where one of those lacks a key. The
-    way back never asks for them.
+    what its webhook is probed with; ``staged``: with a gate that asks for staging. Raises
+    :class:`UsageError` where one of those lacks a key. The way back never asks for them.
     """
     looked = database_of(desk.inputs, desk.name, desk.service) if stored else Looked()
+
+    def ledger(of: str) -> Ledger:
+        return Ledger(lambda: forge_of(desk), environment_of(of, desk.name))
+
     webhooks, meta = webhooks_of(desk) if probed else (None, None)
     return Ports(
         platform=render(desk, journal),
@@ -208,7 +244,15 @@ def ports_of(
         browser=HttpBrowser(),
         clock=desk.clock,
         journal=journal,
-        ledger=Ledger(lambda: forge_of(desk), environment_of(environment, desk.name)),
+        ledger=ledger(environment),
+        gate=gate_of(
+            desk.inputs,
+            desk.settings,
+            desk.name,
+            staging=ledger("staging") if staged else None,
+            now=desk.clock.now,
+            tell=tell,
+        ),
         poll=desk.settings.render.poll,
         confirm=desk.settings.render.confirm,
         observe=desk.inputs.mode == "observe",

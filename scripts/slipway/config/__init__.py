@@ -23,9 +23,24 @@ from slipway.config.models import (
     Track,
 )
 from slipway.config.people import Pages, Rollback
-from slipway.config.reading import load, parse
+from slipway.config.policy import (
+    SLSA_V1,
+    Approvals,
+    Attestation,
+    Policy,
+    Provenance,
+    RequiredCheck,
+    RequireStaging,
+    SignedCommit,
+    SigningKey,
+    TrustedRoot,
+)
+from slipway.config.reading import line_of, load, parse
 
 __all__ = [
+    "SLSA_V1",
+    "Approvals",
+    "Attestation",
     "Backup",
     "Canary",
     "Config",
@@ -37,20 +52,28 @@ __all__ = [
     "Metric",
     "Migrations",
     "Pages",
+    "Policy",
     "PostHog",
     "Prometheus",
     "Promises",
+    "Provenance",
     "Render",
+    "RequireStaging",
+    "RequiredCheck",
     "Rollback",
     "Rolling",
     "Service",
+    "SignedCommit",
+    "SigningKey",
     "SmokeProbe",
     "Staging",
     "Step",
     "Strategy",
     "Track",
+    "TrustedRoot",
     "Webhook",
     "duration",
+    "line_of",
     "load",
     "parse",
 ]

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def duration(value: object) -> float:
-    """Parse ``500ms``, ``90s``, ``10m`` or ``2h`` into seconds."""
+    """Parse ``500ms``, ``90s``, ``10m``, ``2h`` or ``7d`` into seconds."""
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"{value!r} is not a duration: write 500ms, 90s, 10m or 2h")
+        raise ValueError(f"{value!r} is not a duration: write 500ms, 90s, 10m, 2h or 7d")
     return float(match[1]) * _SECONDS[match[2]]
 
 

@@ -22,6 +22,7 @@ from slipway.config.base import (
 from slipway.config.guarding import Data, Migrations, Webhook
 from slipway.config.judging import Judge, Metric, MetricName, Prometheus
 from slipway.config.people import Pages, Rollback
+from slipway.config.policy import Policy
 from slipway.errors import UsageError
 
 
@@ -197,6 +198,8 @@ class Service(Model):
     lock: bool = True
     """Whether, once a build was rolled back, neither it nor what descends from it is released until
     a fix is marked or a person unlocks."""
+    policy: Policy | None = None
+    """In the place of the policy for all services, as a whole."""
     strategy: Strategy = Strategy()
 
     @model_validator(mode="after")
@@ -263,6 +266,8 @@ class Config(Model):
     prometheus: Prometheus | None = None
     pages: Pages = Pages()
     rollback: Rollback = Rollback()
+    policy: Policy | None = None
+    """What may reach production. Without one nothing may."""
     services: Mapping[str, Service] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -286,6 +291,11 @@ class Config(Model):
                     yield here, "it asks PostHog: add `posthog: {host: …, project: …}`"
                 if asked.source == "edge" and service.edge is None:
                     yield here, f"it asks the edge, and {name} has none"
+
+    def policy_of(self, name: str) -> tuple[Policy | None, tuple[str, ...]]:
+        """Return the policy for a service, and where in the file it stands."""
+        own = self.services[name].policy
+        return (own, ("services", name, "policy")) if own else (self.policy, ("policy",))
 
     def service(self, name: str) -> Service:
         """Return the service with this name, or say which names there are."""

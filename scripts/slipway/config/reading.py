@@ -50,6 +50,22 @@ def load(path: Path) -> Config:
     return parse(text, name=str(path))
 
 
+def line_of(path: Path, location: tuple[str, ...]) -> int | None:
+    """Return the line of a key in a slipway.yml; ``None`` where the file does not name it."""
+    try:
+        node: yaml.Node | None = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return None
+    line = None
+    for part in location:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        found = next(((k, v) for k, v in pairs if str(k.value) == part), None)
+        if found is None:
+            return None
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
 def parse(text: str, *, name: str = "slipway.yml") -> Config:
     """Check the text of a slipway.yml; ``name`` is used in messages."""
     try:

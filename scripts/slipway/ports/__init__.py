@@ -55,6 +55,7 @@ from slipway.ports.platform import (
     Requests,
     Service,
 )
+from slipway.ports.proof import Approval, Approved, CheckRun, Proof, Proofs, Signature, Source
 from slipway.ports.webhook import MetaKeys, Reply, Webhooks
 
 __all__ = [
@@ -64,10 +65,13 @@ __all__ = [
     "NOTHING",
     "Alarm",
     "Answer",
+    "Approval",
+    "Approved",
     "Artifact",
     "Autoscaling",
     "Browser",
     "Check",
+    "CheckRun",
     "Checked",
     "Clock",
     "Comparison",
@@ -102,6 +106,8 @@ __all__ = [
     "Probe",
     "Prober",
     "Promotion",
+    "Proof",
+    "Proofs",
     "Record",
     "Recorded",
     "Reply",
@@ -111,6 +117,8 @@ __all__ = [
     "Shipped",
     "Side",
     "Sides",
+    "Signature",
+    "Source",
     "TrackCounts",
     "Webhooks",
 ]

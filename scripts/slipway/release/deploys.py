@@ -20,6 +20,7 @@ from slipway.errors import (
     SlipwayError,
     Unauthorized,
 )
+from slipway.gates.artifact import Gate
 from slipway.ports import (
     Artifact,
     Browser,
@@ -73,6 +74,8 @@ class Ports:
     ledger: Ledger
     poll: float
     """Seconds between questions about a deploy."""
+    gate: Gate
+    """In front of production."""
     confirm: float
     """Seconds between the two readings that confirm a way back."""
     observe: bool = False

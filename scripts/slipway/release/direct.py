@@ -36,6 +36,7 @@ def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
     Raises :class:`slipway.errors.Refused` before anything is touched where a bad build holds it
     back.
     """
+    ports.gate.require(plan.artifact)
     _require_unlocked(plan, ports)
     return takeover.run(plan, ports, stop, lambda zero: _deploy(plan, ports, zero))
 

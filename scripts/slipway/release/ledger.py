@@ -44,6 +44,10 @@ class Ledger:
         entry = self._newest_word(build)
         return entry if entry and entry.passed else None
 
+    def word_of(self, build: str) -> Shipped | None:
+        """Return the newest entry that says that ``build`` is good, or that it is bad."""
+        return self._newest_word(build)
+
     def lately_passed(self) -> tuple[str, ...]:
         """Return the builds that passed, the newest first, each once; none that was found bad."""
         told: dict[str, bool] = {}

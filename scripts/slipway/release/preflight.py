@@ -179,11 +179,14 @@ def build_before(
 def refuse_unknown_past(plan: Asked, service: Service, live: Deploy, ports: Ports) -> None:
     """Refuse where nobody vouches for what is live, or the candidate does not descend from it.
 
-    And where it descends from a build that was found bad, or is that build.
+    And where it descends from a build that was found bad, or is that build; and where it is not
+    proven to be what may reach production.
     """
     entry = ports.ledger.require(live.identity or "", service.name)
     ports.ledger.require_descent(plan.artifact, entry)
     lock.require_unlocked(plan.artifact, entry, plan.settings, ports.ledger, ports.journal)
+    if live.identity != plan.artifact.identity:
+        ports.gate.require(plan.artifact)
 
 
 def refuse_other_deployers(service: Service, artifact: Artifact) -> None:

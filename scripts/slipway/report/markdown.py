@@ -10,6 +10,7 @@ from slipway.ports import FROZEN_BAD, Phase
 from slipway.release.journal import Entry, Kind
 from slipway.release.outcome import Outcome, Result
 from slipway.report.charts import charts
+from slipway.report.verified import Proofs
 from slipway.text import code, escape, one_line, short
 
 DESCRIPTION_LIMIT = 140
@@ -38,6 +39,8 @@ class Report:
     """What people open: QA staging, users production."""
     entries: list[Entry] = field(default_factory=list)
     outcome: Outcome | None = None
+    proofs: Proofs | None = None
+    """What was verified before it began."""
 
 
 _TEXTS = {
@@ -222,7 +225,7 @@ def _link(report: Report) -> str:
 def details(report: Report) -> str:
     """Return how it came to it: charts, checks, timeline, looks."""
     entries = report.entries
-    parts = (charts(entries), _gates(entries), _timeline(entries), _looks(entries))
+    parts = (_proofs(report), charts(entries), _gates(entries), _timeline(entries), _looks(entries))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -258,6 +261,11 @@ def _facts(report: Report) -> str:
         rows.append(("Links", f"[log of this run]({report.run_url})"))
     first, *others = [f"| {name} | {value} |" for name, value in rows]
     return "\n".join([first, "| :-- | :-- |", *others])
+
+
+def _proofs(report: Report) -> str:
+    lines = report.proofs.lines() if report.proofs else []
+    return _folded("What was verified before it began", lines) if lines else ""
 
 
 def _gates(entries: Sequence[Entry]) -> str:

@@ -1,0 +1,1 @@
+"""What may reach production: signatures, where they come from, and what passed before."""

@@ -347,8 +347,9 @@ def test_the_address_of_a_bundle_is_a_secret_that_nothing_tells(
     assert "connection was refused" in error.found
     assert len(told) == 1
     bundles = Bundles(beside=stub.url, patience=QUICK, notice=silent, sleep=lambda _s: None)
+    address = f"{refused_url()}/b?sig=s3cret"  # a trace shows the line that calls
     with pytest.raises(OutsideError) as caught:
-        bundles.fetch(f"{refused_url()}/b?sig=s3cret", seconds=9)
+        bundles.fetch(address, seconds=9)
     traces = [*traceback.format_exception(error), *traceback.format_exception(caught.value)]
     assert "s3cret" not in "".join([*traces, *told, caplog.text, error.remedy])
 

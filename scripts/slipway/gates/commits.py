@@ -116,8 +116,8 @@ def _succeeded(check: RequiredCheck, runs: Sequence[CheckRun]) -> Met:
                 Code.COMMIT_CHECK_FAILED,
                 f"the check {check.name!r} is {_text(state or 'without a conclusion')}, and must "
                 "be success",
-                remedy="Wait until it has ended, or run its failed job again, then release again. The "
-                "whole workflow run anew leaves the old result standing.",
+                remedy="Wait until it has ended, or run its failed job again, then release again. "
+                "A new run of the workflow leaves the old result standing.",
             )
     return Met(
         what=f"check {check.name}",

@@ -93,7 +93,8 @@ def add(path: Path, line: bytes, *, keeps: Callable[[Proof], bool]) -> None:
             f"what is in the file to write is not replaced: {error.found}",
             remedy="Point the input `output` at another file, or remove this one first.",
         ) from None
-    kept = [proof.raw for proof in there if keeps(proof)]
+    # One document may stand on many lines. Between its values all blanks are one.
+    kept = [b" ".join(proof.raw.splitlines()).strip() for proof in there if keeps(proof)]
     if len(kept) >= MOST_PROOFS:
         raise UsageError(
             f"{_shown(path)} holds {len(kept)} proofs already, and more are not looked at",

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from slipway import config
 from slipway.errors import Aborted, ArtifactRefused, OutsideError, UsageError
+from slipway.gates import strict
 from slipway.gates.codes import Code
 from slipway.gates.verified import Proven, Refusal, Verified
 from slipway.ports import Artifact, Proof, Proofs
@@ -21,8 +22,6 @@ from slipway.text import one_line, short
 
 MOST_PROOFS = 30
 """Proofs of one kind that are looked at: a build has one or two."""
-MOST_BYTES = 4_000_000
-"""Of one proof; they have some ten thousand."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -127,12 +126,14 @@ def any_of(kind: Kind, artifact: Artifact) -> Proven:
             "looked at",
         )
     refused: list[Refusal] = []
+    remedies = {}
     for proof in proofs:
         try:
             proven = _one(kind, proof, artifact)
         except ArtifactRefused as error:
             found = error.found.partition(": ")[2]
             refused.append(Refusal(proof=proof.name, code=Code(error.code), found=found))
+            remedies[error.code] = error.remedy
         else:
             return _with(proven, refused)
     if not refused:
@@ -148,12 +149,13 @@ def any_of(kind: Kind, artifact: Artifact) -> Proven:
     raise ArtifactRefused(
         furthest.code,
         f"{furthest.found} ({furthest.proof})" + (f". Of the others: {others}" if others else ""),
+        remedy=remedies[furthest.code],
     )
 
 
 def _one(kind: Kind, proof: Proof, artifact: Artifact) -> Proven:
     """Verify one proof: one that makes a library fail is refused, and the next is looked at."""
-    if len(proof.raw) > MOST_BYTES:
+    if len(proof.raw) > strict.MOST_BYTES:
         raise ArtifactRefused(Code.PROOF_SIZE, f"it has {len(proof.raw)} bytes")
     try:
         return kind.verify(proof, artifact)

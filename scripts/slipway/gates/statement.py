@@ -6,13 +6,13 @@ required to agree with whoever vouches for the signer, and nothing is decided by
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from slipway.config import Provenance
 from slipway.config.policy import SLSA_V1
 from slipway.errors import ArtifactRefused
+from slipway.gates import strict
 from slipway.gates.codes import Code
 from slipway.gates.identity import same
 from slipway.gates.verified import Met
@@ -134,9 +134,9 @@ def _subject(statement: Mapping[str, Any], digest: str, below: str) -> Met:
 
 def _parsed(payload: bytes) -> Any:
     try:
-        return json.loads(payload)
-    except (ValueError, RecursionError):
-        raise _malformed("it is not JSON") from None
+        return strict.parse(payload)
+    except ValueError as error:
+        raise _malformed(str(error)) from None
 
 
 def _object(value: Any, what: str) -> Mapping[str, Any]:

@@ -118,6 +118,7 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
     after = After(
         world=stage.world,
         entry=entry,
+        entries=tuple(stage.observer.releases[-len(one.services) :]),
         happened=happened,
         samples=tuple(stage.observer.samples),
         say=say,

@@ -22,7 +22,7 @@ WRITES = {
     "publish.yml build": {"id-token", "attestations"},
     "publish.yml release": {"contents"},
 }
-"""What a job may write, by its name, or by file and name. Any other: what a release tells GitHub."""
+"""What a job may write, by its name, or by file and name. Any other: what a release tells of it."""
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: str(p.relative_to(ROOT)))
 

@@ -57,7 +57,7 @@ def _attestation(
     def kind() -> Kind:
         # Sigstore costs most of a second to import: only where there is something to verify.
         try:
-            from slipway.gates import attestation, identity, roots, statement  # noqa: PLC0415
+            from slipway.gates import attested, roots  # noqa: PLC0415
         except ImportError as error:
             raise ArtifactRefused(
                 Code.MISSING_PART,
@@ -65,37 +65,12 @@ def _attestation(
                 remedy="The actions install it; in an environment of your own: pip install -r "
                 "requirements/verify.txt.",
             ) from error
-        root = roots.load(policy, inputs.root)
+        root = roots.load(policy, inputs.root, now=now())
         if root.notice:
             notice(root.notice)
 
         def verify(proof: Proof, artifact: Artifact) -> Proven:
-            signed = attestation.verify(proof.raw, root)
-            claims, age = signed.claims, ("attestation", "max-age")
-            facts = (
-                *identity.check(claims, policy),
-                identity.check_commit(
-                    claims.commit, artifact.commit, ("attestation",), "certificate"
-                ),
-                identity.check_age(signed.signed_at, now(), policy.max_age, age),
-            )
-            said, predicate = statement.check(
-                signed.payload_type,
-                signed.payload,
-                digest=artifact.identity,
-                policy=policy,
-                below="attestation",
-                server=policy.server,
-            )
-            if policy.predicate == config.SLSA_V1:
-                statement.agree(predicate, claims.commit, policy, policy.server)
-            return Proven(
-                kind="attestation",
-                facts=(*facts, *said),
-                signer=claims.signer,
-                commit=claims.commit,
-                signed_at=signed.signed_at,
-            )
+            return attested.verify(proof, artifact, policy=policy, root=root, now=now())
 
         return Kind(name="attestations", proofs=_proofs(inputs), verify=verify)
 

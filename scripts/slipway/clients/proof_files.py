@@ -40,8 +40,9 @@ class ProofFiles(Proofs):
     def of(self, digest: str) -> Sequence[Proof]:  # noqa: ARG002 - the files are asked for nothing
         """Return what is in the files, whatever it is about: one more at most than is looked at.
 
-        Raises :class:`ArtifactRefused`: ``proof.source`` where a file cannot be read,
-        ``proof.form`` where it holds no JSON, ``proof.size``, and ``proof.none``.
+        A file that cannot be read (``proof.source``), or holds no JSON (``proof.form``), is one
+        broken proof, and those beside it are looked at. Raises :class:`ArtifactRefused` where
+        there is nothing (``proof.none``) or all is too large (``proof.size``).
         """
         found = tuple(islice(self._all(), MOST_PROOFS + 1))
         if not found:
@@ -53,7 +54,11 @@ class ProofFiles(Proofs):
     def _all(self) -> Iterator[Proof]:
         left = MOST_IN_ALL
         for path, name in self._files():
-            raw = _read(path, left, link=path == self._path)
+            try:
+                raw = _read(path, left, link=path == self._path)
+            except ArtifactRefused as error:
+                yield Proof(name=name, raw=b"", broken=error)
+                continue
             if len(raw) > left:
                 raise ArtifactRefused(
                     Code.PROOF_SIZE,
@@ -88,6 +93,9 @@ def add(path: Path, line: bytes, *, keeps: Callable[[Proof], bool]) -> None:
     """
     try:
         there = ProofFiles(path).of("") if os.path.exists(path) and os.path.getsize(path) else ()
+        for proof in there:
+            if proof.broken is not None:
+                raise proof.broken
     except ArtifactRefused as error:
         raise UsageError(
             f"what is in the file to write is not replaced: {error.found}",
@@ -148,12 +156,15 @@ def _split(raw: bytes, name: str) -> Iterator[Proof]:
     for number, line in enumerate(raw.split(b"\n"), 1):
         if not line.strip():
             continue
+        broken = None
         if len(line) <= MOST_BYTES and not _is_json(line):
-            raise ArtifactRefused(
+            broken = ArtifactRefused(
                 Code.PROOF_FORM,
                 f"{name} is neither one JSON document nor one on each line: line {number} is none",
             )
-        yield Proof(name=f"{name}:{number}", raw=line.strip())
+        yield Proof(name=f"{name}:{number}", raw=line.strip(), broken=broken)
+        if broken:
+            return  # a document on very many lines would be very many proofs
 
 
 def _is_json(raw: bytes) -> bool:

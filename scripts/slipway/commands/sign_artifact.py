@@ -21,7 +21,7 @@ from slipway.clients.clock import SystemClock
 from slipway.config import SLSA_V1, SigningKey
 from slipway.config.policy import WORKFLOW_BUILD
 from slipway.errors import ArtifactRefused, UsageError
-from slipway.gates import dsse, keys, trusted_keys
+from slipway.gates import dsse, keys, strict, trusted_keys
 from slipway.gates.dsse import Envelope
 from slipway.gates.statement import IN_TOTO, STATEMENT_V1
 from slipway.gates.trusted_keys import PrivateKey
@@ -201,7 +201,7 @@ def _stays(proof: Proof, new: Envelope) -> bool:
     try:
         old = dsse.parse(proof.raw)
         (commit, digest), (current, about) = _about(old), _about(new)
-    except (ArtifactRefused, LookupError, TypeError):
+    except (ArtifactRefused, LookupError, TypeError, ValueError):
         raise UsageError(
             f"{proof.name} is nothing that sign-artifact has written, and is not written over",
             remedy="Point the input `output` at another file.",
@@ -211,6 +211,6 @@ def _stays(proof: Proof, new: Envelope) -> bool:
 
 def _about(envelope: Envelope) -> tuple[str, str]:
     """Return the commit and the digest that a statement names."""
-    said = dsse.strict_json(envelope.payload)
+    said = strict.parse(envelope.payload)
     source = said["predicate"]["buildDefinition"]["resolvedDependencies"][0]
     return source["digest"]["gitCommit"], said["subject"][0]["digest"]["sha256"]

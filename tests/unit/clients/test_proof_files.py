@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,24 @@ DIGEST = "sha256:" + "b" * 64
 
 
 def read(path: Path) -> list[tuple[str, bytes]]:
-    return [(proof.name, proof.raw) for proof in ProofFiles(path).of(DIGEST)]
+    """Return those that are not broken."""
+    found = ProofFiles(path).of(DIGEST)
+    return [(proof.name, proof.raw) for proof in found if proof.broken is None]
+
+
+def broken(path: Path) -> list[tuple[str, str]]:
+    found = ProofFiles(path).of(DIGEST)
+    return [(proof.name, proof.broken.code) for proof in found if proof.broken is not None]
 
 
 def refused(path: Path) -> ArtifactRefused:
-    with pytest.raises(ArtifactRefused) as error:
-        read(path)
-    return error.value
+    """Return why there is none, or why the only one is broken."""
+    try:
+        (proof,) = ProofFiles(path).of(DIGEST)
+    except ArtifactRefused as error:
+        return error
+    assert proof.broken is not None
+    return proof.broken
 
 
 def test_one_document_is_one_proof_on_however_many_lines(tmp_path: Path) -> None:
@@ -97,10 +107,21 @@ def test_what_is_neither_json_nor_lines_of_it_is_refused_with_the_line(
 ) -> None:
     file = tmp_path / "proof.json"
     file.write_bytes(content)
-    error = refused(file)
-    assert error.code == Code.PROOF_FORM
-    assert f"{file} is neither" in error.found
-    assert f"line {line} is none" in error.found
+    (*others, last) = ProofFiles(file).of(DIGEST)
+    assert last.broken is not None
+    assert last.broken.code == Code.PROOF_FORM
+    assert f"{file} is neither" in last.broken.found
+    assert f"line {line} is none" in last.broken.found
+    assert len(others) == line - 1
+    assert all(proof.broken is None for proof in others)
+
+
+def test_what_is_broken_does_not_hide_what_stands_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("hello\n" * 100)
+    (tmp_path / "b.json").mkdir()
+    (tmp_path / "c.json").write_text("{}")
+    assert broken(tmp_path) == [("a.json:1", "proof.form"), ("b.json", "proof.source")]
+    assert read(tmp_path) == [("c.json", b"{}")]
 
 
 def test_links_in_a_directory_are_refused_and_the_path_itself_may_be_one(tmp_path: Path) -> None:
@@ -154,11 +175,13 @@ def test_a_name_out_of_a_directory_is_harmless_where_it_is_shown(tmp_path: Path)
 def test_random_bytes_are_proofs_or_refused_with_a_code(tmp_path: Path, raw: bytes) -> None:
     file = tmp_path / "proof.json"
     file.write_bytes(raw)
-    found = []
-    with suppress(ArtifactRefused):
-        found = read(file)
-    if not found:
-        assert refused(file).code in (Code.PROOF_FORM, Code.PROOF_NONE)
+    try:
+        found = ProofFiles(file).of(DIGEST)
+    except ArtifactRefused as error:
+        found = [Proof(name="none", raw=b"", broken=error)]
+    for proof in found:
+        wrong = proof.broken and proof.broken.code
+        assert wrong in (None, Code.PROOF_FORM, Code.PROOF_NONE)
 
 
 def all_of_it(proof: Proof) -> bool:

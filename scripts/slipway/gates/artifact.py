@@ -14,6 +14,7 @@ from typing import Protocol
 
 from slipway import config
 from slipway.errors import Aborted, ArtifactRefused, OutsideError, Refused, UsageError
+from slipway.gates import strict
 from slipway.gates.codes import Code
 from slipway.gates.verified import Proven, Refusal, Verified
 from slipway.ports import Artifact, Proof, Proofs

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from slipway import config
@@ -57,9 +56,10 @@ class ArtifactGate:
     """Verifies a commit; ``None``: the policy says nothing of commits."""
     staging: Callable[[Artifact], Proven] | None
     """Whether it passed staging; ``None``: that is not asked."""
-    now: Callable[[], datetime]
     tell: Callable[[Verified], None]
-    """Told of what passed."""
+    """Told of what passed, once."""
+    _passed: dict[Artifact, Verified] = field(default_factory=dict)
+    """A fleet asks once for each of its services."""
 
     def require(self, artifact: Artifact) -> Verified:
         """Return what is proven of ``artifact``. Raises :class:`ArtifactRefused`.
@@ -67,6 +67,8 @@ class ArtifactGate:
         A job that is being cancelled goes on being cancelled; everything else that goes wrong is a
         refusal.
         """
+        if artifact in self._passed:
+            return self._passed[artifact]
         try:
             verified = self._verified(artifact)
         except (ArtifactRefused, Aborted):
@@ -82,6 +84,7 @@ class ArtifactGate:
                 Code.INTERNAL,
                 f"{type(error).__name__} while {short(artifact.identity)} was verified",
             ) from error
+        self._passed[artifact] = verified
         self.tell(verified)
         return verified
 

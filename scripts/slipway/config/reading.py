@@ -97,7 +97,7 @@ def parse_as(
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         data: Any = _Loader(text).get_single_data()
-        problems = list(_duplicates(tree)) if tree else []
+        problems = list(_duplicates(tree, set())) if tree else []
     except RecursionError:
         raise UsageError(
             f"{name} is nested too deeply", remedy="Write it with fewer levels.", file=name
@@ -186,8 +186,14 @@ def _line(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:
     return line
 
 
-def _duplicates(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Yield keys given twice: YAML would silently keep the last."""
+def _duplicates(node: yaml.Node, looked: set[yaml.Node]) -> Iterator[tuple[int, str]]:
+    """Yield keys given twice: YAML would silently keep the last.
+
+    ``looked``: where has been looked already. A file can name one part in very many places.
+    """
+    if node in looked:
+        return
+    looked.add(node)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -195,7 +201,7 @@ def _duplicates(node: yaml.Node) -> Iterator[tuple[int, str]]:
             if name in seen:
                 yield key.start_mark.line + 1, f"{name} is given twice"
             seen.add(name)
-            yield from _duplicates(value)
+            yield from _duplicates(value, looked)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _duplicates(item)
+            yield from _duplicates(item, looked)

@@ -88,7 +88,10 @@ def _on_branch(commit: str, name: str, source: Source) -> Met:
 
 
 def _succeeded(check: RequiredCheck, runs: Sequence[CheckRun]) -> Met:
-    """Return that the check succeeded: everywhere, where several workflows have one of its name."""
+    """Return that the check succeeded: everywhere, where several suites have one of its name.
+
+    The newest alone would do for a name that two workflows share, whichever of them it is.
+    """
     named = [run for run in runs if run.name == check.name]
     if not named:
         raise ArtifactRefused(
@@ -113,7 +116,8 @@ def _succeeded(check: RequiredCheck, runs: Sequence[CheckRun]) -> Met:
                 Code.COMMIT_CHECK_FAILED,
                 f"the check {check.name!r} is {_text(state or 'without a conclusion')}, and must "
                 "be success",
-                remedy="Wait until it has ended, or mend what it found; then release again.",
+                remedy="Wait until it has ended, or run its failed job again, then release again. "
+                "A new run of the workflow leaves the old result standing.",
             )
     return Met(
         what=f"check {check.name}",

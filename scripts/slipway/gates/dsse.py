@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from slipway.errors import ArtifactRefused
+from slipway.gates import strict
 from slipway.gates.codes import Code
 
 LONGEST = 500
@@ -61,7 +61,10 @@ def parse(raw: bytes) -> Envelope:
     With exactly one signature. The specification allows several, of which any trusted one would do:
     the others would be there unread. Who signs with two keys writes two envelopes.
     """
-    document = _object(strict_json(raw), "it")
+    try:
+        document = _object(strict.parse(raw), "it")
+    except ValueError as error:
+        raise malformed(str(error)) from None
     if "dsseEnvelope" in document:
         if "payload" in document:
             raise malformed("it is an envelope, and has another one inside")
@@ -84,34 +87,9 @@ def parse(raw: bytes) -> Envelope:
     )
 
 
-def strict_json(raw: bytes) -> Any:
-    """Parse UTF-8 JSON. Raises :class:`ArtifactRefused` (``proof.form``).
-
-    No member twice, of which readers take the first or the last, and no NaN or Infinity, which are
-    no JSON.
-    """
-    try:
-        return json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError):
-        raise malformed("it is not JSON") from None
-
-
 def malformed(why: str) -> ArtifactRefused:
     """Return the refusal of something that is no envelope."""
     return ArtifactRefused(Code.PROOF_FORM, f"this is no signed envelope: {why}")
-
-
-def _members(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise malformed("a member of an object is given twice")
-    return members
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError("no JSON")
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

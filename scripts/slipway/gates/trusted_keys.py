@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
@@ -114,10 +114,16 @@ class TrustedKey(Model):
         return fingerprint(self.public)
 
 
+def _some(keys: Sequence[TrustedKey]) -> Sequence[TrustedKey]:
+    if not keys:
+        raise ValueError("it names no key")
+    return keys
+
+
 class TrustFile(Model):
     """The file."""
 
-    keys: Annotated[tuple[TrustedKey, ...], Field(min_length=1, max_length=100)]
+    keys: Annotated[tuple[TrustedKey, ...], AfterValidator(_some), Field(max_length=100)]
 
     def repeated(self) -> Iterator[Problem]:
         """Yield what is in it twice. A key under two ids could be revoked under one of them."""

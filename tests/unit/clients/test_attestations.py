@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 from slipway.clients.attestations import Attestations
 from slipway.clients.bundles import Bundles, unpack
 from slipway.clients.retries import Patience, silent
-from slipway.errors import Aborted, ArtifactRefused
-from slipway.gates.artifact import MOST_BYTES, MOST_PROOFS
+from slipway.errors import Aborted, ArtifactRefused, OutsideError
+from slipway.gates.artifact import MOST_PROOFS
+from slipway.gates.strict import MOST_BYTES
 from slipway.ports import Proof
 from tests.unit.clients.stub import Heard, Said, refused_url, serve, serve_raw
 
@@ -113,10 +115,16 @@ def test_of_more_than_are_looked_at_one_more_is_named_and_none_fetched() -> None
     assert not any(one.broken for one in proofs)
 
 
-@pytest.mark.parametrize("link", ['<https://x/?after=z>; rel="next"', '<https://x/>; rel="next"'])
-def test_pages_without_end_or_without_a_cursor_are_refused(link: str) -> None:
-    said = page(entry(initiator="github"), headers={"Link": link})
-    with serve(said) as stub, pytest.raises(ArtifactRefused) as caught:
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ('<https://x/?after=z>; rel="next"', "more than 10 pages"),
+        ('<https://x/>; rel="next"', "no cursor"),
+    ],
+)
+def test_pages_without_end_or_without_a_cursor_are_refused(link: str, said: str) -> None:
+    answer = page(entry(initiator="github"), headers={"Link": link})
+    with serve(answer) as stub, pytest.raises(ArtifactRefused, match=said) as caught:
         asked(stub.url)
     assert caught.value.code == "proof.source"
     assert len(stub.heard) <= 10
@@ -328,6 +336,46 @@ def test_a_bundle_that_trickles_or_never_ends_is_given_up() -> None:
 def fetched(talk: Callable[[socket.socket, threading.Event], None]) -> ArtifactRefused:
     with serve_raw(talk) as raw, serve(page(entry(None, url=f"{raw.url}/b"))) as stub:
         return broken(asked(stub.url))
+
+
+def test_the_address_of_a_bundle_is_a_secret_that_nothing_tells(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    told: list[str] = []
+    with serve(page(entry(None, url=f"{refused_url()}/b?sig=s3cret"))) as stub:
+        error = broken(asked(stub.url, notice=told.append))
+    assert "connection was refused" in error.found
+    assert len(told) == 1
+    bundles = Bundles(beside=stub.url, patience=QUICK, notice=silent, sleep=lambda _s: None)
+    address = f"{refused_url()}/b?sig=s3cret"  # a trace shows the line that calls
+    with pytest.raises(OutsideError) as caught:
+        bundles.fetch(address, seconds=9)
+    traces = [*traceback.format_exception(error), *traceback.format_exception(caught.value)]
+    assert "s3cret" not in "".join([*traces, *told, caplog.text, error.remedy])
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_bundle_that_is_away_for_a_moment_is_fetched_again(status: int) -> None:
+    tried: list[int] = []
+
+    def answer(heard: Heard) -> Said:
+        if heard.path.startswith("/repos/"):
+            return page(entry(None, url=f"http://{heard.headers['Host']}/b"))
+        tried.append(1)
+        return Said(status if len(tried) == 1 else 200, PACKED)
+
+    with serve(answer) as stub:
+        assert only(asked(stub.url)) == BUNDLE
+
+
+def test_time_that_is_over_leaves_one_try() -> None:
+    waits: list[float] = []
+    with serve(Said(503)) as stub:
+        near = Bundles(beside=stub.url, patience=QUICK, notice=silent, sleep=waits.append)
+        with pytest.raises(OutsideError, match="503"):
+            near.fetch(f"{stub.url}/b", seconds=0)
+    assert (len(stub.heard), waits) == (1, [])
 
 
 def test_a_bundle_that_breaks_off_is_fetched_once_more() -> None:

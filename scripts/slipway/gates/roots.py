@@ -102,7 +102,8 @@ def load(
 ) -> Root:
     """Return the root that ``policy`` asks for; files of the user's are below ``root``.
 
-    ``shipped``: what is used where the policy names no file. Raises :class:`ArtifactRefused` (``root.…``).
+    ``shipped``: what is used where the policy names no file. Raises :class:`ArtifactRefused`
+    (``root.…``).
     """
     own = policy.trusted_root
     pin = shipped[policy.instance]

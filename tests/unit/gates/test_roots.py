@@ -32,6 +32,7 @@ def load(
     directory: Path,
     raw: bytes,
     instance: Instance = "public-good",
+    *,
     file: str = "root.json",
     sha256: str = "",
     as_of: str = "2026-11-01",

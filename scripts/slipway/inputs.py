@@ -221,7 +221,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         services=reader.names("service") if verb in (*OF_ALL, *OF_FILES) else _named(reader, verb),
         config=Path(workspace, reader.text("config") or "slipway.yml"),
         root=Path(workspace),
-        images=reader.images("image"),
+        images=_images(reader, verb),
         commit=reader.matching("commit", _COMMIT, "40 hexadecimal digits")
         or _sha(environ.get("GITHUB_SHA")),
         strategy=reader.one_of("strategy", STRATEGIES),
@@ -240,7 +240,7 @@ def read(environ: Mapping[str, str], verb: Verb) -> Inputs:
         reason=reader.required("reason", "Why, in a sentence: it is kept with the deployment.")
         if verb in ("rollback", "adopt", "unlock") or mode != "release"
         else reader.text("reason"),
-        output=Path(workspace, reader.text("output")) if reader.text("output") else None,
+        output=Path(workspace, name) if (name := _output(reader, verb)) else None,
         baseline=Path(workspace, reader.text("baseline")) if reader.text("baseline") else None,
         evidence=Path(environ.get("RUNNER_TEMP") or workspace, EVIDENCE),
         files=tuple(Path(workspace, name) for name in _files(reader, verb)),
@@ -293,6 +293,16 @@ def _named(reader: Reader, verb: Verb) -> tuple[str, ...]:
         return ()
     name = reader.required("service", "The name of a service in slipway.yml.")
     return reader.names("service") if verb in OF_SOME else (name,)
+
+
+def _images(reader: Reader, verb: Verb) -> Mapping[str, str]:
+    if verb == "sign-artifact":
+        reader.required("image", "The image that was pushed: host/name@sha256:<64 hex digits>.")
+    return reader.images("image")
+
+
+def _output(reader: Reader, verb: Verb) -> str:
+    return reader.text("output") or ("slipway-proof.jsonl" if verb == "sign-artifact" else "")
 
 
 def _files(reader: Reader, verb: Verb) -> Sequence[str]:

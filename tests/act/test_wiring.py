@@ -23,6 +23,7 @@ UNUSED = (
     "SLIPWAY_BACKUP_AT",
     "SLIPWAY_ROUND_TRIPS",
     "SLIPWAY_SUPABASE_TOKEN",
+    "SLIPWAY_PROOF",
 )
 """What the example's workflows are given no values for here."""
 

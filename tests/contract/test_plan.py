@@ -9,7 +9,10 @@ import ast
 import itertools
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +23,20 @@ from responses import matchers
 
 from slipway import config
 from slipway.clients.render import Render
-from slipway.errors import Refused
-from slipway.ports import Autoscaling, Phase
+from slipway.errors import ArtifactRefused, Refused
+from slipway.ports import Artifact, Autoscaling, Phase, Shipped
 from slipway.release import canary, rollback, rolling, staging
 from slipway.release.journal import Journal
+from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Plan
 from slipway.report.markdown import Report
 from slipway.report.publisher import Publisher, Where
 from tests.contract.markdown import ROOT
-from tests.unit.builds import CANARY, OTHER, STABLE, STAGING, digest, image
+from tests.unit.builds import CANARY, OTHER, STABLE, STAGING, START, digest, image
 from tests.unit.forge import FakeForge
 from tests.unit.outside import everything, run
+from tests.unit.signed import Signing
 from tests.unit.test_guarded_release import Served
 from tests.unit.world import World, settings
 from tests.unit.world_data import DATA, VERSION, MemoryData, migration
@@ -241,6 +246,58 @@ def test_d3_the_candidate_gets_as_many_instances_before_it_takes_the_load() -> N
     scaled = world.calls.index(f"render.scale {CANARY}")
     assert scaled < world.calls.index("flags.write baking")
     assert film.most_instances == 6
+
+
+def test_d3_code_that_nobody_has_signed_is_not_deployed(tmp_path: Path) -> None:
+    world = World()
+    world.gate = Signing(tmp_path, world.clock.now).gate()
+    with pytest.raises(ArtifactRefused, match=r"^proof\.none"):
+        Film(world)
+    assert world.started == []
+
+
+def test_d3_code_that_another_workflow_has_signed_is_not_deployed(tmp_path: Path) -> None:
+    world = World()
+    signing = Signing(tmp_path, world.clock.now)
+    signing.sign(image("new"), workflow=".github/workflows/other.yml")
+    world.gate = signing.gate()
+    with pytest.raises(ArtifactRefused, match=r"^identity\.workflow"):
+        Film(world)
+    assert world.started == []
+
+
+def test_d3_signed_code_that_has_passed_staging_is_deployed(tmp_path: Path) -> None:
+    world = World()
+    signing, history = Signing(tmp_path, world.clock.now), FakeForge()
+    signing.sign(image("new"))
+    history.history = [passed_staging(image("new"))]
+    world.gate = signing.gate(Ledger(lambda: history, "staging/bot"))
+    assert Film(world).outcome.result is Result.PROMOTED
+    assert {one.identity for one in world.started} == {digest("new")}
+
+
+def test_d3_signed_code_that_was_not_validated_on_staging_is_not_deployed(tmp_path: Path) -> None:
+    world = World()
+    signing = Signing(tmp_path, world.clock.now)
+    signing.sign(image("new"))
+    world.gate = signing.gate(Ledger(FakeForge, "staging/bot"))
+    with pytest.raises(ArtifactRefused, match=r"^staging\.none"):
+        Film(world)
+    assert world.started == []
+
+
+def passed_staging(artifact: Artifact) -> Shipped:
+    return Shipped(
+        id=1,
+        build=artifact.identity,
+        commit=artifact.commit or "",
+        task="deploy",
+        state="success",
+        result="deployed",
+        actor="ana",
+        created_at=START,
+        ended_at=START,
+    )
 
 
 # -- D4 ------------------------------------------------------------------------------------
@@ -601,6 +658,34 @@ def test_d10_a_step_is_gated_on_the_counts_of_the_edge() -> None:
     assert film.outcome.result is not Result.PROMOTED
     assert film.world.max_share_seen == pytest.approx(0.05)
     assert film.world.running(STABLE) == "v1"
+
+
+def test_d10_a_step_is_gated_on_a_signed_artifact(tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    signing = Signing(tmp_path, lambda: now)
+    signing.sign(image("signed"))
+    asked = {"version": 1, "services": {"bot": {"stable": {"service": "srv-1"}}}}
+    whole = asked | {"policy": {"attestation": signing.attestation}}
+    (tmp_path / "slipway.yml").write_text(yaml.safe_dump(whole))
+
+    def step(artifact: Artifact) -> int:
+        given = {"service": "bot", "image": artifact.reference, "proof": "proofs"}
+        done = subprocess.run(
+            [sys.executable, "-m", "slipway", "verify-artifact"],
+            env={
+                "PYTHONPATH": str(ROOT / "scripts"),
+                "GITHUB_WORKSPACE": str(tmp_path),
+                "GITHUB_SHA": artifact.commit or "",
+                **{f"SLIPWAY_{name.upper()}": value for name, value in given.items()},
+            },
+            check=False,
+            capture_output=True,
+            timeout=60,
+        )
+        return done.returncode
+
+    assert step(image("signed")) == 0
+    assert step(image("unsigned")) == 1
 
 
 def test_d10_status_is_posted_to_the_pull_request() -> None:

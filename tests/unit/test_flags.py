@@ -11,7 +11,7 @@ import pytest
 from slipway import flags
 from slipway.__main__ import main
 from slipway.errors import UsageError
-from slipway.inputs import OF_FILES, VERBS
+from slipway.inputs import OF_FILES, OF_NONE, VERBS
 
 
 def run(*arguments: str, **environ: str) -> tuple[int, str]:
@@ -69,11 +69,12 @@ def test_a_secret_is_no_flag_and_is_not_repeated(form: list[str]) -> None:
 def test_help_lists_every_input_once_and_secrets_as_variables(verb: str) -> None:
     code, said = run(verb, "--help")
     assert code == 0
-    assert said.count("--config ") == (verb not in OF_FILES)
-    assert said.count("--summary ") == 1
+    assert said.count("--config ") == (verb not in (*OF_FILES, *OF_NONE))
+    assert said.count("--summary ") == (verb not in OF_NONE)
     assert "--render-api-key" not in said
     # A cohort is of PostHog and the edge, and what is in files needs nobody.
-    without = ("rotate-cohort", "check-data", "check-migrations", *OF_FILES)
+    looking = ("rotate-cohort", "check-data", "check-migrations", "verify-artifact")
+    without = (*looking, *OF_FILES, *OF_NONE)
     assert ("SLIPWAY_RENDER_API_KEY" in said) is (verb not in without)
     assert ("secrets" in said) is (verb not in OF_FILES)
 
@@ -115,3 +116,10 @@ def test_help_alone_lists_the_commands_and_an_unknown_one_is_wrong() -> None:
     assert (code, "canary-prod|" in said) == (0, True)
     assert run("publish")[0] == 2
     assert run()[0] == 2
+
+
+def test_a_signing_key_is_no_flag() -> None:
+    with pytest.raises(UsageError, match="--signing-key") as error:
+        flags.parse("sign-artifact", ["--signing-key", "pem_secret"])
+    assert "SLIPWAY_SIGNING_KEY" in error.value.remedy
+    assert "pem_secret" not in error.value.found + error.value.remedy

@@ -121,3 +121,49 @@ def test_every_mode_but_a_plain_release_needs_a_reason(mode: str) -> None:
     with pytest.raises(UsageError, match="`reason` is missing"):
         read(MODE=mode, verb="release")
     assert read(MODE=mode, REASON="sellers wait", verb="release").mode == mode
+
+
+def test_signing_is_about_no_service_and_needs_an_image_and_a_key_and_nothing_of_render() -> None:
+    found = told("sign-artifact", SERVICE="", RENDER_API_KEY="")
+    assert [line.partition(" is missing")[0] for line in found.splitlines()] == [
+        "`image`",
+        "`signing-key`",
+    ]
+    asked = read("sign-artifact", IMAGE=IMAGE, SIGNING_KEY="pem_secret", RENDER_API_KEY="")
+    assert asked.services == ()
+    assert asked.images == {"": IMAGE}
+    assert asked.commit == COMMIT
+    assert asked.output == Path("slipway-proof.jsonl")
+    assert "secret" not in repr(asked)
+    assert "SLIPWAY_SIGNING_KEY" not in asked.environ
+
+
+def test_a_signing_key_is_read_by_nothing_but_signing() -> None:
+    assert read("verify-artifact", SIGNING_KEY="pem_secret").keys.signing is None
+    assert read("canary-prod", SIGNING_KEY="pem_secret").keys.signing is None
+
+
+def test_a_look_at_a_build_needs_no_key_and_asks_for_staging_only_where_it_is_told_to() -> None:
+    asked = read("verify-artifact", RENDER_API_KEY="", PROOF="signed/proof.jsonl")
+    assert asked.proof == Path("signed/proof.jsonl")
+    assert not asked.require_staging
+    assert read("verify-artifact").proof is None
+    assert read("verify-artifact", REQUIRE_STAGING="true").require_staging
+    assert "`require-staging` is 'maybe'" in told("verify-artifact", REQUIRE_STAGING="maybe")
+
+
+def test_what_the_runner_says_of_the_run_is_what_is_signed() -> None:
+    run = inputs.read(
+        GOOD
+        | {
+            "SLIPWAY_IMAGE": IMAGE,
+            "SLIPWAY_SIGNING_KEY": "pem",
+            "GITHUB_REF": "refs/heads/main",
+            "GITHUB_WORKFLOW_REF": "me/mine/.github/workflows/build.yml@refs/heads/main",
+            "GITHUB_EVENT_NAME": "push",
+            "GITHUB_SERVER_URL": "https://git.shop.test/",
+        },
+        "sign-artifact",
+    ).run
+    assert (run.server, run.ref, run.event) == ("https://git.shop.test", "refs/heads/main", "push")
+    assert run.workflow == "me/mine/.github/workflows/build.yml@refs/heads/main"

@@ -196,6 +196,8 @@ class World:
         """How many the edge has seen in the last days."""
         self.promotion: Promotion | None = None
         self.gate: Gate = OpenGate()
+        self.started: list[Artifact] = []
+        """What Render was asked to deploy."""
         self.killed: str | None = None
         self.killed_reason: str | None = None
         self.killed_version = 0

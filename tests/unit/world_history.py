@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from slipway.errors import NotFound
-from slipway.ports import Comparison, Deployment, Shipped
+from slipway.ports import Comparison, Deployment, Phase, Shipped
 from tests.unit.builds import START, commit_of, digest
 from tests.unit.forge import FakeForge
 
@@ -26,7 +26,7 @@ class MemoryHistory(FakeForge):
             names = list(enumerate(self.w.builds))
         for number, name in reversed(names):
             told = self.w.in_progress | self.w.blamed | set(self.w.ended_as)
-            if name in self.w.unvouched and name not in told:
+            if name in self.w.unvouched and name not in told | self._begun():
                 continue
             if commits is not None and commit_of(name) not in commits:
                 continue
@@ -42,6 +42,15 @@ class MemoryHistory(FakeForge):
                 actor="ana",
                 created_at=START,
             )
+
+    def _begun(self) -> set[str]:
+        """Names of the builds whose release is, or was when it died, about to settle."""
+        record = self.w.flag.record if self.w.flag else None
+        if record is None or record.phase is not Phase.SETTLING:
+            return set()
+        return {
+            name for name in self.w.builds if record.candidate in (commit_of(name), digest(name))
+        }
 
     def _state(self, name: str, *, passed: bool) -> str:
         if name in self.w.blamed:

@@ -100,6 +100,7 @@ class MemoryRender:
 
     def start_deploy(self, service_id: str, artifact: Artifact) -> Deploy | None:
         with self.w.call(f"render.start {service_id}"):
+            self.w.started.append(artifact)
             s = self._service(service_id)
             build = next(
                 b

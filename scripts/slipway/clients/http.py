@@ -112,11 +112,15 @@ class Http:
         key: Key | None,
         *,
         user: str | None = None,
+        headers: Mapping[str, str] | None = None,
         patience: Patience | None = None,
         notice: Notice = silent,
         sleep: Sleep = time.sleep,
     ) -> None:
-        """``key`` ``None``: none is sent. With a ``user`` it is sent as a password."""
+        """``key`` ``None``: none is sent. With a ``user`` it is sent as a password.
+
+        ``headers`` are sent with every request.
+        """
         if user is not None and (":" in user or not user.isprintable()):
             raise UsageError(
                 f"The user name for {name} holds a colon or a character that no user name has",
@@ -131,6 +135,7 @@ class Http:
         session.max_redirects = MAX_REDIRECTS
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.headers.update({"Accept": "application/json", "User-Agent": "slipway"})
+        session.headers.update(headers or {})
         retries = BoundedRetry(patience=self.patience, name=name, notice=notice, pause=sleep)
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=retries))
@@ -216,6 +221,7 @@ class Http:
             body=content,
             where=f"{where} (request {clean(ids[0], limit=80)})" if ids else where,
             said=clean(reason),
+            next=response.links.get("next", {}).get("url", ""),
         )
 
     def refusal(self, reply: Reply) -> OutsideError:

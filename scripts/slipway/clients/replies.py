@@ -32,6 +32,8 @@ class Reply:
     """Which call this answers, with the other side's request id: the start of every error."""
     said: str
     """What it says about itself, short and safe to print."""
+    next: str = field(default="", repr=False)
+    """The address of the next page, as the ``Link`` header has it: nothing of it was checked."""
 
     def json(self) -> Any:
         """Return the JSON value. Raises :class:`OutsideError` when the body holds none."""

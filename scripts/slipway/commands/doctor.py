@@ -11,7 +11,7 @@ from slipway.clients.pager import WebhookPager
 from slipway.clients.probe import HttpProber
 from slipway.clients.render import Render
 from slipway.commands.doctor_clients import Clients
-from slipway.doctor import Group, cost, keys, lines, markdown, services, traffic, worst
+from slipway.doctor import Group, cost, keys, lines, markdown, policy, services, traffic, worst
 from slipway.doctor import github as forge
 from slipway.doctor.findings import Finding, fine, unseen, wrong
 from slipway.errors import Aborted, SlipwayError, Unauthorized, UsageError
@@ -153,6 +153,13 @@ class _Look:
             for role, service_id in roles:
                 yield from self._render_service(render, name, service, role, service_id)
             yield from self._unlike(render, service)
+        if service.stable or service.fleet:
+            yield from policy.check(
+                self._settings.policy_of(name)[0],
+                service,
+                [self._seen[i] for i in keys.production_ids(service) if i in self._seen],
+                lambda path: (self._inputs.root / path).is_file(),
+            )
         if service.edge:
             yield from self._traffic(service.edge)
         yield from not_looked_at(service.metrics)
@@ -261,10 +268,9 @@ class _Look:
         def seen(*ids: str | None) -> list[Service]:
             return [self._seen[one] for one in ids if one in self._seen]
 
-        production = (service.stable.service if service.stable else None, *(service.fleet or ()))
         canary = seen(service.canary.service if service.canary else None)
         return cost.findings(
-            seen(*production),
+            seen(*keys.production_ids(service)),
             seen(service.staging.service if service.staging else None),
             canary[0] if canary else None,
             edge=service.edge is not None,

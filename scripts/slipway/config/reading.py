@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -14,6 +15,10 @@ from pydantic_core import ErrorDetails
 from slipway.config.base import Model
 from slipway.config.models import Config
 from slipway.errors import UsageError
+
+M = TypeVar("M", bound=Model)
+Problem = tuple[tuple[int | str, ...], str]
+"""Where in the file, and what is wrong there."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -26,16 +31,22 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _models(base: type[Model]) -> Iterator[type[Model]]:
-    for model in base.__subclasses__():
-        yield model
-        yield from _models(model)
+def _models(part: Any) -> Iterator[type[Model]]:
+    """Yield the models in a type, and those below them."""
+    if isinstance(part, type) and issubclass(part, Model):
+        yield part
+        for info in part.model_fields.values():
+            yield from _models(info.annotation)
+    for inside in get_args(part):
+        yield from _models(inside)
 
 
-_KEYS = sorted(
-    {info.alias or name for model in _models(Model) for name, info in model.model_fields.items()}
-)
-"""Every key there is, to find what a misspelt one was meant to be."""
+@cache
+def _keys(model: type[Model]) -> list[str]:
+    """Return every key there is, to find what a misspelt one was meant to be."""
+    return sorted(
+        {info.alias or name for one in _models(model) for name, info in one.model_fields.items()}
+    )
 
 
 def load(path: Path) -> Config:
@@ -68,9 +79,25 @@ def line_of(path: Path, location: tuple[str, ...]) -> int | None:
 
 def parse(text: str, *, name: str = "slipway.yml") -> Config:
     """Check the text of a slipway.yml; ``name`` is used in messages."""
+    return parse_as(Config, text, name=name, further=Config.unanswered)
+
+
+def parse_as(
+    model: type[M],
+    text: str,
+    *,
+    name: str,
+    further: Callable[[M], Iterable[Problem]] = lambda _: (),
+) -> M:
+    """Check the text of a file that ``model`` is the format of; ``name`` is used in messages.
+
+    ``further``: what is wrong though each value by itself is as it must be. Raises
+    :class:`UsageError` with every problem and its line.
+    """
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         data: Any = _Loader(text).get_single_data()
+        problems = list(_duplicates(tree, set())) if tree else []
     except RecursionError:
         raise UsageError(
             f"{name} is nested too deeply", remedy="Write it with fewer levels.", file=name
@@ -84,15 +111,22 @@ def parse(text: str, *, name: str = "slipway.yml") -> Config:
             file=name,
             line=line,
         ) from None
-    problems = list(_duplicates(tree)) if tree else []
+    except ValueError:
+        # `2026-02-30` is a date to YAML, and is none.
+        raise UsageError(
+            f"{name} has a date or a number that is none",
+            remedy="Look for a day that its month does not have, and for numbers without end.",
+            file=name,
+        ) from None
     try:
-        config = Config.model_validate(data)
-        for loc, message in config.unanswered():
-            problems.append((_line(tree, loc), f"{'.'.join(loc)}: {message}"))
+        found = model.model_validate(data)
+        for loc, message in further(found):
+            where = ".".join(str(part) for part in loc)
+            problems.append((_line(tree, loc), f"{where}: {message}"))
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             where = ".".join(str(part) for part in detail["loc"]) or "the file"
-            message = _in_plain_words(detail)
+            message = _in_plain_words(detail, model)
             problems.append((_line(tree, detail["loc"]), f"{where}: {message}"))
     if problems:
         problems.sort()
@@ -103,16 +137,16 @@ def parse(text: str, *, name: str = "slipway.yml") -> Config:
             file=name,
             line=problems[0][0],
         )
-    return config
+    return found
 
 
-def _in_plain_words(detail: ErrorDetails) -> str:
+def _in_plain_words(detail: ErrorDetails, model: type[Model]) -> str:
     """Return one problem as a user would say it."""
     said = detail["msg"].removeprefix("Value error, ")
     match detail["type"]:
         case "extra_forbidden":
             key = str(detail["loc"][-1])
-            near = difflib.get_close_matches(key, _KEYS, n=1)
+            near = difflib.get_close_matches(key, _keys(model), n=1)
             said = "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
         case "missing":
             said = "is missing"
@@ -152,8 +186,14 @@ def _line(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:
     return line
 
 
-def _duplicates(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Yield keys given twice: YAML would silently keep the last."""
+def _duplicates(node: yaml.Node, looked: set[yaml.Node]) -> Iterator[tuple[int, str]]:
+    """Yield keys given twice: YAML would silently keep the last.
+
+    ``looked``: where has been looked already. A file can name one part in very many places.
+    """
+    if node in looked:
+        return
+    looked.add(node)
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -161,7 +201,7 @@ def _duplicates(node: yaml.Node) -> Iterator[tuple[int, str]]:
             if name in seen:
                 yield key.start_mark.line + 1, f"{name} is given twice"
             seen.add(name)
-            yield from _duplicates(value)
+            yield from _duplicates(value, looked)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _duplicates(item)
+            yield from _duplicates(item, looked)

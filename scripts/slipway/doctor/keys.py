@@ -12,13 +12,34 @@ permissions:
   deployments: write   # the deployment and its statuses
   pull-requests: write # one comment on the pull request"""
 
+_ATTESTATIONS = """
+  attestations: read   # who signed what is released"""
+_CHECKS = """
+  checks: read         # the checks of the commit that is released"""
+_APPROVALS = """
+  actions: read        # who approved the run"""
 _APPROVERS = """
   actions: read        # rollback: who pressed Promote Previous Build"""
 
 
 def permissions(config: Config) -> str:
     """Return what the jobs have to be granted."""
-    return PERMISSIONS + (_APPROVERS if config.rollback.approvers else "")
+    return "".join([PERMISSIONS, *_of_policies(config)]) + (
+        _APPROVERS if config.rollback.approvers else ""
+    )
+
+
+def _of_policies(config: Config) -> Iterator[str]:
+    """Yield what the gate reads."""
+    found = [config.policy_of(name)[0] for name in config.services]
+    policies = [policy for policy in found if policy]
+    if any(policy.attestation for policy in policies):
+        yield _ATTESTATIONS
+    if any(policy.commit for policy in policies):
+        yield _CHECKS
+    staging = [policy.require_staging for policy in policies if policy.require_staging]
+    if any(one.approvals for one in staging) and not config.rollback.approvers:
+        yield _APPROVALS
 
 
 def environments(config: Config) -> list[str]:
@@ -39,6 +60,11 @@ def render_ids(services: Iterable[Service]) -> list[str]:
         found += [track.service for track in tracks if track]
         found += service.fleet or ()
     return found
+
+
+def production_ids(service: Service) -> list[str]:
+    """Return the ids of the Render services that users reach."""
+    return [*([service.stable.service] if service.stable else []), *(service.fleet or ())]
 
 
 def secrets(config: Config) -> list[tuple[str, str]]:

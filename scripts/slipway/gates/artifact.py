@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from slipway import config
-from slipway.errors import Aborted, ArtifactRefused, OutsideError, UsageError
+from slipway.errors import Aborted, ArtifactRefused, OutsideError, Refused, UsageError
 from slipway.gates import strict
 from slipway.gates.codes import Code
 from slipway.gates.verified import Proven, Refusal, Verified
@@ -22,6 +22,8 @@ from slipway.text import one_line, short
 
 MOST_PROOFS = 30
 """Proofs of one kind that are looked at: a build has one or two."""
+MOST_BYTES = strict.MOST_BYTES
+"""Of one proof."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -71,7 +73,8 @@ class ArtifactGate:
             verified = self._verified(artifact)
         except (ArtifactRefused, Aborted):
             raise
-        except OutsideError as error:
+        except (OutsideError, Refused) as error:
+            # Refused: the ledger has no GitHub to ask.
             raise ArtifactRefused(Code.PROOF_SOURCE, error.found, remedy=error.remedy) from error
         except UsageError as error:
             raise ArtifactRefused(Code.POLICY_KIND, error.found, remedy=error.remedy) from error
@@ -98,7 +101,8 @@ class ArtifactGate:
         if self.policy.unsigned:
             notices.append(f"no signature was asked for: {self.policy.unsigned}")
         if self.staging is not None:
-            proven.append(self.staging(artifact))
+            commit = artifact.commit or next((one.commit for one in proven if one.commit), None)
+            proven.append(self.staging(replace(artifact, commit=commit)))
         return Verified(artifact=artifact, proven=tuple(proven), notices=tuple(notices))
 
     def _signed(self, artifact: Artifact, policy: config.Policy) -> Sequence[Proven]:
@@ -126,14 +130,14 @@ def any_of(kind: Kind, artifact: Artifact) -> Proven:
             "looked at",
         )
     refused: list[Refusal] = []
-    remedies = {}
+    remedies: dict[Code, str] = {}
     for proof in proofs:
         try:
             proven = _one(kind, proof, artifact)
         except ArtifactRefused as error:
             found = error.found.partition(": ")[2]
             refused.append(Refusal(proof=proof.name, code=Code(error.code), found=found))
-            remedies[error.code] = error.remedy
+            remedies.setdefault(Code(error.code), error.remedy)
         else:
             return _with(proven, refused)
     if not refused:
@@ -155,7 +159,9 @@ def any_of(kind: Kind, artifact: Artifact) -> Proven:
 
 def _one(kind: Kind, proof: Proof, artifact: Artifact) -> Proven:
     """Verify one proof: one that makes a library fail is refused, and the next is looked at."""
-    if len(proof.raw) > strict.MOST_BYTES:
+    if proof.broken is not None:
+        raise proof.broken
+    if len(proof.raw) > MOST_BYTES:
         raise ArtifactRefused(Code.PROOF_SIZE, f"it has {len(proof.raw)} bytes")
     try:
         return kind.verify(proof, artifact)

@@ -55,7 +55,16 @@ from slipway.ports.platform import (
     Requests,
     Service,
 )
-from slipway.ports.proof import Approval, Approved, CheckRun, Proof, Proofs, Signature, Source
+from slipway.ports.proof import (
+    Approval,
+    Approved,
+    Branch,
+    CheckRun,
+    Proof,
+    Proofs,
+    Signature,
+    Source,
+)
 from slipway.ports.webhook import MetaKeys, Reply, Webhooks
 
 __all__ = [
@@ -69,6 +78,7 @@ __all__ = [
     "Approved",
     "Artifact",
     "Autoscaling",
+    "Branch",
     "Browser",
     "Check",
     "CheckRun",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from slipway.errors import ArtifactRefused
 from slipway.ports.forge import Comparison
 
 
@@ -17,6 +18,8 @@ class Proof:
     name: str
     """Where it is from, for people: a file, or its number in an answer."""
     raw: bytes
+    broken: ArtifactRefused | None = None
+    """Why it could not be had: it is refused for that, and the others are looked at."""
 
 
 class Proofs(Protocol):
@@ -43,8 +46,18 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A branch as it is now."""
+
+    head: str
+    """Its newest commit, 40 hex digits: names of branches can be those of tags too."""
+    protected: bool
+    """Whether a rule keeps out what was not reviewed or checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRun:
-    """The newest run of one check on a commit."""
+    """The newest run of one check, in one suite of checks of a commit."""
 
     name: str
     app: int | None
@@ -68,10 +81,14 @@ class Approval:
 class Approved:
     """Who approved what brought a commit, and who may not count."""
 
-    author: str | None
-    """Of the pull request; ``None``: no pull request brought the commit."""
+    pull_request: int | None
+    """The merged pull request that brought the commit, if one did."""
+    authors: tuple[str, ...]
+    """Who wrote it, as far as GitHub knows: its author, and those of its commits; without a pull
+    request, those of the commit."""
     approvals: tuple[Approval, ...]
-    """One a person, of their newest word; none of anybody who asked for changes after that."""
+    """Of everybody's newest word; none of anybody who asked for changes after that, and none of
+    anything but what was merged."""
 
 
 class Source(Protocol):
@@ -81,16 +98,16 @@ class Source(Protocol):
         """Return what GitHub says of the commit's signature."""
         ...
 
-    def is_protected(self, branch: str) -> bool:
-        """Whether the branch is protected, by a rule or a ruleset."""
+    def branch(self, name: str) -> Branch:
+        """Return a branch's newest commit, and whether a rule or a ruleset protects it."""
         ...
 
     def compare(self, base: str, head: str) -> Comparison:
-        """Compare two commits, or branches."""
+        """Compare two commits."""
         ...
 
     def check_runs(self, commit: str) -> Sequence[CheckRun]:
-        """Return the newest run of each check of each app on the commit."""
+        """Return the newest run of each check in each suite: a name can be there several times."""
         ...
 
     def approved(self, commit: str, run_id: str) -> Approved:

@@ -164,19 +164,30 @@ class _Recovery:
                 "put over that"
             )
             return False
-        return not self._found_bad()
+        return self._was_released()
 
-    def _found_bad(self) -> bool:
-        """Whether the release did live to say that its build is bad, though not in the record.
+    def _was_released(self) -> bool:
+        """Whether the ledger knows of a release of the candidate, and nothing bad of it.
 
-        PostHog may have been down then. What is not known is not finished: the old build passed.
+        A release may have lived to say that its build is bad, though not in the record: PostHog may
+        have been down. And a record that somebody has made up must not bring a build that no gate
+        has seen. What is not known is not finished: the old build passed.
         """
+        ledger, candidate, trouble = (
+            self._ports.ledger,
+            self._record.candidate,
+            self._ports.journal.trouble,
+        )
         try:
-            ledger, candidate = self._ports.ledger, self._record.candidate
-            return ledger.found_bad(candidate) or ledger.ended_badly(candidate)
+            if ledger.found_bad(candidate) or ledger.ended_badly(candidate):
+                return False
+            known = bool(ledger.passed(candidate) or ledger.left_open(candidate))
         except SlipwayError as error:
-            self._ports.journal.trouble(f"whether it passed cannot be read: {error.found}")
-            return True
+            trouble(f"whether it passed cannot be read: {error.found}")
+            return False
+        if not known:
+            trouble(f"no deployment at GitHub tells of a release of {short(candidate)}")
+        return known
 
     def _artifact(self) -> Artifact | None:
         """Return the candidate as the canary service got it: the record names its identity only."""

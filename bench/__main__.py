@@ -1,4 +1,4 @@
-"""``python -m bench edge``, ``judge``, ``verify`` measure; ``python -m bench cohort [IDS]`` compares."""
+"""``python -m bench edge``, ``judge``, ``verify`` measure, ``python -m bench cohort`` compares."""
 
 from __future__ import annotations
 

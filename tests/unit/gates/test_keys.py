@@ -213,7 +213,7 @@ ATTACKS: dict[str, tuple[Any, keys.Trusted | None, Code]] = {
         Code.KEY_UNTRUSTED,
     ),
     "no statement": (envelope(b"hello"), None, Code.STATEMENT_FORM),
-    "another statement type": (
+    "the version of statements that cosign writes": (
         signed(lambda said: said.update(_type="https://in-toto.io/Statement/v0.1")),
         None,
         Code.STATEMENT_TYPE,

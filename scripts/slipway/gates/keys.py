@@ -1,7 +1,7 @@
 """Statements signed with a key of the team's own: DSSE, with Ed25519 or ECDSA P-256.
 
-As `sign-artifact` writes them. Envelopes and keys of cosign's are of the same form, but the statement
-that it makes around a predicate is in-toto's 0.1 (sigstore/cosign at 010b57c3,
+As `sign-artifact` writes them. Envelopes and keys of cosign's are of the same form, but the
+statement that it makes around a predicate is in-toto's 0.1 (sigstore/cosign at 010b57c3,
 pkg/cosign/attestation/attestation.go), which is refused as `statement.type`.
 
 A key proves less than an attestation: whoever reads the secret can sign whatever they like, and say

@@ -144,8 +144,6 @@ def _declared(content: bytes) -> int:
 
 
 def _on_this_machine(parts: SplitResult) -> bool:
-    if parts.hostname == "localhost":
-        return True
     try:
         return ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:

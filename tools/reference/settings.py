@@ -15,7 +15,7 @@ from tools.reference.tables import code, rows_of, table, words
 
 BEGIN, END = "<!-- keys: written by make docs -->", "<!-- end of keys -->"
 HEAD = ("key", "type", "default", "what it is")
-DURATION = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h)$"
+DURATION = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h|d)$"
 URL = "^https?://[^\\s/?#@]+(/[^\\s?#]*)?$"
 REQUIRED = "required"
 

@@ -9,20 +9,20 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from slipway.clients.http import why
 from slipway.clients.plain import plain_session
 from slipway.clients.replies import clean, read_body
-from slipway.clients.retries import BoundedRetry, Notice, Patience, Sleep
+from slipway.clients.retries import PASSING_STATUSES, TOO_MANY, Notice, Patience, Sleep
 from slipway.errors import ArtifactRefused, OutsideError, Unreachable
-from slipway.gates.artifact import MOST_BYTES
 from slipway.gates.codes import Code
+from slipway.gates.strict import MOST_BYTES
 
 _REMEDY: Final = (
     "Run again; where it stays so, fetch the bundle with `gh attestation download` and give the "
     "file as `proof`."
 )
+_PASSING: Final = PASSING_STATUSES | {TOO_MANY}
 
 
 class Bundles:
@@ -35,48 +35,54 @@ class Bundles:
         """``beside``: GitHub's API. Only if that is on this machine may bundles be, in plain."""
         self._local = _on_this_machine(urlsplit(beside))
         self._patience = patience
+        self._notice = notice
+        self._sleep = sleep
         self._session = session = plain_session()
         # Packed once more it could grow beyond any bound that is read from it.
         session.headers.update({"Accept-Encoding": "identity", "User-Agent": "slipway"})
-        retries = BoundedRetry(
-            patience=patience, name="GitHub's storage of bundles", notice=notice, pause=sleep
-        )
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retries))
 
     def fetch(self, url: str, *, seconds: float) -> bytes:
-        """Return a bundle, unpacked, within ``seconds`` (each try).
+        """Return a bundle, unpacked, within ``seconds`` (plus what one try takes).
 
         Raises :class:`ArtifactRefused` (``proof.form``, ``proof.size``) for what is no bundle, and
         :class:`OutsideError` where it cannot be had. A redirect is not followed: the address is
         GitHub's word, and where another one leads is nobody's.
         """
         host = self._allowed(url)
-        began = time.monotonic()
-        for last in (self._patience.attempts == 1, True):
-            left = seconds - (time.monotonic() - began)
+        ends = time.monotonic() + seconds
+        # Not urllib3's own retries: they write the address to the log.
+        for attempt in range(1, self._patience.attempts + 1):
+            last = attempt == self._patience.attempts or time.monotonic() >= ends
             try:
-                return unpack(self._read(url, host, max(0.1, left)))
-            except urllib3.exceptions.HTTPError as error:  # the answer broke off
+                content = self._read(url, host, last=last)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
                 if last:
-                    raise _unreachable(host, error) from error
-            except (requests.RequestException, UnicodeError) as error:
-                raise _unreachable(host, error) from error
+                    # Without its cause, whose words hold the address.
+                    raise Unreachable(
+                        f"the bundle at {host} did not come: {why(error)}", remedy=_REMEDY
+                    ) from None
+            else:
+                if content is not None:
+                    return unpack(content)
+            pause = min(self._patience.backoff_max, self._patience.backoff * 2 ** (attempt - 1))
+            self._notice(f"The bundle at {host} did not come: again in {pause:.1f} s")
+            self._sleep(pause)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _read(self, url: str, host: str, seconds: float) -> bytes:
-        limit = min(seconds, self._patience.read_timeout)
+    def _read(self, url: str, host: str, *, last: bool) -> bytes | None:
+        """Return what lies there; ``None``: it is away for a moment, and this was not the last."""
+        limit = self._patience.read_timeout
         with self._session.get(
             url,
             timeout=(self._patience.connect_timeout, limit),
             allow_redirects=False,
             stream=True,
         ) as response:
-            if response.status_code != 200:
-                raise OutsideError(
-                    f"{host} answered {response.status_code} instead of the bundle",
-                    remedy=_REMEDY,
-                )
+            status = response.status_code
+            if not last and status in _PASSING:
+                return None
+            if status != 200:
+                raise OutsideError(f"{host} answered {status}, no bundle", remedy=_REMEDY)
             content, whole = read_body(response, limit=MOST_BYTES, seconds=limit)
         if not whole:
             raise ArtifactRefused(Code.PROOF_SIZE, f"it has more than {MOST_BYTES} bytes")
@@ -122,12 +128,9 @@ def unpack(content: bytes) -> bytes:
             "requirements/verify.txt.",
         ) from error
     try:
-        unpacked = bytes(cramjam.snappy.decompress_raw(content))
+        return bytes(cramjam.snappy.decompress_raw(content))
     except Exception as error:  # its own error type is not among its public names
         raise ArtifactRefused(Code.PROOF_FORM, "it is neither JSON nor raw Snappy") from error
-    if len(unpacked) != size:
-        raise ArtifactRefused(Code.PROOF_FORM, "unpacked it has another size than it says")
-    return unpacked
 
 
 def _declared(content: bytes) -> int:
@@ -141,13 +144,7 @@ def _declared(content: bytes) -> int:
 
 
 def _on_this_machine(parts: SplitResult) -> bool:
-    if parts.hostname == "localhost":
-        return True
     try:
         return ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:
         return False
-
-
-def _unreachable(host: str, error: Exception) -> Unreachable:
-    return Unreachable(f"the bundle at {host} did not come: {why(error)}", remedy=_REMEDY)

@@ -15,6 +15,7 @@ from slipway.clients.fields import Fields, wrong
 from slipway.clients.github_rest import GitHubRest
 from slipway.clients.replies import Reply
 from slipway.clients.retries import Notice, Patience, Sleep, silent
+from slipway.gates.commits import PASSING
 from slipway.ports import Approval, Approved, Branch, CheckRun, Comparison, Signature, Source
 
 PROTECTING: Final = frozenset(
@@ -46,6 +47,7 @@ class GitHubSource(Source):
         sleep: Sleep = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._sleep = sleep
         self._rest = GitHubRest(
             token,
             repository=repository,
@@ -57,9 +59,14 @@ class GitHubSource(Source):
         )
 
     def signature(self, commit: str) -> Signature:
-        """See :class:`Source`."""
-        found = self._commit(commit)
-        said = found.child("commit").child("verification")
+        """See :class:`Source`. Asked again while GitHub says that it could not look just now."""
+        for attempt in range(self._rest.patience.attempts):
+            found = self._commit(commit)
+            said = found.child("commit").child("verification")
+            if said.text("reason") not in PASSING:
+                break
+            if attempt < self._rest.patience.attempts - 1:
+                self._sleep(min(self._rest.patience.backoff_max, 2.0 * 2**attempt))
         return Signature(
             verified=said.boolean("verified"),
             reason=said.text("reason"),
@@ -69,24 +76,28 @@ class GitHubSource(Source):
     def branch(self, name: str) -> Branch:
         """See :class:`Source`. Who may bypass a rule, a token of a job cannot see.
 
-        `protected` alone is not believed: what it says of rulesets is not documented. Classic
-        protection says `protection.enabled` too; else the rules in force are read.
+        `protected` is said of a branch with any ruleset too, whatever its rules; classic protection
+        says `protection.enabled` besides. Without that, the rules in force decide.
         """
         path = f"/branches/{quote(name, safe='')}"
         found = self._object(path, _CONTENTS)
         if found.text("name") != name:
             raise wrong(found.where, "the answer is of another branch")
-        classic = found.child_or_none("protection")
-        protected = found.boolean("protected")
+        protected, classic = found.boolean("protected"), found.child_or_none("protection")
+        enabled = classic is not None and classic.raw.get("enabled") is True
         return Branch(
             head=found.child("commit").text("sha"),
-            protected=(protected and classic is not None and classic.raw.get("enabled") is True)
-            or self._ruled(name),
+            protected=(protected and enabled) or self._ruled(name, protected=protected),
         )
 
-    def _ruled(self, name: str) -> bool:
+    def _ruled(self, name: str, *, protected: bool) -> bool:
         # Only rules that are in force are listed, whoever made them: repository or organisation.
-        rules = self._rest.listed(f"/rules/branches/{quote(name, safe='')}", permission=_CONTENTS)
+        # Where the plan has none, GitHub refuses to list them, and the branch is not protected.
+        rules = self._rest.listed(
+            f"/rules/branches/{quote(name, safe='')}",
+            permission=_CONTENTS,
+            accept=frozenset() if protected else frozenset({403, 404}),
+        )
         return any(rule.text("type") in PROTECTING for rule in rules)
 
     def compare(self, base: str, head: str) -> Comparison:
@@ -207,7 +218,8 @@ def _approvals(reviews: Sequence[Fields], number: int, merged: str) -> Iterable[
         if login is not None and review.text("state") in _WORDS:
             newest[login] = review
     for login, review in newest.items():
-        # `commit_id`: the newest commit of the pull request when it was written.
+        # `commit_id`: the newest commit when it was written. GitHub moves it on where the branch
+        # was only rebased or brought up to date (seen, not documented).
         if review.text("state") == "APPROVED" and review.raw.get("commit_id") == merged:
             yield Approval(
                 login=login,

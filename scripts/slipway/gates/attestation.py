@@ -95,6 +95,8 @@ def _require_nothing_unsigned(entry: TransparencyLogEntry) -> None:
     """Refuse a time or a number that nobody vouches for, though nothing is decided by it."""
     if (entry.inclusion_promise is None) != (not entry.integrated_time):
         raise _log("the entry has a time without a promise of the log, or the other way round")
+    if entry.inclusion_promise is not None and entry.kind_version.version != "0.0.1":
+        raise _log("the entry has a promise that logs of its kind do not make")
     if entry.inclusion_promise is None and entry.log_index != entry.inclusion_proof.log_index:
         raise _log("the entry has two numbers")
 

@@ -29,8 +29,9 @@ def verify(
         policy=policy,
         below="attestation",
         server=policy.server,
+        vouched=True,
     )
-    if policy.predicate == config.SLSA_V1:
+    if policy.predicate == config.SLSA_V1 and statement.says_source(predicate):
         statement.agree(predicate, claims.commit, policy, policy.server)
     return Proven(
         kind="attestation",

@@ -21,7 +21,6 @@ MEDIA_TYPES = (
     "application/vnd.dev.sigstore.bundle.v0.3+json",
     "application/vnd.dev.sigstore.bundle+json;version=0.3",
 )
-MOST_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +48,7 @@ class Bundle:
 
 
 def read(raw: bytes) -> Bundle:
-    """Read a bundle. Raises ``proof.form``, ``proof.size``."""
-    if len(raw) > MOST_BYTES:
-        raise ArtifactRefused(Code.PROOF_SIZE, f"it has {len(raw)} bytes")
+    """Read a bundle. Raises ``proof.form``."""
     model = _model(raw)
     if model.media_type not in MEDIA_TYPES:
         raise malformed(f"bundles of the form {model.media_type} are not read, only 0.3")

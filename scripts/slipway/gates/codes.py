@@ -1,7 +1,8 @@
 """Why a build is refused: one code for each reason, listed in docs/verify-artifact.md.
 
-In the order in which they are looked at: of several proofs that are refused, the one that came
-furthest says most.
+Of several proofs that are refused, the one whose code is furthest down says most. That is the order
+in which they are looked at; only that a proof is about another build stands before all that is
+wrong with one about this build.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Code(StrEnum):
     """It is larger than any proof is."""
     PROOF_FORM = "proof.form"
     """It is not what a proof looks like: not JSON, not Snappy, members that are missing."""
+    SUBJECT_DIGEST = "subject.digest"
+    """It is about another build."""
 
     ROOT_PIN = "root.pin"
     """The trusted root is another file than the one that was pinned."""
@@ -40,14 +43,14 @@ class Code(StrEnum):
     """The trusted root cannot be read, or is not one of the instance that is asked for."""
     BUNDLE_NO_LOG = "bundle.no-log"
     """It is in no transparency log, and the instance has one."""
-    BUNDLE_LOG = "bundle.log"
-    """Its entry in the transparency log is not as it must be, or is of something else."""
+    BUNDLE_SIGNATURE = "bundle.signature"
+    """The signature is not of this content."""
     BUNDLE_TIME = "bundle.time"
     """No trusted clock says when it was signed."""
     BUNDLE_CERTIFICATE = "bundle.certificate"
     """Its certificate comes from nobody who is trusted, or was not valid when it was used."""
-    BUNDLE_SIGNATURE = "bundle.signature"
-    """The signature is not of this content."""
+    BUNDLE_LOG = "bundle.log"
+    """Its entry in the transparency log is not as it must be, or is of something else."""
     KEY_TRUST = "key.trust-file"
     """The file of trusted keys cannot be read."""
     KEY_UNTRUSTED = "key.untrusted"
@@ -83,8 +86,6 @@ class Code(StrEnum):
     """It names another source than the certificate."""
     STATEMENT_COMMIT = "statement.commit"
     """It names another commit than the certificate, or none."""
-    SUBJECT_DIGEST = "subject.digest"
-    """It is about another build."""
 
     COMMIT_UNSIGNED = "commit.unsigned"
     """GitHub does not call the signature of the commit valid."""

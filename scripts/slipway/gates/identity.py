@@ -66,21 +66,9 @@ def check(claims: Claims, policy: Attestation) -> tuple[Met, ...]:
         fact = Met(what=what, found=found, policy=("attestation", key), word="certificate")
         return same(code, fact, wanted)
 
-    if claims.names != (claims.signer,):
-        raise ArtifactRefused(
-            Code.IDENTITY_WORKFLOW,
-            f"the certificate is for {', '.join(claims.names) or 'nobody'}, and its signer is "
-            f"{claims.signer!r}",
-        )
-    if claims.trigger not in policy.triggers:
-        raise ArtifactRefused(
-            Code.IDENTITY_TRIGGER,
-            f"the run was started by {claims.trigger!r}, and the policy allows "
-            f"{', '.join(policy.triggers)}",
-        )
     source = f"{policy.server}/{policy.repository}"
     numbers = str(policy.repository_id), str(policy.owner_id)
-    return (
+    facts = [
         claim(Code.IDENTITY_ISSUER, "issuer", claims.issuer, policy.issuer, "issuer"),
         claim(
             Code.IDENTITY_REPOSITORY,
@@ -98,14 +86,33 @@ def check(claims: Claims, policy: Attestation) -> tuple[Met, ...]:
         ),
         claim(Code.IDENTITY_OWNER_ID, "owner id", claims.owner_id, numbers[1], "owner-id"),
         claim(Code.IDENTITY_WORKFLOW, "signing workflow", claims.signer, policy.signer, "workflow"),
+    ]
+    if claims.names != (claims.signer,):
+        raise ArtifactRefused(
+            Code.IDENTITY_WORKFLOW,
+            f"the certificate is for {', '.join(claims.names) or 'nobody'}, and its signer is "
+            f"{claims.signer!r}",
+        )
+    facts += [
         claim(Code.IDENTITY_REF, "source ref", claims.ref, policy.ref, "ref"),
         claim(Code.IDENTITY_RUNNER, "runner", claims.runner, policy.runner, "runner"),
-        Met(
-            what="trigger",
-            found=claims.trigger,
-            policy=("attestation", "triggers"),
-            word="certificate",
-        ),
+        _trigger(claims, policy),
+    ]
+    return tuple(facts)
+
+
+def _trigger(claims: Claims, policy: Attestation) -> Met:
+    if claims.trigger not in policy.triggers:
+        raise ArtifactRefused(
+            Code.IDENTITY_TRIGGER,
+            f"the run was started by {claims.trigger!r}, and the policy allows "
+            f"{', '.join(policy.triggers)}",
+        )
+    return Met(
+        what="trigger",
+        found=claims.trigger,
+        policy=("attestation", "triggers"),
+        word="certificate",
     )
 
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from sigstore.verify import Verifier
 
 TRUST = Path(__file__).parents[1] / "trust"
-MOST_BYTES = 4_000_000
 MOST_DOCUMENTS = 20
 
 
@@ -119,11 +118,9 @@ def _pinned(pin: Pin) -> bytes:
     """Return the bytes that were compared with the pin: the file is not read again."""
     try:
         with pin.path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+            raw = file.read(strict.MOST_BYTES + 1)
     except OSError as error:
         raise _malformed(pin, f"it cannot be read: {error.strerror}") from error
-    if len(raw) > MOST_BYTES:
-        raise _malformed(pin, f"it has more than {MOST_BYTES} bytes")
     found = sha256(raw).hexdigest()
     if found != pin.sha256:
         raise ArtifactRefused(

@@ -6,19 +6,25 @@ required to agree with whoever vouches for the signer, and nothing is decided by
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from slipway.config import Provenance
-from slipway.config.policy import SLSA_V1
+from slipway.config.policy import SLSA_V1, WORKFLOW_BUILD
 from slipway.errors import ArtifactRefused
+from slipway.gates import strict
 from slipway.gates.codes import Code
 from slipway.gates.identity import same
 from slipway.gates.verified import Met
 
 IN_TOTO = "application/vnd.in-toto+json"
 STATEMENT_V1 = "https://in-toto.io/Statement/v1"
+WORKFLOW_BUILDS = (
+    WORKFLOW_BUILD,
+    "https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1",
+)
+"""Build types of GitHub's own actions, the second until the middle of 2024: both document where the
+source is named."""
 
 
 def check(
@@ -29,11 +35,13 @@ def check(
     policy: Provenance,
     below: str,
     server: str,
+    vouched: bool = False,
 ) -> tuple[tuple[Met, ...], Mapping[str, Any]]:
     """Return the facts of a statement, and its predicate. Raises :class:`ArtifactRefused`.
 
     ``digest``: ``sha256:…`` that must be a subject; ``below``: the key of the policy, for the
-    facts; ``server``: the address that names of repositories are below.
+    facts; ``server``: the address that names of repositories are below; ``vouched``: a certificate
+    says the source, so that a statement of a build type of the user's own need not.
     """
     if payload_type != IN_TOTO:
         raise ArtifactRefused(
@@ -56,7 +64,7 @@ def check(
     ]
     predicate = _object(statement.get("predicate"), "predicate")
     if policy.predicate == SLSA_V1:
-        facts += _built(predicate, policy, below, server)
+        facts += _built(predicate, policy, below, server, silent=vouched)
     return tuple(facts), predicate
 
 
@@ -68,6 +76,16 @@ def agree(predicate: Mapping[str, Any], commit: str, policy: Provenance, server:
             Code.STATEMENT_COMMIT,
             f"the statement says that it was made from {said}, and its signer from {commit}",
         )
+
+
+def says_source(predicate: Mapping[str, Any]) -> bool:
+    """Whether it says, or should say, where the source is: what it says must be true then."""
+    definition = _object(predicate.get("buildDefinition"), "predicate.buildDefinition")
+    return (
+        definition.get("buildType") in WORKFLOW_BUILDS
+        or "externalParameters" in definition
+        or "resolvedDependencies" in definition
+    )
 
 
 def commit_of(predicate: Mapping[str, Any], policy: Provenance, server: str) -> str:
@@ -91,8 +109,9 @@ def commit_of(predicate: Mapping[str, Any], policy: Provenance, server: str) -> 
 
 
 def _built(
-    predicate: Mapping[str, Any], policy: Provenance, below: str, server: str
+    predicate: Mapping[str, Any], policy: Provenance, below: str, server: str, *, silent: bool
 ) -> tuple[Met, ...]:
+    """Return what it says of the build; ``silent``: it may say nothing of the source."""
     definition = _object(predicate.get("buildDefinition"), "predicate.buildDefinition")
     build_type = _text(definition, "buildType")
     if build_type not in policy.build_types:
@@ -100,13 +119,15 @@ def _built(
             Code.STATEMENT_BUILD_TYPE,
             f"build type is {build_type!r}, and the policy allows {', '.join(policy.build_types)}",
         )
-    parameters = _object(definition.get("externalParameters"), "its externalParameters")
-    workflow = _object(parameters.get("workflow"), "externalParameters.workflow")
-    source = f"{_text(workflow, 'repository')}@{_text(workflow, 'ref')}"
 
     def says(what: str, found: str, key: str) -> Met:
         return Met(what=what, found=found, policy=(below, key), word="statement")
 
+    if silent and not says_source(predicate):
+        return (says("build type", build_type, "build-types"),)
+    parameters = _object(definition.get("externalParameters"), "its externalParameters")
+    workflow = _object(parameters.get("workflow"), "externalParameters.workflow")
+    source = f"{_text(workflow, 'repository')}@{_text(workflow, 'ref')}"
     return (
         says("build type", build_type, "build-types"),
         same(
@@ -134,9 +155,9 @@ def _subject(statement: Mapping[str, Any], digest: str, below: str) -> Met:
 
 def _parsed(payload: bytes) -> Any:
     try:
-        return json.loads(payload)
-    except (ValueError, RecursionError):
-        raise _malformed("it is not JSON") from None
+        return strict.parse(payload)
+    except ValueError as error:
+        raise _malformed(str(error)) from None
 
 
 def _object(value: Any, what: str) -> Mapping[str, Any]:

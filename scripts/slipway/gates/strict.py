@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+MOST_BYTES = 4_000_000
+"""Of a proof, a statement or a trusted root: they have some ten thousand."""
 MOST_DEEP = 40
 """Levels. Provenance has nine."""
 
@@ -14,8 +16,10 @@ def parse(raw: bytes) -> Any:
     """Return what the JSON says. Raises :class:`ValueError` with the reason, in a few words.
 
     Refused beside what is no JSON: a key that is there twice, numbers that JSON does not have
-    (``NaN``), halves of characters, more than :data:`MOST_DEEP` levels.
+    (``NaN``), halves of characters, more than :data:`MOST_DEEP` levels or :data:`MOST_BYTES`.
     """
+    if len(raw) > MOST_BYTES:
+        raise ValueError(f"it has {len(raw)} bytes")
     try:
         value = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number

@@ -26,7 +26,9 @@ class After:
 
     world: World
     entry: Mapping[str, Any]
-    """What the observer saw of it."""
+    """What the observer saw of it; of several services: of the last."""
+    entries: tuple[Mapping[str, Any], ...]
+    """Of each of them."""
     happened: Happened
     samples: tuple[Sample, ...]
     """All of them, also of before it."""

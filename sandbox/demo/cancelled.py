@@ -69,6 +69,9 @@ def cancel(
     image = f"{IMAGE}@sha256:{digest}"
     told = {"ref": image, "commit": commit, "version": one.version}
     post(f"{world.url('render')}/_sandbox/images", {**told, "behaviour": dict(one.behaviour)})
+    # The jobs before this one have done that.
+    world.attest(digest, commit=commit)
+    world.passed_staging(f"sha256:{digest}", commit)
     step = _start(world, place, number, image, commit)
     try:
         if not _begun(step, world):
@@ -124,7 +127,7 @@ def _start(world: World, place: Path, number: int, image: str, commit: str) -> S
         "GITHUB_REPOSITORY": REPOSITORY,
         "GITHUB_RUN_ID": str(1000 + number),
         "GITHUB_ACTOR": "ana",
-        "GITHUB_WORKSPACE": str(place),
+        "GITHUB_WORKSPACE": str(world.repository.path),
         # As on a self-hosted runner: the environment is made by the first job.
         "SLIPWAY_CACHE": str(ROOT / ".cache" / "environments"),
     }

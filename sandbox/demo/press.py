@@ -118,6 +118,7 @@ def _check(stage: Stage, one: Press, happened: Happened, run: act.Run) -> list[s
     after = After(
         world=stage.world,
         entry=entry,
+        entries=tuple(stage.observer.releases[-len(one.services) :]),
         happened=happened,
         samples=tuple(stage.observer.samples),
         say=say,
@@ -144,8 +145,7 @@ def world_pages(stage: Stage, entry: dict[str, Any]) -> list[dict[str, Any]]:
 def _push(world: World, one: Press) -> str:
     body = f"Fixes-Release: {world.pushed[-one.mends]}" if one.mends else ""
     world.repository.add(one.files)
-    commit = world.repository.commit(one.version, one.behaviour, one.app, body)
-    world.pushed.append(commit)
+    commit = world.push(one.version, one.behaviour, one.app, body, one.signer)
     world.open_pull_request(commit, f"Version {one.version}: {one.name}")
     return commit
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox.demo.aftermath import Check
 from sandbox.demo.middle import Middle
+from sandbox.demo.signing import BUILD
 from sandbox.demo.world import BAKE, LEASE, STEP
 
 _PAGED: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +36,12 @@ class Press:
     version: str = ""
     """Of the build that is pushed."""
     behaviour: Mapping[str, Any] = field(default_factory=dict)
+    signer: str | None = BUILD
+    """The workflow that attests its image; ``None``: nobody does."""
+    direct: bool = False
+    """Ordered to everybody at once, without staging."""
+    together: bool = False
+    """Bot and dashboard as one release, which is stopped before it begins."""
     mends: int = 0
     """How many pushes ago that was pushed which its commit says it mends; 0: it says nothing."""
     rollout: str | None = None
@@ -104,7 +111,7 @@ class Press:
     @property
     def services(self) -> tuple[str, ...]:
         """Which services are released, in order."""
-        if self.sequence:
+        if self.sequence or self.together:
             return ("bot", "dashboard")
         return ("dashboard",) if self.rollout else ("bot",)
 
@@ -118,7 +125,7 @@ class Press:
         """The user's workflow that is run."""
         if self.reconcile:
             return "reconcile.yml"
-        if self.sequence or self.files:
+        if self.sequence or self.together or self.files or self.direct:
             return "release-together.yml"
         if self.rollout:
             return "release-dashboard.yml"
@@ -134,6 +141,8 @@ class Press:
         """How the report calls what is done to the bot."""
         if self.reconcile:
             return "reconcile"
+        if self.direct:
+            return "direct"
         return "rollback" if self.rollback else "canary-prod"
 
     @property
@@ -145,8 +154,10 @@ class Press:
     @property
     def inputs(self) -> Mapping[str, str]:
         """What a person enters; nothing: it is a push to main."""
-        if self.sequence:
+        if self.sequence or self.together:
             return {"service": "", "mode": "release", "reason": "the new prices, everywhere"}
+        if self.direct:
+            return {"service": "bot", "mode": "direct", "reason": "it cannot wait for staging"}
         if self.files:
             return {"service": "bot", "mode": "release", "reason": "buyers may send things back"}
         if self.rollback:
@@ -155,4 +166,4 @@ class Press:
 
     def named(self, service: str) -> str:
         """Return how one service's part is called."""
-        return f"{self.name}: {service}" if self.sequence else self.name
+        return f"{self.name}: {service}" if len(self.services) > 1 else self.name

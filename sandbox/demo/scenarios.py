@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sandbox.demo import (
     aftermath,
+    gated,
     guarded,
     judged,
     locking,
@@ -177,4 +178,7 @@ SCENARIOS: Mapping[str, tuple[Press, ...]] = {
     "errors-in-first-minute": (judged.ERRORS_IN_FIRST_MINUTE,),
     "webhook-broken": (guarded.WEBHOOK_BROKEN,),
     "health-fails": (guarded.HEALTH_FAILS,),
+    "unsigned": (gated.UNSIGNED,),
+    "wrong-workflow": (gated.WRONG_WORKFLOW,),
+    "not-staged": (gated.NOT_STAGED,),
 }

@@ -21,7 +21,10 @@ from sandbox.demo.edges import Edges
 from sandbox.demo.measured import Measured
 from sandbox.demo.processes import Children
 from sandbox.demo.repository import Repository
+from sandbox.demo.signing import BUILD, Signing, image_of
 from sandbox.demo.stored import Stored
+from sandbox.github.answers import OWNER_ID, REPOSITORY_ID
+from sandbox.sigstore import Claims
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "livestreamsell"
@@ -92,7 +95,9 @@ class World:
         stored: bool = False,
         migrates: bool = False,
         webhook: bool = False,
+        staged: bool = True,
     ) -> None:
+        """``staged``: whether its policy asks for staging, wherever there is one."""
         self.keys = Keys()
         self.directory = directory
         self.load_file = directory / "load.json"
@@ -102,6 +107,8 @@ class World:
         self._rate = rate
         self._durations = (step, bake)
         self._webhook = webhook
+        # Where releases migrate the one database there is no staging that could be asked for.
+        self._staged = staged and not migrates
         self.lease = lease
         """Seconds."""
         self.rolling = rolling
@@ -126,6 +133,8 @@ class World:
         )
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.repository = Repository(directory / "repository", EXAMPLE)
+        claims = Claims(repository=REPOSITORY, repository_id=REPOSITORY_ID, owner_id=OWNER_ID)
+        self.signing = Signing(self.repository.path, claims, IMAGE)
         self.pull_requests = 0
         self.pushed: list[str] = []
         """The commits that were pushed, each a build."""
@@ -181,6 +190,8 @@ class World:
         if self._measured:
             self._measured.start_prometheus(f"{self.url('render')}/_sandbox/targets", second)
         self._adopt(first, second)
+        for commit in (first, second):
+            self.attest(digest_of(commit), commit=commit)
         if self._rate < RATE / 10:
             self._busy_hour()
         load = run.start("load", "sandbox.load", *self._load_args(), env=here)
@@ -210,6 +221,38 @@ class World:
         post(f"{self.url('github')}/_sandbox/pulls", pull)
         return self.pull_requests
 
+    def push(
+        self,
+        version: str,
+        behaviour: Mapping[str, Any],
+        app: str = "bot",
+        body: str = "",
+        signer: str | None = BUILD,
+    ) -> str:
+        """Commit a build of both applications, whose image ``signer`` attests; return the commit.
+
+        ``signer``: a workflow of the repository; ``None``: nobody. For the rest see
+        :meth:`Repository.commit`.
+        """
+        commit = self.repository.commit(version, behaviour, app, body)
+        self.pushed.append(commit)
+        if signer:
+            self.attest(image_of(self.repository.path, commit), commit=commit, workflow=signer)
+        return commit
+
+    def attest(self, digest: str, **claims: Any) -> None:
+        """Have GitHub keep an attestation of the image ``digest`` (hex), by a workflow.
+
+        ``claims``: see :class:`sandbox.sigstore.Claims`. Beside it is what GitHub itself says of
+        releases: that counts for nothing.
+        """
+        for order in (self.signing.attestation(digest, **claims), self.signing.release(digest)):
+            post(f"{self.url('github')}/_sandbox/attestations", order)
+
+    def passed_staging(self, build: str, commit: str) -> None:
+        """Have GitHub's history say that ``build`` of the bot has passed staging."""
+        self._keep("staging/bot", "deploy", build, commit)
+
     def _adopt(self, *commits: str) -> None:
         """Have GitHub's history say that what production ran, and runs, was adopted."""
         for commit in commits:
@@ -217,22 +260,24 @@ class World:
             if self.rolling:
                 builds["dashboard"] = commit
             for service, build in builds.items():
-                self._keep(service, build, commit)
+                self._keep(f"production/{service}", "adopt", build, commit)
 
-    def _keep(self, service: str, build: str, commit: str) -> None:
+    def _keep(self, environment: str, task: str, build: str, commit: str) -> None:
+        stage, _, service = environment.partition("/")
         body = {
             "ref": commit,
-            "task": "adopt",
+            "task": task,
             "auto_merge": False,
             "required_contexts": [],
-            "environment": f"production/{service}",
-            "production_environment": True,
-            "description": "Slipway: adopt",
+            "environment": environment,
+            "production_environment": stage == "production",
+            "description": f"Slipway: {task}",
             "payload": {"service": service, "build": build, "reason": "live and healthy"},
         }
         at = f"{self.url('github')}/repos/{REPOSITORY}/deployments"
         made = post(at, body, self.keys.github)
-        status = {"state": "success", "description": "adopted: it is live"}
+        said = "adopted" if task == "adopt" else "deployed"
+        status = {"state": "success", "description": f"{said}: it is live"}
         post(f"{at}/{made['id']}/statuses", status, self.keys.github)
 
     def service_id(self, track: str) -> str:
@@ -256,7 +301,7 @@ class World:
         step, bake = self._durations
         self.repository.configure(
             {
-                "policy": {"unsigned": "nothing is signed here yet", "require-staging": False},
+                **({} if self._staged else {"policy": {"require-staging": False}}),
                 "render": {"api-url": f"{self.url('render')}/v1", "poll": "500ms", "confirm": "1s"},
                 "posthog": {"host": self.url("posthog")},
                 "services": {
@@ -279,7 +324,7 @@ class World:
                 },
             }
         )
-        for part in (self._measured, self.stored):
+        for part in (self.signing, self._measured, self.stored):
             if part:
                 self.repository.configure(part.settings())
         if self._webhook:

@@ -6,8 +6,8 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
-from sandbox.github.history import Change, Compared
 from sandbox.github.store import Comment, Deployment, Pull, Status, Store
+from sandbox.github.trust import WEB_FLOW, Signed
 
 _USER_LINKS = {
     "followers_url": "/followers",
@@ -30,9 +30,11 @@ _REPOSITORY_COUNTS = """
 forks forks_count stargazers_count watchers watchers_count open_issues open_issues_count
 network_count subscribers_count size
 """
-MAX_FILES = 300
-"""Files of a comparison that are listed; GitHub does not say how many there are."""
 CREATED = "2026-01-01T00:00:00Z"
+REPOSITORY_ID, OWNER_ID = 734512908, 158220431
+"""GitHub's numbers, as the policy of the example has them."""
+_PEOPLE = {WEB_FLOW: 19864447, "developer": 2}
+"""Numbers of accounts; others get one by their name."""
 
 
 class Shapes:
@@ -44,13 +46,22 @@ class Shapes:
         self.api = f"{base}/repos/{repository}"
         self._store = store
 
+    @property
+    def elsewhere(self) -> str:
+        """This server, by another name of this machine: another host, for whoever asks."""
+        return self.base.replace("127.0.0.1", "localhost")
+
+    def signed(self, sha: str) -> Signed:
+        """Return what is said of the signature of a commit."""
+        return self._store.trust.signed(sha)
+
     def user(self, login: str, number: int, kind: str) -> dict[str, Any]:
         """Return a ``simple-user``."""
         url = f"{self.base}/users/{login}"
         return {
             "login": login,
             "id": number,
-            "node_id": _node("User", number),
+            "node_id": node("User", number),
             "avatar_url": f"{self.base}/avatars/{number}",
             "gravatar_id": "",
             "url": url,
@@ -59,6 +70,11 @@ class Shapes:
             "site_admin": False,
             **{name: url + path for name, path in _USER_LINKS.items()},
         }
+
+    def person(self, login: str) -> dict[str, Any]:
+        """Return somebody's account."""
+        number = _PEOPLE.get(login) or 1_000_000 + int.from_bytes(login.encode()[:4])
+        return self.user(login, number, "User")
 
     def bot(self) -> dict[str, Any]:
         """Return who a workflow's own token acts as."""
@@ -69,11 +85,11 @@ class Shapes:
         html = f"{self.base}/{self.owner}/{self.name}"
         off = ("has_issues", "has_projects", "has_wiki", "has_pages", "has_discussions")
         return {
-            "id": 1,
-            "node_id": _node("Repository", 1),
+            "id": REPOSITORY_ID,
+            "node_id": node("Repository", REPOSITORY_ID),
             "name": self.name,
             "full_name": f"{self.owner}/{self.name}",
-            "owner": self.user(self.owner, 1, "Organization"),
+            "owner": self.user(self.owner, OWNER_ID, "Organization"),
             "private": True,
             "html_url": html,
             "description": None,
@@ -112,12 +128,12 @@ class Shapes:
             "review_comment": f"{self.api}/pulls/comments{{/number}}",
         }
         links = {**urls, "html": html, "issue": issue, "self": url}
-        author = self.user("developer", 2, "User")
+        author = self.person("developer")
         merged_at = pull.created_at if pull.merge_sha else None
         return {
             "url": url,
             "id": 10_000 + pull.number,
-            "node_id": _node("PullRequest", pull.number),
+            "node_id": node("PullRequest", pull.number),
             "html_url": html,
             "diff_url": f"{html}.diff",
             "patch_url": f"{html}.patch",
@@ -148,14 +164,14 @@ class Shapes:
         """Return an ``environment``."""
         return {
             "id": number,
-            "node_id": _node("Environment", number),
+            "node_id": node("Environment", number),
             "name": name,
             "url": f"{self.api}/environments/{quote(name, safe='')}",
             "html_url": f"{self.base}/{self.owner}/{self.name}/deployments/activity_log",
             "created_at": CREATED,
             "updated_at": CREATED,
             "protection_rules": [
-                {"id": 100 * number + n, "node_id": _node("GateRule", n), "type": rule}
+                {"id": 100 * number + n, "node_id": node("GateRule", n), "type": rule}
                 for n, rule in enumerate(rules)
             ],
             "deployment_branch_policy": {
@@ -182,74 +198,11 @@ class Shapes:
         label = f"{self.owner}:{ref}"
         return {"label": label, "ref": ref, "sha": sha, "user": user, "repo": self.repository()}
 
-    def commit(self, sha: str, message: str | None = None) -> dict[str, Any]:
-        """Return a commit, as far as a release needs it."""
-        person = {"name": "Developer", "email": "developer@example.test", "date": CREATED}
-        url = f"{self.api}/commits/{sha}"
-        return {
-            "sha": sha,
-            "node_id": _node("Commit", int(sha[:8], 16)),
-            "url": url,
-            "html_url": f"{self.base}/commit/{sha}",
-            "comments_url": f"{url}/comments",
-            "commit": {
-                "author": person,
-                "committer": person,
-                "message": message or f"Change {sha[:8]}",
-                "tree": {"sha": sha, "url": f"{self.api}/git/trees/{sha}"},
-                "url": f"{self.api}/git/commits/{sha}",
-                "comment_count": 0,
-            },
-            "author": self.user("developer", 2, "User"),
-            "committer": self.user("developer", 2, "User"),
-            "parents": [],
-        }
-
-    def comparison(self, found: Compared, page: int, size: int) -> dict[str, Any]:
-        """Return a ``commit-comparison``."""
-        base, head = found.base, found.ahead[-1] if found.ahead else found.merge_base
-        html = f"{self.base}/{self.owner}/{self.name}/compare/{base}...{head}"
-        said = dict(zip(found.ahead, found.messages, strict=False))
-        shown = found.ahead[(page - 1) * size : page * size]
-        return {
-            "url": f"{self.api}/compare/{base}...{head}",
-            "html_url": html,
-            "permalink_url": html,
-            "diff_url": f"{html}.diff",
-            "patch_url": f"{html}.patch",
-            "base_commit": self.commit(base),
-            "merge_base_commit": self.commit(found.merge_base),
-            "status": found.status,
-            "ahead_by": len(found.ahead),
-            "behind_by": found.behind,
-            "total_commits": len(found.ahead),
-            "commits": [self.commit(sha, said.get(sha)) for sha in shown],
-            "files": [self._change(change, head) for change in found.changes[:MAX_FILES]]
-            if page == 1
-            else [],
-        }
-
-    def _change(self, change: Change, head: str) -> dict[str, Any]:
-        """Return a ``diff-entry``, without its patch."""
-        html, path = f"{self.base}/{self.owner}/{self.name}", quote(change.name)
-        return {
-            "sha": change.blob,
-            "filename": change.name,
-            "status": change.status,
-            "additions": change.additions,
-            "deletions": change.deletions,
-            "changes": change.additions + change.deletions,
-            "blob_url": f"{html}/blob/{head}/{path}",
-            "raw_url": f"{html}/raw/{head}/{path}",
-            "contents_url": f"{self.api}/contents/{path}?ref={head}",
-            **({} if change.before is None else {"previous_filename": change.before}),
-        }
-
     def comment(self, comment: Comment) -> dict[str, Any]:
         """Return an ``issue-comment``."""
         return {
             "id": comment.id,
-            "node_id": _node("IssueComment", comment.id),
+            "node_id": node("IssueComment", comment.id),
             "url": f"{self.api}/issues/comments/{comment.id}",
             "html_url": f"{self.base}/pull/{comment.number}#issuecomment-{comment.id}",
             "issue_url": f"{self.api}/issues/{comment.number}",
@@ -267,7 +220,7 @@ class Shapes:
         return {
             "url": url,
             "id": deployment.id,
-            "node_id": _node("Deployment", deployment.id),
+            "node_id": node("Deployment", deployment.id),
             "sha": deployment.sha,
             "ref": deployment.ref,
             "task": deployment.task,
@@ -291,7 +244,7 @@ class Shapes:
         return {
             "url": f"{url}/statuses/{status.id}",
             "id": status.id,
-            "node_id": _node("DeploymentStatus", status.id),
+            "node_id": node("DeploymentStatus", status.id),
             "state": status.state,
             "creator": self.bot(),
             "description": status.description,
@@ -307,5 +260,6 @@ class Shapes:
         }
 
 
-def _node(kind: str, number: int) -> str:
+def node(kind: str, number: int) -> str:
+    """Return the id of something in GitHub's other API."""
     return base64.b64encode(f"{kind}{number}".encode()).decode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,8 +15,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from sandbox.github.answers import Shapes
+from sandbox.github.commits import branch, commit, comparison
 from sandbox.github.history import History, NoCommonAncestor
 from sandbox.github.page import pull_page
+from sandbox.github.paging import links, number, paged
+from sandbox.github.proofs import BLOBS, Proofs, ordering
 from sandbox.github.store import Comment, Conflict, Deployment, Invalid, Pull, Store
 from sandbox.serving import (
     BadRequestBody,
@@ -27,8 +29,6 @@ from sandbox.serving import (
     order_fault,
 )
 
-PER_PAGE = 30
-MAX_PER_PAGE = 100
 MAX_COMPARED = 250
 """Commits of a comparison on one page."""
 _DOCS = "https://docs.github.com/rest"
@@ -72,6 +72,8 @@ class GitHub:
         self.store = store
         self.history = history
         self.faults = Faults()
+        self.proofs = Proofs(store.attested, store.trust)
+        self.orders = {"attestations": store.attested.add, **store.trust.orders}
         self._token = token
 
     def app(self) -> ASGIApp:
@@ -86,9 +88,14 @@ class GitHub:
             ("POST", f"{repo}/deployments/{{id:int}}/statuses", self.create_status),
             ("GET", f"{repo}/commits/{{ref}}", self.get_commit),
             ("GET", f"{repo}/commits/{{ref}}/pulls", self.list_pulls_of_commit),
+            ("GET", f"{repo}/commits/{{ref}}/check-runs", self.list_check_runs),
+            ("GET", f"{repo}/branches/{{name:path}}", self.get_branch),
+            ("GET", f"{repo}/attestations/{{digest}}", self.proofs.attestations),
+            ("GET", f"{repo}/actions/runs/{{id:int}}/approvals", self.proofs.approvals),
             ("GET", f"{repo}/compare/{{basehead:path}}", self.compare),
             ("GET", f"{repo}/environments", self.list_environments),
             ("GET", f"{repo}/pulls/{{number:int}}", self.get_pull),
+            ("GET", f"{repo}/pulls/{{number:int}}/reviews", self.list_reviews),
             ("GET", f"{repo}/issues/{{number:int}}", self.get_issue),
             ("GET", f"{repo}/issues/{{number:int}}/comments", self.list_comments),
             ("POST", f"{repo}/issues/{{number:int}}/comments", self.create_comment),
@@ -102,6 +109,11 @@ class GitHub:
             # What GitHub tells a workflow's own token that asks who it is.
             Route("/user", lambda _: problem(403)),
             Route("/pull/{number:int}", self.page),
+            Route(BLOBS, self.proofs.blob),
+            *(
+                Route(f"/_sandbox/{name}", ordering(order), methods=["POST"])
+                for name, order in self.orders.items()
+            ),
             Route("/_sandbox/pulls", self.add_pull, methods=["POST"]),
             Route("/_sandbox/environments", self.set_environments, methods=["POST"]),
             Route("/_sandbox/fault", self.fault, methods=["POST"]),
@@ -160,7 +172,7 @@ class GitHub:
             for deployment in reversed(self.store.deployments.values())
             if all(getattr(deployment, name) == value for name, value in wanted.items())
         ]
-        return _paged(request, found)
+        return paged(request, found)
 
     async def create_deployment(self, request: Request, shapes: Shapes) -> Response:
         """Create a deployment."""
@@ -175,7 +187,7 @@ class GitHub:
         """List the statuses of a deployment, newest first."""
         deployment = self._deployment(request)
         found = [shapes.status(deployment, status) for status in reversed(deployment.statuses)]
-        return _paged(request, found)
+        return paged(request, found)
 
     async def create_status(self, request: Request, shapes: Shapes) -> Response:
         """Add a status to a deployment."""
@@ -185,12 +197,32 @@ class GitHub:
 
     async def get_commit(self, request: Request, shapes: Shapes) -> Response:
         """Return a commit."""
-        return JSONResponse(shapes.commit(self._commit(request)))
+        sha = self._commit(request)
+        return JSONResponse(commit(shapes, sha, shapes.signed(sha)))
+
+    async def list_check_runs(self, request: Request, shapes: Shapes) -> Response:
+        """List the check runs of a commit."""
+        return self.proofs.check_runs(request, self._commit(request), shapes)
+
+    async def get_branch(self, request: Request, shapes: Shapes) -> Response:
+        """Return a branch: the default one, or one that was ordered."""
+        name, trust = request.path_params["name"], self.store.trust
+        if name != self.store.default_branch and name not in trust.protected:
+            return problem(404, "Branch not found")
+        known = await run_in_threadpool(self.history.commit, name) if self.history else None
+        sha = known or _found(self.store.commit(self.store.default_branch))
+        head = commit(shapes, sha, trust.signed(sha))
+        return JSONResponse(branch(shapes, name, head, protected=trust.protected.get(name, True)))
+
+    async def list_reviews(self, request: Request, shapes: Shapes) -> Response:
+        """List the reviews of a pull request."""
+        pull = self._pull(request)
+        return self.proofs.reviews(request, pull.number, pull.head_sha, shapes)
 
     async def list_pulls_of_commit(self, request: Request, shapes: Shapes) -> Response:
         """List the pull requests of a commit."""
         found = [shapes.pull(pull) for pull in self.store.pulls_of(self._commit(request))]
-        return _paged(request, found)
+        return paged(request, found)
 
     async def compare(self, request: Request, shapes: Shapes) -> Response:
         """Compare two commits, ``base...head``; files are on the first page only."""
@@ -201,11 +233,11 @@ class GitHub:
             compared = await run_in_threadpool(self.history.compare, base, head)
         except NoCommonAncestor as error:
             return problem(404, str(error))
-        size = min(MAX_COMPARED, _number(request, "per_page", MAX_COMPARED))
-        page = _number(request, "page", 1)
+        size = min(MAX_COMPARED, number(request, "per_page", MAX_COMPARED))
+        page = number(request, "page", 1)
         found = _found(compared)
-        links = _links(request, page, max(1, -(-len(found.ahead) // size)))
-        return JSONResponse(shapes.comparison(found, page, size), headers=links)
+        more = links(request, page, max(1, -(-len(found.ahead) // size)))
+        return JSONResponse(comparison(shapes, found, page, size), headers=more)
 
     async def list_environments(self, _: Request, shapes: Shapes) -> Response:
         """List the environments."""
@@ -225,7 +257,7 @@ class GitHub:
         """List the comments on a pull request, oldest first."""
         number = self._pull(request).number
         comments = [c for c in self.store.comments.values() if c.number == number]
-        return _paged(request, [shapes.comment(comment) for comment in comments])
+        return paged(request, [shapes.comment(comment) for comment in comments])
 
     async def create_comment(self, request: Request, shapes: Shapes) -> Response:
         """Comment on a pull request."""
@@ -326,30 +358,3 @@ def _found(item: _T | None) -> _T:
 
 async def _not_found(_: Request, __: Exception) -> Response:
     return problem(404)
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    value = request.query_params.get(name, "")
-    return max(1, int(value)) if value.isdecimal() else default
-
-
-def _paged(request: Request, items: list[dict[str, Any]]) -> Response:
-    """Return one page, with GitHub's ``Link`` header to the others."""
-    size = min(MAX_PER_PAGE, _number(request, "per_page", PER_PAGE))
-    page, last = _number(request, "page", 1), max(1, -(-len(items) // size))
-    shown = items[(page - 1) * size : page * size]
-    return JSONResponse(shown, headers=_links(request, page, last))
-
-
-def _links(request: Request, page: int, last: int) -> dict[str, str] | None:
-    goals: dict[str, int] = {}
-    if page > 1:
-        goals |= {"prev": page - 1, "first": 1}
-    if page < last:
-        goals |= {"next": page + 1, "last": last}
-    links = [
-        f"<{request.url.replace(query=urlencode({**request.query_params, 'page': to}))}>; "
-        f'rel="{name}"'
-        for name, to in goals.items()
-    ]
-    return {"Link": ", ".join(links)} if links else None

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.github.attested import Attested
+from sandbox.github.trust import Trust
+
 STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
 DESCRIPTION_LIMIT = 140
 """Characters in the description of a deployment status (GitHub's OpenAPI description)."""
@@ -104,6 +107,8 @@ class Store:
     pulls: dict[int, Pull] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
     deployments: dict[int, Deployment] = field(default_factory=dict)
+    attested: Attested = field(default_factory=Attested)
+    trust: Trust = field(default_factory=Trust)
     dispatches: list[dict[str, Any]] = field(default_factory=list)
     environments: dict[str, list[str]] = field(
         default_factory=lambda: {"production": ["branch_policy"], "staging": ["branch_policy"]}

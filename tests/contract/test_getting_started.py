@@ -22,14 +22,26 @@ def blocks(path: Path, language: str) -> list[str]:
     return [textwrap.dedent(text) for text in re.findall(pattern, path.read_text(encoding="utf-8"))]
 
 
-def declared(kind: str) -> set[str]:
+EXAMPLES = "examples/livestreamsell/.github/workflows/*.yml"
+
+
+def declared(kind: str, files: str = ".github/workflows/*.yml") -> set[str]:
     """Return all inputs or secrets of the reusable workflows."""
     found: set[str] = set()
-    for path in ROOT.glob(".github/workflows/*.yml"):
+    for path in ROOT.glob(files):
         loaded: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
         # YAML 1.1 reads the key `on` as true.
         found |= set(((loaded[True] or {}).get("workflow_call") or {}).get(kind, {}))
     return found
+
+
+def environments_of_the_example() -> set[str]:
+    """Return the environments that jobs of the example name."""
+    jobs = [yaml.safe_load(p.read_text(encoding="utf-8"))["jobs"] for p in ROOT.glob(EXAMPLES)]
+    named = [
+        job["environment"]["name"] for each in jobs for job in each.values() if "environment" in job
+    ]
+    return {name for name in named if "${{" not in name}
 
 
 @pytest.mark.parametrize("path", [GUIDE, README], ids=lambda path: path.name)
@@ -44,7 +56,9 @@ def test_every_slipway_yml_that_is_shown_is_accepted(path: Path) -> None:
 def test_every_secret_that_is_set_is_one_that_a_workflow_takes_and_none_is_forgotten() -> None:
     guide = GUIDE.read_text(encoding="utf-8")
 
-    assert set(re.findall(r"gh secret set (\w+)", guide)) == declared("secrets")
+    assert set(re.findall(r"gh secret set (\w+)", guide)) == (
+        declared("secrets") | declared("secrets", EXAMPLES)
+    )
 
 
 def test_the_environments_that_are_named_are_the_defaults_or_are_passed() -> None:
@@ -53,7 +67,7 @@ def test_the_environments_that_are_named_are_the_defaults_or_are_passed() -> Non
     passed = set(re.findall(r"`environment: ([\w-]+)`", guide))
 
     assert "environment" in declared("inputs")
-    assert named == {"staging", "production", *passed}
+    assert named == {"staging", "production", *passed, *environments_of_the_example()}
 
 
 def test_the_button_on_the_command_line_gives_what_the_example_asks_for() -> None:

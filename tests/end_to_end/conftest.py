@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -91,12 +92,18 @@ class Shop:
     _commits: list[str] = field(default_factory=list)
 
     def push_image(
-        self, version: str, behaviour: Mapping[str, Any], app: str = "bot", leaves: str = ""
+        self,
+        version: str,
+        behaviour: Mapping[str, Any],
+        app: str = "bot",
+        leaves: str = "",
+        signed: Mapping[str, Any] | None = MappingProxyType({}),
     ) -> tuple[str, str]:
         """Build the bot and push: return its image by digest, and the commit of both applications.
 
         ``behaviour`` is that of ``app``. Its message says that it mends all that were pushed before
-        but the commit ``leaves``: an earlier test may have had one rolled back.
+        but the commit ``leaves``: an earlier test may have had one rolled back. It is attested by
+        the workflow that the policy names; ``signed``: claims that are others, ``None``: it is not.
         """
         self._pushed += 1
         version = f"{version}-{self._pushed}"
@@ -108,6 +115,8 @@ class Shop:
         image = {"ref": f"{IMAGE}@sha256:{digest}", "commit": commit, "version": version}
         body = {**image, "behaviour": dict(behaviour) if app == "bot" else {}}
         post(f"{self.world.url('render')}/_sandbox/images", body)
+        if signed is not None:
+            self.world.attest(digest, **{"commit": commit, **signed})
         return image["ref"], commit
 
     def run(self, verb: str, **how: Any) -> Job:
@@ -152,6 +161,7 @@ class Shop:
                 "GITHUB_REPOSITORY": REPOSITORY,
                 "GITHUB_RUN_ID": str(5000 + self._jobs),
                 "GITHUB_ACTOR": "ana",
+                "GITHUB_WORKSPACE": str(self.world.repository.path),
                 "GITHUB_OUTPUT": str(place / "output"),
                 "GITHUB_STEP_SUMMARY": str(place / "summary"),
                 **{f"SLIPWAY_{name.upper()}": value for name, value in given.items()},
@@ -185,6 +195,7 @@ class Shop:
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ID": str(5000 + self._jobs),
             "GITHUB_ACTOR": "ana",
+            "GITHUB_WORKSPACE": str(self.world.repository.path),
             "SLIPWAY_CACHE": str(ROOT / ".cache" / "environments"),
         }
         return Step.start(ROOT / "actions" / verb, place, given, environ)
@@ -250,7 +261,8 @@ def _outputs(file: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    world = World(tmp_path_factory.mktemp("world"), lag=0.3, rate=80)
+    # Most tests release without staging, for time.
+    world = World(tmp_path_factory.mktemp("world"), lag=0.3, rate=80, staged=False)
     try:
         world.start()
         yield Shop(world, tmp_path_factory.mktemp("jobs"))

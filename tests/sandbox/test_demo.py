@@ -191,7 +191,9 @@ def test_requests_may_fail_only_while_the_one_edge_is_away(
         for at, failed in zip((1.0, 10.0, 11.0, 12.0, 20.0), failures, strict=True)
     )
     happened = Happened(before=samples[1], after=samples[2])
-    after = After(world=world(edges), entry={}, happened=happened, samples=samples, say=silent)
+    after = After(
+        world=world(edges), entry={}, entries=(), happened=happened, samples=samples, say=silent
+    )
     found = aftermath.failed_only_while_down(after)
     assert (wrong in found[0]) if wrong else found == []
 
@@ -201,6 +203,7 @@ def test_a_count_that_is_not_known_is_not_zero(failed: int | None, wrong: int) -
     after = After(
         world=world(),
         entry={"client_failures": failed},
+        entries=(),
         happened=Happened(),
         samples=(),
         say=silent,

@@ -48,6 +48,7 @@ def after(samples: Sequence[Sample] = (), *, reason: str = "", log: str = "") ->
     return After(
         world=cast("World", None),
         entry={"from": 10.0, "to": 100.0, "reason": reason},
+        entries=(),
         happened=Happened(),
         samples=tuple(samples),
         say=lambda _: None,

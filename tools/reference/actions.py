@@ -17,10 +17,10 @@ Written by `make docs` from every `action.yml` and every reusable workflow; do n
 
 Every action runs on Linux runners. Its inputs are text; `true` and `false` are what GitHub makes
 of the YAML booleans. Each action but `doctor`, `runbook`, `rotate-cohort`, `check-metrics`,
-`check-data`, `check-health`, `check-webhook`, `check-migrations`, `explain`, `report` and the root
-one is a reusable workflow too, which adds the job around it: permissions, the environment, the
-order of releases. Exit codes are in the [README](../README.md#actions), the settings of a service
-in [slipway-yml.md](slipway-yml.md).
+`check-data`, `check-health`, `check-webhook`, `check-migrations`, `verify-artifact`,
+`sign-artifact`, `explain`, `report` and the root one is a reusable workflow too, which adds the job
+around it: permissions, the environment, the order of releases. Exit codes are in the
+[README](../README.md#actions), the settings of a service in [slipway-yml.md](slipway-yml.md).
 """
 INPUTS = ("input", "required", "default", "what it is")
 TYPED = ("input", "type", "required", "default", "what it is")

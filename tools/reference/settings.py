@@ -15,7 +15,7 @@ from tools.reference.tables import code, rows_of, table, words
 
 BEGIN, END = "<!-- keys: written by make docs -->", "<!-- end of keys -->"
 HEAD = ("key", "type", "default", "what it is")
-DURATION = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h)$"
+DURATION = "^[0-9]+(\\.[0-9]+)?(ms|s|m|h|d)$"
 URL = "^https?://[^\\s/?#@]+(/[^\\s?#]*)?$"
 REQUIRED = "required"
 
@@ -28,7 +28,10 @@ class _Schema(GenerateJsonSchema):
     ) -> JsonSchemaValue:
         if schema["function"]["function"] is config.duration:
             return {"type": "string", "pattern": DURATION}
-        return super().function_before_schema(schema)
+        found = super().function_before_schema(schema)
+        if getattr(schema["function"]["function"], "__name__", "") == "_on":
+            return {"anyOf": [{"type": "boolean"}, found]}
+        return found
 
     def function_after_schema(
         self, schema: core_schema.AfterValidatorFunctionSchema

@@ -1,4 +1,8 @@
-"""Copies the files of an artifact to where the sandbox keeps them. Standard library only."""
+"""Copies the files of an artifact to where the sandbox keeps them. Standard library only.
+
+All of them are in one directory, for people; those of each artifact are in ``artifacts`` beside it,
+for the stub of download-artifact.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,9 @@ def main() -> None:
         if not file.is_file():
             print(f"::warning title=No file::{file} is not there")
         elif kept:
-            Path(kept).mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, kept)
+            for place in (Path(kept), Path(kept).parent / "artifacts" / name):
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, place)
             print(f"{name}: {file.name} is kept in {kept}")
 
 

@@ -15,8 +15,8 @@ from slipway.clients.plain import plain_session
 from slipway.clients.replies import clean, read_body
 from slipway.clients.retries import PASSING_STATUSES, TOO_MANY, Notice, Patience, Sleep
 from slipway.errors import ArtifactRefused, OutsideError, Unreachable
-from slipway.gates.artifact import MOST_BYTES
 from slipway.gates.codes import Code
+from slipway.gates.strict import MOST_BYTES
 
 _REMEDY: Final = (
     "Run again; where it stays so, fetch the bundle with `gh attestation download` and give the "
@@ -144,8 +144,6 @@ def _declared(content: bytes) -> int:
 
 
 def _on_this_machine(parts: SplitResult) -> bool:
-    if parts.hostname == "localhost":
-        return True
     try:
         return ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:

@@ -17,8 +17,9 @@ from itertools import islice
 from pathlib import Path
 
 from slipway.errors import ArtifactRefused, UsageError
-from slipway.gates.artifact import MOST_BYTES, MOST_PROOFS
+from slipway.gates.artifact import MOST_PROOFS
 from slipway.gates.codes import Code
+from slipway.gates.strict import MOST_BYTES
 from slipway.ports import Proof, Proofs
 from slipway.text import one_line
 

@@ -22,8 +22,6 @@ from slipway.text import one_line, short
 
 MOST_PROOFS = 30
 """Proofs of one kind that are looked at: a build has one or two."""
-MOST_BYTES = strict.MOST_BYTES
-"""Of one proof."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -161,7 +159,7 @@ def _one(kind: Kind, proof: Proof, artifact: Artifact) -> Proven:
     """Verify one proof: one that makes a library fail is refused, and the next is looked at."""
     if proof.broken is not None:
         raise proof.broken
-    if len(proof.raw) > MOST_BYTES:
+    if len(proof.raw) > strict.MOST_BYTES:
         raise ArtifactRefused(Code.PROOF_SIZE, f"it has {len(proof.raw)} bytes")
     try:
         return kind.verify(proof, artifact)

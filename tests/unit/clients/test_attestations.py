@@ -19,7 +19,8 @@ from slipway.clients.attestations import Attestations
 from slipway.clients.bundles import Bundles, unpack
 from slipway.clients.retries import Patience, silent
 from slipway.errors import Aborted, ArtifactRefused, OutsideError
-from slipway.gates.artifact import MOST_BYTES, MOST_PROOFS
+from slipway.gates.artifact import MOST_PROOFS
+from slipway.gates.strict import MOST_BYTES
 from slipway.ports import Proof
 from tests.unit.clients.stub import Heard, Said, refused_url, serve, serve_raw
 

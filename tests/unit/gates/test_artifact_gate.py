@@ -191,3 +191,16 @@ def test_unsigned_says_so_and_asks_for_staging_all_the_same() -> None:
 
     assert "see issue 12" in gate(policy=unsigned).require(IMAGE).notices[0]
     assert refused(gate(policy=unsigned, staging=not_staged)).code == Code.STAGING_NONE
+
+
+def test_what_passed_is_not_verified_again_in_the_same_release() -> None:
+    asked: list[Artifact] = []
+
+    def count(artifact: Artifact) -> Proven:
+        asked.append(artifact)
+        return passes(artifact)
+
+    told: list[Verified] = []
+    stands = gate(staging=count, policy=config.Policy(unsigned="a test"), told=told)
+    assert stands.require(IMAGE) is stands.require(IMAGE)
+    assert (asked, len(told)) == ([IMAGE], 1)

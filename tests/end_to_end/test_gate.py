@@ -41,7 +41,7 @@ def order(shop: Shop, what: str, body: Mapping[str, Any]) -> None:
 
 def assert_refused(shop: Shop, job: Job, code: str, before: Seen, number: int) -> None:
     """Refused with the code, in the run and on the pull request; nothing else has happened."""
-    assert (job.exit_code, job.outputs["result"]) == (2, "refused"), job.log
+    assert (job.exit_code, job.outputs["result"]) == (1, "refused"), job.log
     assert job.outputs["reason"].startswith(code), job.outputs["reason"]
     assert any(code in error for error in job.errors)
     assert code in job.summary

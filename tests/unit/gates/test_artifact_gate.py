@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import pytest
 
@@ -70,7 +69,6 @@ def gate(
         images=images,
         commit=commit,
         staging=staging,
-        now=lambda: datetime(2026, 11, 24, tzinfo=UTC),
         tell=(told if told is not None else list[Verified]()).append,
     )
 

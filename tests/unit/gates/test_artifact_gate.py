@@ -151,6 +151,15 @@ def test_a_proof_that_makes_a_library_fail_is_refused_and_hides_no_good_one() ->
     assert [one.code for one in proven.refused] == [Code.INTERNAL]
 
 
+def test_what_is_not_installed_lets_nothing_pass() -> None:
+    absent = raises(ModuleNotFoundError("No module named 'sigstore'", name="sigstore"))
+
+    found = refused(gate(kind(GOOD, verify=absent)))
+
+    assert found.code == Code.MISSING_PART
+    assert "sigstore" in found.found
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

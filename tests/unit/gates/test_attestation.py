@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -125,6 +126,7 @@ def test_an_entry_that_says_too_little_is_refused(public: World) -> None:
     for wrong in (
         put(good, (MATERIAL, "tlogEntries"), [entry, entry]),
         put(good, (*ENTRY, "kindVersion"), {"kind": "intoto", "version": "0.0.2"}),
+        put(good, (*ENTRY, "kindVersion"), {"kind": "intoto", "version": "0.0.1"}),
         put(good, (*ENTRY, "kindVersion"), {"kind": "hashedrekord", "version": "0.0.1"}),
         put(good, (*ENTRY, "kindVersion"), {"kind": "hashedrekord", "version": "0.0.2"}),
         put(good, (*ENTRY, "kindVersion"), {"kind": "dsse", "version": "0.0.3"}),
@@ -341,6 +343,35 @@ def test_the_same_statement_for_another_subject_needs_another_signature(world: W
     assert world.refusal(put(good, ("dsseEnvelope", "payload"), b64(payload))) == (
         Code.BUNDLE_SIGNATURE
     )
+
+
+class Other:
+    """A client of Sigstore's that reads a bundle in its own way."""
+
+    def __init__(self, found: tuple[str, bytes], *, asks: bool = True) -> None:
+        self._found, self._asks = found, asks
+
+    def verify_dsse(self, bundle: Any, policy: Any) -> tuple[str, bytes]:
+        if self._asks:
+            policy.verify(bundle.signing_certificate)
+        return self._found
+
+
+def test_two_readers_must_have_read_the_same(public: World) -> None:
+    good, root = public.attest(), public.root()
+    kind = good["dsseEnvelope"]["payloadType"]
+    payload = base64.b64decode(good["dsseEnvelope"]["payload"])
+
+    def proven_by(reader: Other) -> Any:
+        return replace(root, verifier=lambda: reader)
+
+    assert public.prove(good, root=proven_by(Other((kind, payload))))
+    for reader in (
+        Other((kind, payload + b" ")),
+        Other(("text/plain", payload)),
+        Other((kind, payload), asks=False),
+    ):
+        assert public.refusal(good, root=proven_by(reader)) == Code.BUNDLE_SIGNATURE
 
 
 def _older(version: str) -> str:

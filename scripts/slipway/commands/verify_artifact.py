@@ -38,8 +38,9 @@ def verify_artifact(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outco
         settings,
         name,
         staging=staging if inputs.require_staging else None,
-        now=clock.now,
+        clock=clock,
         tell=lambda _: None,
+        notice=runner.say,
     )
     try:
         verified = gate.require(artifact)

@@ -150,7 +150,6 @@ def gate(
         images=images,
         commit=None,
         staging=None,
-        now=lambda: NOW,
         tell=told,
     )
 

@@ -187,7 +187,6 @@ def test_who_must_have_approved_must_have(calm: Shop) -> None:
     calm.world.passed_staging(image.partition("@")[2], commit)
     asked = {"within": "1h", "approvals": {"from": ["bo", "eva"], "count": 1}}
     settings = {**FAST, "policy.require-staging": asked}
-    observed = {"image": image, "commit": commit, "mode": "observe"}
     before = seen(calm)
 
     refused = calm.run("canary-prod", settings=settings, image=image, commit=commit)
@@ -199,7 +198,7 @@ def test_who_must_have_approved_must_have(calm: Shop) -> None:
     assert_refused(calm, changed, "staging.approval", before, number)
 
     order(calm, "reviews", {"number": number, "reviews": [{"login": "bo", "state": "APPROVED"}]})
-    verified = calm.run("verify-artifact", settings=settings, **observed)
+    verified = calm.run("verify-artifact", settings=settings, image=image, commit=commit)
     assert verified.exit_code == 0, verified.log
 
 

@@ -4,6 +4,7 @@
 # make bench                  what the edge costs and how fast it switches, in out/bench/edge.json;
 #                             the judge beside other rules, in out/bench/judge.json
 # make bench-edge, bench-judge    one of the two
+# make bench-verify           what verifying an attestation costs
 # make cohort [IDS=100000]    who the edge lets in, against PostHog's own SDK, seller by seller
 # make screens                pictures of the comment and the summary, in out/screens
 # make lint                   style, types, workflows, actions
@@ -15,7 +16,7 @@
 # installed outside this directory.
 SHELL := bash
 .DEFAULT_GOAL := test
-.PHONY: demo test crash bench bench-edge bench-judge cohort screens lint docs lock clean
+.PHONY: demo test crash bench bench-edge bench-judge bench-verify cohort screens lint docs lock clean
 .PHONY: environment haproxy prometheus postgres wrk chromium mermaid
 
 # Where Debian keeps haproxy, and where uv is put on a machine that has none.
@@ -46,6 +47,9 @@ bench-edge: environment haproxy wrk
 
 bench-judge: environment
 	@PYTHONPATH=scripts:edge exec $(bin)/python -m bench judge
+
+bench-verify: environment
+	@PYTHONPATH=scripts:edge exec $(bin)/python -m bench verify
 
 cohort: environment haproxy
 	@PYTHONPATH=edge exec $(bin)/python -m bench cohort $(IDS)

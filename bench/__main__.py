@@ -1,4 +1,4 @@
-"""``python -m bench edge`` and ``judge`` measure, ``python -m bench cohort [IDS]`` compares."""
+"""``python -m bench edge``, ``judge``, ``verify`` measure, ``python -m bench cohort`` compares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 
 import httpx
 
-from bench import back, cohort, cost, report, switching
+from bench import back, cohort, cost, report, switching, verify
 from bench.figures import Figure
 from bench.judge import command as judge
 from bench.load import NotMeasured
@@ -38,16 +38,19 @@ UNMEASURED: Final = (
 
 
 def main() -> int:
-    """Run one of the three; return the exit code."""
+    """Run one of the four; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("edge", help="measure the edge")
     commands.add_parser("judge", help="simulate the judge beside other rules")
+    commands.add_parser("verify", help="measure what verifying an attestation costs")
     each = commands.add_parser("cohort", help="compare edge and SDK, seller by seller")
     each.add_argument("ids", type=int, nargs="?", default=100_000, help="how many sellers")
     arguments = parser.parse_args()
     if arguments.command == "judge":
         return judge.measure()
+    if arguments.command == "verify":
+        return verify.measure()
     try:
         if arguments.command == "cohort":
             if arguments.ids < 1:

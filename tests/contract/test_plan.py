@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import yaml
 from responses import matchers
 
 from slipway import config
+from slipway.clients.clock import SystemClock
 from slipway.clients.render import Render
 from slipway.errors import ArtifactRefused, Refused
 from slipway.ports import Artifact, Autoscaling, Phase, Shipped
@@ -250,7 +250,7 @@ def test_d3_the_candidate_gets_as_many_instances_before_it_takes_the_load() -> N
 
 def test_d3_code_that_nobody_has_signed_is_not_deployed(tmp_path: Path) -> None:
     world = World()
-    world.gate = Signing(tmp_path, world.clock.now).gate()
+    world.gate = Signing(tmp_path, world.clock).gate()
     with pytest.raises(ArtifactRefused, match=r"^proof\.none"):
         Film(world)
     assert world.started == []
@@ -258,7 +258,7 @@ def test_d3_code_that_nobody_has_signed_is_not_deployed(tmp_path: Path) -> None:
 
 def test_d3_code_that_another_workflow_has_signed_is_not_deployed(tmp_path: Path) -> None:
     world = World()
-    signing = Signing(tmp_path, world.clock.now)
+    signing = Signing(tmp_path, world.clock)
     signing.sign(image("new"), workflow=".github/workflows/other.yml")
     world.gate = signing.gate()
     with pytest.raises(ArtifactRefused, match=r"^identity\.workflow"):
@@ -268,7 +268,7 @@ def test_d3_code_that_another_workflow_has_signed_is_not_deployed(tmp_path: Path
 
 def test_d3_signed_code_that_has_passed_staging_is_deployed(tmp_path: Path) -> None:
     world = World()
-    signing, history = Signing(tmp_path, world.clock.now), FakeForge()
+    signing, history = Signing(tmp_path, world.clock), FakeForge()
     signing.sign(image("new"))
     history.history = [passed_staging(image("new"))]
     world.gate = signing.gate(Ledger(lambda: history, "staging/bot"))
@@ -278,7 +278,7 @@ def test_d3_signed_code_that_has_passed_staging_is_deployed(tmp_path: Path) -> N
 
 def test_d3_signed_code_that_was_not_validated_on_staging_is_not_deployed(tmp_path: Path) -> None:
     world = World()
-    signing = Signing(tmp_path, world.clock.now)
+    signing = Signing(tmp_path, world.clock)
     signing.sign(image("new"))
     world.gate = signing.gate(Ledger(FakeForge, "staging/bot"))
     with pytest.raises(ArtifactRefused, match=r"^staging\.none"):
@@ -661,8 +661,7 @@ def test_d10_a_step_is_gated_on_the_counts_of_the_edge() -> None:
 
 
 def test_d10_a_step_is_gated_on_a_signed_artifact(tmp_path: Path) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
-    signing = Signing(tmp_path, lambda: now)
+    signing = Signing(tmp_path, SystemClock())
     signing.sign(image("signed"))
     asked = {"version": 1, "services": {"bot": {"stable": {"service": "srv-1"}}}}
     whole = asked | {"policy": {"attestation": signing.attestation}}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from sandbox.sigstore import Claims, Sigstore, provenance
 from slipway import config, inputs
 from slipway.commands.gating import gate_of
 from slipway.gates.artifact import ArtifactGate
-from slipway.ports import Artifact
+from slipway.ports import Artifact, Clock
 from slipway.release.ledger import Ledger
 
 CLAIMS = Claims()
@@ -23,9 +21,9 @@ CLAIMS = Claims()
 class Signing:
     """What was signed of images, as files in a job's workspace."""
 
-    def __init__(self, directory: Path, now: Callable[[], datetime]) -> None:
+    def __init__(self, directory: Path, clock: Clock) -> None:
         self.directory = directory
-        self.now = now
+        self.clock = clock
         self.sigstore = Sigstore()
         root = json.dumps(self.sigstore.trusted_root()).encode()
         (directory / "root.json").write_bytes(root)
@@ -38,7 +36,7 @@ class Signing:
             "trusted-root": {
                 "file": "root.json",
                 "sha256": sha256(root).hexdigest(),
-                "as-of": f"{now():%Y-%m-%d}",
+                "as-of": f"{clock.now():%Y-%m-%d}",
             },
         }
 
@@ -46,7 +44,7 @@ class Signing:
         """Have the workflow of the policy, or one with other ``claimed``, sign an image."""
         claims = replace(CLAIMS, **{"commit": artifact.commit, **claimed})
         digest = artifact.identity.removeprefix("sha256:")
-        bundle = self.sigstore.attest(provenance(digest, claims), claims, at=self.now())
+        bundle = self.sigstore.attest(provenance(digest, claims), claims, at=self.clock.now())
         number = len(list((self.directory / "proofs").iterdir()))
         (self.directory / "proofs" / f"{number}.json").write_text(json.dumps(bundle))
 
@@ -67,4 +65,6 @@ class Signing:
             "policy": {"attestation": self.attestation},
         }
         settings = config.Config.model_validate(text)
-        return gate_of(given, settings, "bot", staging=staging, now=self.now, tell=lambda _: None)
+        return gate_of(
+            given, settings, "bot", staging=staging, clock=self.clock, tell=lambda _: None
+        )

@@ -209,13 +209,75 @@ def test_the_real_lock_installs_with_pip_alone(suite: Suite) -> None:
 
 
 @needs_uv
-@pytest.mark.parametrize(("need", "module"), [("verify", "sigstore.verify"), ("data", "psycopg")])
+@pytest.mark.parametrize(
+    ("need", "module"),
+    [
+        ("verify", "sigstore.verify"),
+        ("data", "psycopg"),
+        ("verify-data", "psycopg, sigstore.verify, cramjam"),
+    ],
+)
 def test_a_need_brings_its_packages(suite: Suite, need: str, module: str) -> None:
     shutil.copy(ROOT / f"requirements/{need}.txt", suite.root / f"requirements/{need}.txt")
     ran = suite.run("--environment", need)
 
     assert ran.returncode == 0, ran.stderr
     subprocess.run([ran.stdout.strip(), "-I", "-c", f"import {module}"], check=True, timeout=30)
+
+
+def picked(suite: Suite, *arguments: str, **more: str) -> str:
+    """Return the need whose packages a command was started with."""
+    for need in ("core", "data", "migrations", "verify", "verify-data"):
+        lock = locked("pyyaml")
+        # Each lock is another file, and so another environment.
+        (suite.root / f"requirements/{need}.txt").write_text(f"{lock}# {need}\n", encoding="utf-8")
+    ran = suite.run(*arguments, **more)
+    assert ran.returncode == 0, ran.stderr
+    name = Path(json.loads(ran.stdout)["prefix"]).name
+    return name.removeprefix("slipway-").partition("-x86")[0].partition("-aarch")[0]
+
+
+POLICY = "version: 1\npolicy:\n  attestation: {repository: acme/shop}\n"
+DATABASE = {"SLIPWAY_DATABASE_URL": "postgresql://reader@db.example/shop"}
+
+
+@needs_uv
+@pytest.mark.parametrize("command", ["verify-artifact", "canary-prod", "rolling-ui", "release"])
+def test_who_verifies_attestations_is_given_what_that_takes(suite: Suite, command: str) -> None:
+    (suite.workspace / "slipway.yml").write_text(POLICY, encoding="utf-8")
+
+    assert picked(suite, command, GITHUB_WORKSPACE=str(suite.workspace)) == "verify"
+    both = picked(suite, command, GITHUB_WORKSPACE=str(suite.workspace), **DATABASE)
+    assert both == "verify-data"
+
+
+@needs_uv
+def test_nobody_else_waits_until_sigstore_is_installed(suite: Suite) -> None:
+    workspace = {"GITHUB_WORKSPACE": str(suite.workspace)}
+    file = suite.workspace / "slipway.yml"
+    # Without a file, and with a policy that asks for no attestation.
+    assert picked(suite, "canary-prod", **workspace) == "core"
+    file.write_text("version: 1\npolicy:\n  key: {repository: acme/shop}\n", encoding="utf-8")
+    assert picked(suite, "verify-artifact", **workspace) == "core"
+    assert picked(suite, "canary-prod", **workspace, **DATABASE) == "data"
+    # The way back asks for no proof.
+    file.write_text(POLICY, encoding="utf-8")
+    for command in ("rollback", "deploy-staging", "unlock", "reconcile", "sign-artifact"):
+        assert picked(suite, command, **workspace) == "core"
+
+
+@needs_uv
+def test_the_policy_is_looked_for_in_the_file_that_is_named(suite: Suite) -> None:
+    workspace = {"GITHUB_WORKSPACE": str(suite.workspace)}
+    other = suite.workspace / "infra/deploy.yml"
+    other.parent.mkdir()
+    other.write_text(POLICY, encoding="utf-8")
+
+    assert picked(suite, "verify-artifact", SLIPWAY_CONFIG="infra/deploy.yml", **workspace) == (
+        "verify"
+    )
+    assert picked(suite, "verify-artifact", SLIPWAY_CONFIG=str(other)) == "verify"
+    assert picked(suite, "verify-artifact", **workspace) == "core"
 
 
 def test_the_second_start_installs_nothing_and_costs_nothing(suite: Suite) -> None:

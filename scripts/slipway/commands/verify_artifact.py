@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from slipway import config
 from slipway.clients.clock import SystemClock
+from slipway.commands.calls import environment_of, forge_of
 from slipway.commands.gating import gate_of
-from slipway.commands.perform import environment_of, forge_of
 from slipway.errors import ArtifactRefused
 from slipway.gates.verified import Verified
 from slipway.github_actions import Runner
@@ -38,8 +38,9 @@ def verify_artifact(inputs: Inputs, clock: SystemClock, runner: Runner) -> Outco
         settings,
         name,
         staging=staging if inputs.require_staging else None,
-        now=clock.now,
+        clock=clock,
         tell=lambda _: None,
+        notice=runner.say,
     )
     try:
         verified = gate.require(artifact)

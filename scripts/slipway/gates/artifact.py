@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from slipway import config
@@ -22,6 +21,8 @@ from slipway.text import one_line, short
 
 MOST_PROOFS = 30
 """Proofs of one kind that are looked at: a build has one or two."""
+MOST_BYTES = strict.MOST_BYTES
+"""Of one proof."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -57,9 +58,10 @@ class ArtifactGate:
     """Verifies a commit; ``None``: the policy says nothing of commits."""
     staging: Callable[[Artifact], Proven] | None
     """Whether it passed staging; ``None``: that is not asked."""
-    now: Callable[[], datetime]
     tell: Callable[[Verified], None]
-    """Told of what passed."""
+    """Told of what passed, once."""
+    _passed: dict[Artifact, Verified] = field(default_factory=dict)
+    """A fleet asks once for each of its services."""
 
     def require(self, artifact: Artifact) -> Verified:
         """Return what is proven of ``artifact``. Raises :class:`ArtifactRefused`.
@@ -67,6 +69,8 @@ class ArtifactGate:
         A job that is being cancelled goes on being cancelled; everything else that goes wrong is a
         refusal.
         """
+        if artifact in self._passed:
+            return self._passed[artifact]
         try:
             verified = self._verified(artifact)
         except (ArtifactRefused, Aborted):
@@ -82,6 +86,7 @@ class ArtifactGate:
                 Code.INTERNAL,
                 f"{type(error).__name__} while {short(artifact.identity)} was verified",
             ) from error
+        self._passed[artifact] = verified
         self.tell(verified)
         return verified
 
@@ -159,7 +164,7 @@ def _one(kind: Kind, proof: Proof, artifact: Artifact) -> Proven:
     """Verify one proof: one that makes a library fail is refused, and the next is looked at."""
     if proof.broken is not None:
         raise proof.broken
-    if len(proof.raw) > strict.MOST_BYTES:
+    if len(proof.raw) > MOST_BYTES:
         raise ArtifactRefused(Code.PROOF_SIZE, f"it has {len(proof.raw)} bytes")
     try:
         return kind.verify(proof, artifact)

@@ -17,9 +17,6 @@ from slipway.errors import ArtifactRefused
 from slipway.gates import strict
 from slipway.gates.codes import Code
 
-LONGEST = 500
-"""Characters of a payload type."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
@@ -70,8 +67,6 @@ def parse(raw: bytes) -> Envelope:
             raise malformed("it is an envelope, and has another one inside")
         document = _object(document["dsseEnvelope"], "dsseEnvelope")
     kind = _text(document, "payloadType")
-    if len(kind) > LONGEST or not kind.isprintable():
-        raise malformed("payloadType is no media type")
     signatures = document.get("signatures")
     if not isinstance(signatures, list):
         raise malformed("signatures is no list")

@@ -1,9 +1,12 @@
 """Statements signed with a key of the team's own: DSSE, with Ed25519 or ECDSA P-256.
 
-As `sign-artifact` writes them, and `cosign attest-blob --key --type slsaprovenance1`. A key proves
-less than an attestation: whoever reads the secret can sign whatever they like, and say any source,
-commit and time. Therefore a key is trusted for days that the file names, the statement must agree
-with the policy to the letter, and its age is limited.
+As `sign-artifact` writes them. Envelopes and keys of cosign's are of the same form, but the
+statement that it makes around a predicate is in-toto's 0.1 (sigstore/cosign at 010b57c3,
+pkg/cosign/attestation/attestation.go), which is refused as `statement.type`.
+
+A key proves less than an attestation: whoever reads the secret can sign whatever they like, and say
+any source, commit and time. Therefore a key is trusted for days that the file names, the statement
+must agree with the policy to the letter, and its age is limited.
 
 **A key is judged by now, not by when the statement says that it signed.** That is the signer's own
 word: who has stolen a key that has expired would write an earlier time. So it must be trusted today
@@ -22,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway.config import SLSA_V1, SigningKey
+from slipway.config import SigningKey
 from slipway.errors import ArtifactRefused, UsageError
 from slipway.gates import dsse, statement
 from slipway.gates.codes import Code
@@ -33,9 +36,7 @@ from slipway.gates.verified import Met, Proven
 from slipway.ports import Artifact, Proof
 from slipway.text import short
 
-_RFC_3339 = re.compile(
-    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})", re.ASCII
-)
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,6 @@ def verify(
 
     ``server``: the address that names of repositories are below.
     """
-    if policy.predicate != SLSA_V1:
-        raise ArtifactRefused(
-            Code.STATEMENT_PREDICATE,
-            f"the policy asks for {policy.predicate}, and with a key only {SLSA_V1} says what a "
-            "build was made from",
-            remedy="Leave `predicate` out of `policy.key` in slipway.yml.",
-        )
     envelope = dsse.parse(proof.raw)
     key = _signer(envelope, trusted, now)
     facts, predicate = statement.check(

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -97,13 +97,16 @@ class Root:
         return bool(self.logs)
 
 
-def load(policy: Attestation, root: Path, *, now: datetime) -> Root:
+def load(
+    policy: Attestation, root: Path, *, now: datetime, shipped: Mapping[str, Pin] = SHIPPED
+) -> Root:
     """Return the root that ``policy`` asks for; files of the user's are below ``root``.
 
-    Raises :class:`ArtifactRefused` (``root.…``).
+    ``shipped``: what is used where the policy names no file. Raises :class:`ArtifactRefused`
+    (``root.…``).
     """
     own = policy.trusted_root
-    pin = SHIPPED[policy.instance]
+    pin = shipped[policy.instance]
     if own is not None:
         pin = Pin(path=root / own.file, name=own.file, sha256=own.sha256, as_of=own.as_of)
     document = _of_instance(_documents(_pinned(pin), pin), policy.instance, pin)

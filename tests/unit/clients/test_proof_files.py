@@ -237,4 +237,7 @@ def test_where_nothing_can_be_written_that_is_told_and_nothing_is_left_behind(
             proof_files.add(path, b"{}", keeps=all_of_it)
     with pytest.raises(UsageError, match="not replaced"):
         proof_files.add(tmp_path / "empty", b"{}", keeps=all_of_it)
+    (tmp_path / "empty/one.json").write_text("{}")
+    with pytest.raises(UsageError, match="cannot be written: Is a directory"):
+        proof_files.add(tmp_path / "empty", b"{}", keeps=all_of_it)
     assert sorted(os.listdir(tmp_path)) == ["empty", "file"]

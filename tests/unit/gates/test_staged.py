@@ -269,7 +269,6 @@ def gate(staging: Any, **more: Any) -> ArtifactGate:
         images=(),
         commit=None,
         staging=staging,
-        now=lambda: NOW,
         tell=lambda _verified: None,
         **more,
     )

@@ -143,7 +143,7 @@ class History:
         return done.stdout
 
     def _run(self, *args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        done = subprocess.run(
             ["git", *args],
             cwd=self._path,
             env=_ENVIRONMENT,
@@ -154,3 +154,6 @@ class History:
             timeout=_TIMEOUT,
             check=False,
         )
+        if done.returncode < 0:  # that is no answer: it must not read as "there is no such commit"
+            raise ChildProcessError(f"git {args[0]} was ended by signal {-done.returncode}")
+        return done

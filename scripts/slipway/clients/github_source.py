@@ -116,6 +116,16 @@ class GitHubSource(Source):
             more=found.integer("total_commits") > len(commits),
         )
 
+    def was_at(self, commit: str, head: str) -> bool:
+        """See :class:`Source`. Raises where more than ten pages of commits came since."""
+        pair = f"{quote(commit, safe='')}...{quote(head, safe='')}"
+        since = self._rest.listed(f"/compare/{pair}", permission=_CONTENTS, inside="commits")
+        before = {one.text("sha"): _first_parent(one) for one in since}
+        at: str | None = head
+        while at is not None and at != commit:
+            at = before.pop(at, None)
+        return at == commit
+
     def check_runs(self, commit: str) -> Sequence[CheckRun]:
         """See :class:`Source`."""
         runs = self._rest.listed(
@@ -129,8 +139,8 @@ class GitHubSource(Source):
     def approved(self, commit: str, run_id: str) -> Approved:
         """See :class:`Source`.
 
-        Of the pull request: everybody's newest review that says something. It counts if it is of
-        the commit that was merged: what was pushed after an approval, nobody has approved.
+        Of the pull request whose merge made the commit: everybody's newest review that says
+        something. It counts if it is of what was merged: what was pushed after it, nobody approved.
         """
         pull = self._pull_request(commit)
         if pull is None:
@@ -150,10 +160,13 @@ class GitHubSource(Source):
         wrote = [_login(pull, "user")]
         wrote += [_login(one, who) for one in commits for who in ("author", "committer")]
         reviews = self._rest.listed(f"/pulls/{number}/reviews", permission=_PULLS)
+        # A commit inside of it is not what was looked at: a later one may have taken it back.
+        whole = pull.raw.get("merge_commit_sha") == commit
+        approved = _approvals(reviews, number, merged) if whole else ()
         return Approved(
             pull_request=number,
             authors=_named(wrote),
-            approvals=(*_approvals(reviews, number, merged), *self._of_run(run_id)),
+            approvals=(*approved, *self._of_run(run_id)),
         )
 
     def _pull_request(self, commit: str) -> Fields | None:
@@ -196,6 +209,11 @@ class GitHubSource(Source):
     def _object(self, path: str, permission: str, **params: int) -> Fields:
         reply: Reply = self._rest.get(path, permission=permission, params=params)
         return reply.object()
+
+
+def _first_parent(commit: Fields) -> str | None:
+    """Return what the branch was at before; ``None``: it is the first of all."""
+    return next((parent.text("sha") for parent in commit.items("parents")), None)
 
 
 def _check_run(run: Fields, commit: str) -> CheckRun:

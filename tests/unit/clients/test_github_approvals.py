@@ -30,7 +30,7 @@ def pull(number: int = 12, **more: Any) -> Any:
         "number": number,
         "state": "closed",
         "merged_at": "2026-01-02T00:00:00Z",
-        "merge_commit_sha": OTHER,
+        "merge_commit_sha": COMMIT,
         "user": account("ana"),
         "head": {"sha": HEAD},
         **more,
@@ -106,10 +106,23 @@ def test_the_pull_request_is_the_merged_one_that_made_the_commit(
     pulls = [
         pull(3, merged_at=None, merge_commit_sha=COMMIT),
         pull(12, merge_commit_sha=COMMIT),
-        pull(9, merged_at="2026-03-02T00:00:00Z"),
+        pull(9, merged_at="2026-03-02T00:00:00Z", merge_commit_sha=OTHER),
     ]
     brought(mock, review("cid"), pulls=pulls)
     assert source().approved(COMMIT, "").pull_request == 12
+
+
+def test_a_commit_inside_of_a_pull_request_has_none_of_its_approvals(
+    mock: responses.RequestsMock,
+) -> None:
+    # Who looked at all of it may never have seen this: a later commit may have taken it back.
+    brought(
+        mock, review("cid"), commits=[commit(author="bob")], pulls=[pull(merge_commit_sha=OTHER)]
+    )
+    mock.get(f"{REPO}/actions/runs/77/approvals", json=[environment("dan")])
+    found = source().approved(COMMIT, "77")
+    assert (found.pull_request, found.authors) == (12, ("ana", "bob", "web-flow"))
+    assert who(found) == ["dan"]
 
 
 def test_without_a_pull_request_whoever_wrote_the_commit_is_its_author(

@@ -48,8 +48,8 @@ class Shapes:
 
     @property
     def elsewhere(self) -> str:
-        """This server, by another name of this machine: another host, for whoever asks."""
-        return self.base.replace("127.0.0.1", "localhost")
+        """Where bundles lie: not below the API. At GitHub it is another host."""
+        return f"{self.base}/storage"
 
     def signed(self, sha: str) -> Signed:
         """Return what is said of the signature of a commit."""

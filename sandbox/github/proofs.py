@@ -22,7 +22,7 @@ from sandbox.github.paging import linked, paged, size_of
 from sandbox.github.trust import ACTIONS, Check, Trust
 from sandbox.serving import BadRequestBody, json_object
 
-BLOBS = "/blobs/{name}"
+BLOBS = "/storage/blobs/{name}"
 """Where bundles lie. Not below the API: whoever has an address needs no token."""
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from slipway import config
+from slipway.gates import roots, trusted_keys
 from slipway.gates.codes import Code
 from tests.contract.markdown import ROOT, tables
 
@@ -71,7 +72,6 @@ def test_every_line_of_slipway_that_is_shown_names_inputs_that_there_are() -> No
 
 
 def test_the_trust_file_that_is_shown_is_of_the_kind_that_is_read() -> None:
-    trusted_keys = pytest.importorskip("slipway.gates.trusted_keys")
     (shown,) = [
         textwrap.dedent(text)
         for text in re.findall(r"(?ms)^   ```yaml\n(.*?)^   ```$", TEXT)
@@ -82,12 +82,17 @@ def test_the_trust_file_that_is_shown_is_of_the_kind_that_is_read() -> None:
 
 
 def test_the_trusted_roots_that_are_named_are_there_and_pinned() -> None:
-    roots = pytest.importorskip("slipway.gates.roots")
     named = re.findall(r"\(\.\./(scripts/slipway/trust/[\w.-]+)\)", TEXT)
 
     assert {ROOT / path for path in named} == {pin.path for pin in roots.SHIPPED.values()}
     for pin in roots.SHIPPED.values():
         assert hashlib.sha256(pin.path.read_bytes()).hexdigest() == pin.sha256
+    days_of = re.search(r"as they were on (\S+) and on ([\d-]+)", TEXT)
+    assert days_of
+    assert list(days_of.groups()) == [
+        roots.SHIPPED["public-good"].as_of,
+        roots.SHIPPED["github"].as_of,
+    ]
     for days, instance in re.findall(r"at (\d+) for `([\w-]+)`", TEXT):
         assert roots.OLD[instance].days == int(days)
 

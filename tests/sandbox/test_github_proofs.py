@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import cramjam
 import github
@@ -66,14 +65,14 @@ def test_a_digest_that_nobody_attested_is_404(raw: httpx.Client) -> None:
     assert raw.get(f"/attestations/{DIGEST}").status_code == 404
 
 
-def test_the_bundle_lies_on_another_host_as_raw_snappy(
+def test_the_bundle_lies_elsewhere_as_raw_snappy(
     base_url: str, raw: httpx.Client, bundle: dict[str, Any]
 ) -> None:
     order(base_url, "attestations", {"digest": DIGEST, "bundle": bundle})
     (listed,) = raw.get(f"/attestations/{DIGEST}").json()["attestations"]
 
     assert (listed["bundle"], listed["initiator"]) == (None, "user")
-    assert urlsplit(listed["bundle_url"]).netloc != urlsplit(base_url).netloc
+    assert not listed["bundle_url"].startswith(f"{base_url}/repos/")
     blob = httpx.get(listed["bundle_url"], trust_env=False)
     unpacked = httpx.Response(200, content=bytes(cramjam.snappy.decompress_raw(blob.content)))
     assert unpacked.json() == bundle

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from slipway import config
 from slipway.clients.clock import SystemClock
-from slipway.commands.perform import ports_of
+from slipway.commands.calls import ports_of
 from slipway.commands.written import account_of, end_of
 from slipway.errors import Aborted, UsageError
 from slipway.github_actions import Runner

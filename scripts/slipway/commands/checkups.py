@@ -8,7 +8,7 @@ from itertools import groupby
 from slipway import config
 from slipway.clients.clock import SystemClock
 from slipway.commands import address
-from slipway.commands.perform import ports_of
+from slipway.commands.calls import ports_of
 from slipway.errors import Aborted, UsageError
 from slipway.github_actions import Runner
 from slipway.inputs import Inputs

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from slipway import config
 from slipway.commands import fleets
+from slipway.commands.calls import forge_of, ports_of
 from slipway.commands.ended import Ended
-from slipway.commands.perform import Task, forge_of, perform, ports_of, printer
+from slipway.commands.perform import Task, perform, printer
 from slipway.commands.strategies import brake_of, order_of
 from slipway.errors import OutsideError, SlipwayError, UsageError
 from slipway.inputs import Inputs

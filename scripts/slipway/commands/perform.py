@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
 
 from slipway import config
-from slipway.background import in_thread
-from slipway.clients.browser import HttpBrowser
-from slipway.clients.kept import KeptProber
-from slipway.clients.probe import HttpProber
-from slipway.clients.retries import Sleep
 from slipway.commands import address
-from slipway.commands.gating import Tell, gate_of
+from slipway.commands.calls import Stage, environment_of, forge_of, ports_of, untold
+from slipway.commands.gating import Tell
 from slipway.commands.paging import Page
 from slipway.commands.written import account_of, end_of
-from slipway.databases import Looked, database_of, migrator_of
 from slipway.errors import SlipwayError
 from slipway.gates.verified import Verified
 from slipway.github_actions import Runner
-from slipway.ports import Artifact, Forge
-from slipway.release import lock
+from slipway.ports import Artifact
+from slipway.release import deploys, lock
 from slipway.release.deploys import Log, Ports, no_log
 from slipway.release.journal import Entry, Journal, Kind
-from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
 from slipway.report import afterwards
 from slipway.report.carried import Commits
 from slipway.report.markdown import Report
 from slipway.report.publisher import Pauses, Publisher, Where
 from slipway.report.verified import Proofs, sentence
-from slipway.setup import Desk, brisk_render, render
-from slipway.sources import sources_of
+from slipway.setup import Desk, brisk_render
 from slipway.text import is_build, short
-from slipway.webhooks import webhooks_of
-
-Stage = Literal["staging", "production"]
 
 
 def _nothing(ports: Ports, release: str) -> None:
     del ports, release
-
-
-def _untold(verified: Verified) -> None:
-    del verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +74,18 @@ def check(desk: Desk, task: Task) -> None:
         _ports_of(desk, task, journal),
         _release_id(desk, task),
     )
+
+
+def require_proofs(desk: Desk, task: Task) -> None:
+    """Raise where what is to be deployed may not reach production. What is live already may."""
+    artifact, service = task.artifact, desk.service
+    ids = (service.stable.service,) if service.stable else service.fleet or ()
+    if artifact is None or not ids:
+        return
+    ports = _ports_of(desk, task, Journal(desk.clock, printer(desk.runner)))
+    live = [deploys.live(ports.platform.deploys(one)) for one in ids]
+    if any(one is None or one.identity != artifact.identity for one in live):
+        ports.gate.require(artifact)
 
 
 def perform(desk: Desk, task: Task) -> Done:
@@ -194,7 +190,7 @@ def _teller(desk: Desk, report: Report, journal: Journal) -> Tell:
 
 
 def _ports_of(
-    desk: Desk, task: Task, journal: Journal, log: Log = no_log, tell: Tell = _untold
+    desk: Desk, task: Task, journal: Journal, log: Log = no_log, tell: Tell = untold
 ) -> Ports:
     return ports_of(
         desk,
@@ -206,65 +202,6 @@ def _ports_of(
         stored=task.verb in _STORED,
         probed=task.verb in _PROBED,
         log=log,
-    )
-
-
-def ports_of(
-    desk: Desk,
-    environment: Stage,
-    journal: Journal,
-    *,
-    judged: bool = False,
-    stored: bool = False,
-    probed: bool = False,
-    staged: bool = True,
-    log: Log = no_log,
-    tell: Tell = _untold,
-) -> Ports:
-    """Return what a strategy calls, for one service.
-
-    ``judged``: with the sources of its metrics; ``stored``: with its database; ``probed``: with
-    what its webhook is probed with; ``staged``: with a gate that asks for staging. Raises
-    :class:`UsageError` where one of those lacks a key. The way back never asks for them.
-    """
-    looked = database_of(desk.inputs, desk.name, desk.service) if stored else Looked()
-
-    def ledger(of: str) -> Ledger:
-        return Ledger(lambda: forge_of(desk), environment_of(of, desk.name))
-
-    webhooks, meta = webhooks_of(desk) if probed else (None, None)
-    return Ports(
-        platform=render(desk, journal),
-        prober=HttpProber(
-            build_header=desk.service.build.header, build_field=desk.service.build.field
-        ),
-        kept=KeptProber(
-            build_header=desk.service.build.header, build_field=desk.service.build.field
-        ),
-        browser=HttpBrowser(),
-        clock=desk.clock,
-        journal=journal,
-        ledger=ledger(environment),
-        gate=gate_of(
-            desk.inputs,
-            desk.settings,
-            desk.name,
-            staging=ledger("staging") if staged else None,
-            clock=desk.clock,
-            notice=journal.note,
-            tell=tell,
-        ),
-        poll=desk.settings.render.poll,
-        confirm=desk.settings.render.confirm,
-        observe=desk.inputs.mode == "observe",
-        sources=sources_of(desk) if judged else {},
-        database=looked.database,
-        checks=looked.checks,
-        migrator=migrator_of(desk, journal) if stored else None,
-        start=in_thread,
-        log=log,
-        webhooks=webhooks,
-        meta=meta,
     )
 
 
@@ -283,24 +220,6 @@ def printer(runner: Runner) -> Callable[[Entry], None]:
 
 def _ignore(entry: Entry) -> None:
     del entry
-
-
-def environment_of(stage: str, service: str) -> str:
-    """One environment per service: GitHub sets the others of an environment inactive."""
-    return f"{stage}/{service}"
-
-
-def forge_of(desk: Desk, sleep: Sleep = time.sleep) -> Forge | None:
-    """Return GitHub, where there is a repository and a token."""
-    run, token = desk.inputs.run, desk.inputs.keys.github
-    if not (run.repository and token):
-        return None
-    # PyGithub costs a quarter of a second to import: only where there is something to ask.
-    from slipway.clients.github import GitHub  # noqa: PLC0415
-
-    return GitHub(
-        token, repository=run.repository, base_url=run.api_url, notice=desk.runner.say, sleep=sleep
-    )
 
 
 def _publisher_or_none(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from slipway import config
+from slipway.commands.calls import environment_of, forge_of
 from slipway.commands.ended import Ended
 from slipway.commands.going_back import roll_back
-from slipway.commands.perform import Done, Task, check, environment_of, forge_of, perform
+from slipway.commands.perform import Done, Task, check, perform, require_proofs
 from slipway.commands.strategies import (
     abort_release,
     canary_prod,
@@ -80,20 +81,23 @@ def _ordered(desk: Callable[[str], Desk], inputs: Inputs, settings: config.Confi
 
 
 def _together(desks: Sequence[Desk], choices: Sequence[Choice]) -> Ended:
-    """Release the chosen services. What is wrong with any is told before anything is touched."""
+    """Release the chosen services. What is wrong with any is told before anything is touched.
+
+    Of one alone, whether it may reach production: the rest is looked at after staging.
+    """
     production = [
         (desk, _STRATEGIES[choice.strategy or "rolling"](desk))
         for desk, choice in zip(desks, choices, strict=True)
     ]
     staging = [(desk, deploy_staging(desk)) for desk in desks if desk.service.staging]
-    if len(production) > 1:
-        for desk, task in production:
-            try:
-                # Staging comes first in this very release.
-                check(desk, replace(task, staged=desk.service.staging is None))
-            except SlipwayError as error:
-                # Told like any other end, on the pull request too.
-                return Ended.of(perform(desk, replace(task, act=_raises(error))))
+    look = check if len(production) > 1 else require_proofs
+    for desk, task in production if len(production) > 1 or staging else ():
+        try:
+            # Staging comes first in this very release.
+            look(desk, replace(task, staged=desk.service.staging is None))
+        except SlipwayError as error:
+            # Told like any other end, on the pull request too.
+            return Ended.of(perform(desk, replace(task, act=_raises(error))))
     done: list[Done] = []
     parts = [_part(desk, task, done) for desk, task in (*staging, *production)]
     outcome = together.release(parts, cancelled=lambda: desks[0].clock.cancelled)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from slipway import config
 from slipway.clients.clock import SystemClock
+from slipway.commands.calls import environment_of, forge_of
 from slipway.commands.gating import gate_of
-from slipway.commands.perform import environment_of, forge_of
 from slipway.errors import ArtifactRefused
 from slipway.gates.verified import Verified
 from slipway.github_actions import Runner

@@ -106,6 +106,14 @@ class SigningKey(Provenance):
     trust: Directory = ".slipway/trusted-keys.yml"
     """The file of public keys, each with the time for which it is trusted."""
 
+    @model_validator(mode="after")
+    def _it_says_how_the_build_was_made(self) -> SigningKey:
+        if self.predicate != SLSA_V1:
+            raise ValueError(
+                f"predicate is {self.predicate}, and nothing but {SLSA_V1} says from which commit"
+            )
+        return self
+
 
 class RequiredCheck(Model):
     """A check run that must have succeeded on the commit."""

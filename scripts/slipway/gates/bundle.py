@@ -16,6 +16,7 @@ from sigstore_models.rekor.v1 import TransparencyLogEntry
 from slipway.errors import ArtifactRefused
 from slipway.gates import strict
 from slipway.gates.codes import Code
+from slipway.gates.dsse import pre_authentication
 
 MEDIA_TYPES = (
     "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -42,9 +43,8 @@ class Bundle:
 
     @property
     def signed(self) -> bytes:
-        """What the signature is over (DSSE's pre-authentication encoding)."""
-        kind = self.payload_type.encode()
-        return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(self.payload), self.payload)
+        """What the signature is over."""
+        return pre_authentication(self.payload_type, self.payload)
 
 
 def read(raw: bytes) -> Bundle:

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from slipway.config import SLSA_V1, SigningKey
+from slipway.config import SigningKey
 from slipway.errors import ArtifactRefused, UsageError
 from slipway.gates import dsse, statement
 from slipway.gates.codes import Code
@@ -95,13 +95,6 @@ def verify(
 
     ``server``: the address that names of repositories are below.
     """
-    if policy.predicate != SLSA_V1:
-        raise ArtifactRefused(
-            Code.STATEMENT_PREDICATE,
-            f"the policy asks for {policy.predicate}, and with a key only {SLSA_V1} says what a "
-            "build was made from",
-            remedy="Leave `predicate` out of `policy.key` in slipway.yml.",
-        )
     envelope = dsse.parse(proof.raw)
     key = _signer(envelope, trusted, now)
     facts, predicate = statement.check(

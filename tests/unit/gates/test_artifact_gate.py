@@ -151,6 +151,15 @@ def test_a_proof_that_makes_a_library_fail_is_refused_and_hides_no_good_one() ->
     assert [one.code for one in proven.refused] == [Code.INTERNAL]
 
 
+def test_what_is_not_installed_lets_nothing_pass() -> None:
+    absent = raises(ModuleNotFoundError("No module named 'sigstore'", name="sigstore"))
+
+    found = refused(gate(kind(GOOD, verify=absent)))
+
+    assert found.code == Code.MISSING_PART
+    assert "sigstore" in found.found
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -191,3 +200,16 @@ def test_unsigned_says_so_and_asks_for_staging_all_the_same() -> None:
 
     assert "see issue 12" in gate(policy=unsigned).require(IMAGE).notices[0]
     assert refused(gate(policy=unsigned, staging=not_staged)).code == Code.STAGING_NONE
+
+
+def test_what_passed_is_not_verified_again_in_the_same_release() -> None:
+    asked: list[Artifact] = []
+
+    def count(artifact: Artifact) -> Proven:
+        asked.append(artifact)
+        return passes(artifact)
+
+    told: list[Verified] = []
+    stands = gate(staging=count, policy=config.Policy(unsigned="a test"), told=told)
+    assert stands.require(IMAGE) is stands.require(IMAGE)
+    assert (asked, len(told)) == ([IMAGE], 1)

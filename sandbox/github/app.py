@@ -90,11 +90,13 @@ class GitHub:
             ("GET", f"{repo}/commits/{{ref}}/pulls", self.list_pulls_of_commit),
             ("GET", f"{repo}/commits/{{ref}}/check-runs", self.list_check_runs),
             ("GET", f"{repo}/branches/{{name:path}}", self.get_branch),
+            ("GET", f"{repo}/rules/branches/{{name:path}}", self.list_rules),
             ("GET", f"{repo}/attestations/{{digest}}", self.proofs.attestations),
             ("GET", f"{repo}/actions/runs/{{id:int}}/approvals", self.proofs.approvals),
             ("GET", f"{repo}/compare/{{basehead:path}}", self.compare),
             ("GET", f"{repo}/environments", self.list_environments),
             ("GET", f"{repo}/pulls/{{number:int}}", self.get_pull),
+            ("GET", f"{repo}/pulls/{{number:int}}/commits", self.list_commits),
             ("GET", f"{repo}/pulls/{{number:int}}/reviews", self.list_reviews),
             ("GET", f"{repo}/issues/{{number:int}}", self.get_issue),
             ("GET", f"{repo}/issues/{{number:int}}/comments", self.list_comments),
@@ -213,6 +215,15 @@ class GitHub:
         sha = known or _found(self.store.commit(self.store.default_branch))
         head = commit(shapes, sha, trust.signed(sha))
         return JSONResponse(branch(shapes, name, head, protected=trust.protected.get(name, True)))
+
+    async def list_rules(self, request: Request, _: Shapes) -> Response:
+        """List the rules of rulesets for a branch: there are none here."""
+        return paged(request, [])
+
+    async def list_commits(self, request: Request, shapes: Shapes) -> Response:
+        """List the commits of a pull request: its head, which is its only one here."""
+        head = self._pull(request).head_sha
+        return paged(request, [commit(shapes, head, shapes.signed(head))])
 
     async def list_reviews(self, request: Request, shapes: Shapes) -> Response:
         """List the reviews of a pull request."""

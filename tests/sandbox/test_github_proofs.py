@@ -184,6 +184,9 @@ def test_who_approved_is_whoever_was_ordered(
     base_url: str, repo: Repository, raw: httpx.Client
 ) -> None:
     assert list(repo.get_pull(7).get_reviews()) == []
+    assert [(c.sha, c.author.login) for c in repo.get_pull(7).get_commits()] == [
+        (HEAD, "developer")
+    ]
     reviews = [{"login": "bo", "state": "APPROVED"}, {"login": "eva", "state": "COMMENTED"}]
     order(base_url, "reviews", {"number": 7, "reviews": reviews})
     assert [(r.user.login, r.state) for r in repo.get_pull(7).get_reviews()] == [

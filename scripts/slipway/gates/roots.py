@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from cryptography import x509
 from sigstore_models.trustroot.v1 import CertificateAuthority, TrustedRoot
@@ -34,9 +34,6 @@ from slipway.errors import ArtifactRefused
 from slipway.gates import strict
 from slipway.gates.authority import Authority
 from slipway.gates.codes import Code
-
-if TYPE_CHECKING:
-    from sigstore.verify import Verifier
 
 TRUST = Path(__file__).parents[1] / "trust"
 MOST_DOCUMENTS = 20
@@ -77,6 +74,14 @@ REFRESH = (
 )
 
 
+class Reader(Protocol):
+    """What verifies a bundle with logs: Sigstore's own client."""
+
+    def verify_dsse(self, bundle: Any, policy: Any) -> tuple[str, bytes]:
+        """Return type and content of what was signed; raise where something does not hold."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
     """One instance of Sigstore, as a pinned file describes it."""
@@ -86,7 +91,7 @@ class Root:
     clocks: tuple[Authority, ...]
     logs: frozenset[bytes]
     """Ids of its transparency logs."""
-    verifier: Callable[[], Verifier] | None
+    verifier: Callable[[], Reader] | None
     """Sigstore's own, for an instance with logs; what it takes is imported when it is called."""
     notice: str = ""
     """What a person should see to: it is so old that signers may have gone on to others."""
@@ -202,8 +207,8 @@ def _aware(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _verifier(encoded: bytes) -> Callable[[], Verifier]:
-    def make() -> Verifier:
+def _verifier(encoded: bytes) -> Callable[[], Reader]:
+    def make() -> Reader:
         # Sigstore takes most of half a second to import: not for GitHub's own instance.
         from sigstore import models, verify  # noqa: PLC0415
 

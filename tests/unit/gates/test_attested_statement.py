@@ -49,6 +49,10 @@ GOOD = provenance(HEX, SHOP)
         (put(GOOD, (*DEFINITION, "buildType"), "x"), "statement.build-type"),
         (put(GOOD, (*DEFINITION, "buildType"), ["x"]), "statement.form"),
         (put(GOOD, (*DEFINITION, "externalParameters"), 1), "statement.form"),
+        (
+            put(GOOD, DEFINITION, {"buildType": GOOD["predicate"]["buildDefinition"]["buildType"]}),
+            "statement.form",
+        ),
         (without(GOOD, *DEFINITION, "externalParameters"), "statement.form"),
         (without(GOOD, *WORKFLOW), "statement.form"),
         (put(GOOD, (*WORKFLOW, "repository"), "https://github.com/evil/x"), "statement.source"),
@@ -141,6 +145,8 @@ def test_a_build_type_of_ones_own_may_be_silent_about_the_source_and_may_not_be_
     own = put(GOOD, DEFINITION, {"buildType": OWN})
     assert world.prove(world.attest(SHOP, own), policy=world.policy(build_types=[OWN]))
 
+    half = put(GOOD, DEFINITION, {"buildType": OWN, "resolvedDependencies": []})
+    assert refused(world, half, build_types=[OWN]) == Code.STATEMENT_FORM
     wrong = put(GOOD, (*DEFINITION, "buildType"), OWN)
     assert world.prove(world.attest(SHOP, wrong), policy=world.policy(build_types=[OWN]))
     for place, value, code in (

@@ -15,6 +15,7 @@ from slipway.clients.fields import Fields, wrong
 from slipway.clients.github_rest import GitHubRest
 from slipway.clients.replies import Reply
 from slipway.clients.retries import Notice, Patience, Sleep, silent
+from slipway.errors import NotFound
 from slipway.gates.commits import PASSING
 from slipway.ports import Approval, Approved, Branch, CheckRun, Comparison, Signature, Source
 
@@ -161,13 +162,27 @@ class GitHubSource(Source):
         wrote += [_login(one, who) for one in commits for who in ("author", "committer")]
         reviews = self._rest.listed(f"/pulls/{number}/reviews", permission=_PULLS)
         # A commit inside of it is not what was looked at: a later one may have taken it back.
-        whole = pull.raw.get("merge_commit_sha") == commit
+        whole = pull.raw.get("merge_commit_sha") == commit and self._is_kept(pull.child("base"))
         approved = _approvals(reviews, number, merged) if whole else ()
         return Approved(
             pull_request=number,
             authors=_named(wrote),
             approvals=(*approved, *self._of_run(run_id)),
         )
+
+    def _is_kept(self, base: Fields) -> bool:
+        """Return whether all on the branch it was merged into has come as the repository asks.
+
+        Into a branch of one's own anything can be pushed before, and what is merged does not show
+        it. The default branch is what it is: not every plan has protected ones.
+        """
+        name = base.text("ref")
+        if name == base.child("repo").text("default_branch"):
+            return True
+        try:
+            return self.branch(name).protected
+        except NotFound:
+            return False
 
     def _pull_request(self, commit: str) -> Fields | None:
         """Return the merged one that brought the commit: first the one whose merge made it."""

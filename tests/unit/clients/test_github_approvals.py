@@ -25,6 +25,10 @@ def mock() -> Iterator[responses.RequestsMock]:
         yield mocked
 
 
+def into(branch: str) -> Any:
+    return {"ref": branch, "repo": {"default_branch": "main"}}
+
+
 def pull(number: int = 12, **more: Any) -> Any:
     return {
         "number": number,
@@ -33,6 +37,7 @@ def pull(number: int = 12, **more: Any) -> Any:
         "merge_commit_sha": COMMIT,
         "user": account("ana"),
         "head": {"sha": HEAD},
+        "base": into("main"),
         **more,
     }
 
@@ -110,6 +115,26 @@ def test_the_pull_request_is_the_merged_one_that_made_the_commit(
     ]
     brought(mock, review("cid"), pulls=pulls)
     assert source().approved(COMMIT, "").pull_request == 12
+
+
+@pytest.mark.parametrize(
+    ("answer", "counts"),
+    [({"protected": True}, True), ({"protected": False}, False), (None, False)],
+)
+def test_an_approval_of_what_was_merged_elsewhere_counts_where_nobody_can_push_there(
+    mock: responses.RequestsMock, answer: Any, counts: bool
+) -> None:
+    # On any other branch there may be what nobody has looked at, and a pull request does not show.
+    brought(mock, review("cid"), pulls=[pull(base=into("side"))])
+    if answer is None:
+        mock.get(f"{REPO}/branches/side", status=404, json={"message": "Branch not found"})
+    else:
+        said = {"name": "side", "commit": {"sha": OTHER}, "protection": {"enabled": True}}
+        mock.get(f"{REPO}/branches/side", json=said | answer)
+        if not counts:
+            mock.get(f"{REPO}/rules/branches/side", json=[])
+    found = source().approved(COMMIT, "")
+    assert (found.pull_request, who(found)) == (12, ["cid"] * counts)
 
 
 def test_a_commit_inside_of_a_pull_request_has_none_of_its_approvals(

@@ -11,7 +11,7 @@ import responses
 from responses import matchers
 
 from slipway.clients.github_source import GitHubSource
-from slipway.errors import NotFound, OutsideError, Unauthorized
+from slipway.errors import NotFound, OutsideError, Unauthorized, Unreachable
 from slipway.ports import Branch, CheckRun, Signature
 from tests.unit.clients.github_answers import COMMIT, HEAD, OTHER, REPO, WAITS, commit, source
 
@@ -81,6 +81,21 @@ def test_an_answer_that_is_not_as_documented_is_no_signature(
     mock.get(f"{REPO}/commits/{COMMIT}", json=said)
     with pytest.raises(OutsideError):
         source().signature(COMMIT)
+
+
+def test_all_that_is_asked_of_one_build_has_a_deadline(mock: responses.RequestsMock) -> None:
+    mock.get(f"{REPO}/commits/{COMMIT}", json=commit())
+    ticks = iter([0.0])
+    slow = GitHubSource(
+        "ghs_s3cret",
+        repository="acme/bot",
+        base_url="https://api.github.com",
+        clock=lambda: next(ticks, 91.0),
+    )
+    assert slow.signature(COMMIT).verified
+    with pytest.raises(Unreachable, match="longer than 90 s"):
+        slow.check_runs(COMMIT)
+    assert len(mock.calls) == 1
 
 
 # The branch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class Compared:
     behind: int
     messages: tuple[str, ...]
     """What each of them says."""
+    parents: Mapping[str, tuple[str, ...]]
+    """Of each of them."""
     changes: tuple[Change, ...]
     """Of the head, since the two went apart."""
 
@@ -96,12 +98,17 @@ class History:
             merge_base=middle,
             ahead=ahead,
             messages=tuple(map(self.message, ahead[:MOST_MESSAGES])),
+            parents=self._parents(left, right),
             behind=len(self._since(right, left)),
             changes=tuple(self._changes(middle, right)),
         )
 
     def _since(self, base: str, head: str) -> tuple[str, ...]:
         return tuple(self._lines("rev-list", "--reverse", "--topo-order", head, f"^{base}"))
+
+    def _parents(self, base: str, head: str) -> Mapping[str, tuple[str, ...]]:
+        lines = self._lines("rev-list", "--parents", head, f"^{base}")
+        return {one: tuple(parents) for one, *parents in map(str.split, lines)}
 
     def _changes(self, base: str, head: str) -> Iterator[Change]:
         between = ("-M", "-z", "--no-abbrev", base, head)

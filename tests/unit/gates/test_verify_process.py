@@ -84,6 +84,16 @@ def test_a_policy_without_attestations_never_imports_sigstore(tmp_path: Path) ->
     assert not heavy & ended.modules
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_staging_is_asked_for_where_the_step_says_so(tmp_path: Path, asked: bool) -> None:
+    job.write(tmp_path, {"unsigned": "an internal tool", "require-staging": True})
+    said = {"SLIPWAY_REQUIRE_STAGING": str(asked).lower()}
+    ended = job.run(tmp_path, IMAGE.reference, **said)
+
+    assert ended.code == (1 if asked else 0), ended.said
+    assert ("proof.source" in ended.outputs) == asked  # there is no GitHub here to read it from
+
+
 def test_a_policy_with_a_key_never_imports_sigstore(tmp_path: Path) -> None:
     job.write(tmp_path, {"key": {"repository": "acme/shop"}})
     (tmp_path / "proof.json").write_text("{}", encoding="utf-8")

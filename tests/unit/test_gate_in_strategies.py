@@ -12,15 +12,16 @@ from slipway.gates.codes import Code
 from slipway.gates.verified import Verified
 from slipway.ports import Artifact
 from slipway.release import canary, direct, reconcile, rollback, rolling
+from slipway.release.deploys import Ports
 from slipway.release.ledger import Ledger
 from slipway.release.outcome import Outcome, Result
 from slipway.release.preflight import Plan
-from tests.unit.builds import CANARY, OTHER, STABLE
-from tests.unit.dying import SHORT, assert_everybody_is_on, dies, lapse
+from tests.unit.builds import CANARY, OTHER, STABLE, digest
+from tests.unit.dying import SHORT, assert_everybody_is_on, dies, lapse, record
 from tests.unit.forge import FakeForge
 from tests.unit.open_gate import OpenGate
 from tests.unit.world import World, settings
-from tests.unit.world_fleet import Film
+from tests.unit.world_fleet import FLEET, Film
 
 CHANGES = ("start", "scale", "cancel", "roll_back", "write", "create", "kill", "renew", "disable")
 """What calls that change something are named after."""
@@ -144,10 +145,8 @@ def test_the_way_back_asks_for_no_signature() -> None:
     assert rollback.run(plan, ports, world.stop(ports)).result is Result.PROMOTED_PREVIOUS
 
 
-def test_a_record_that_somebody_made_up_brings_no_build_that_no_release_is_known_of() -> None:
-    world = dies(f"render.start {STABLE}")
+def reconcile_of_another(world: World, ports: Ports) -> None:
     lapse(world)
-    ports = replace(world.ports(), ledger=Ledger(FakeForge, "production/bot"))
     plan = reconcile.Plan(
         release="88.1-reconcile",
         settings=settings(**SHORT),
@@ -157,4 +156,48 @@ def test_a_record_that_somebody_made_up_brings_no_build_that_no_release_is_known
         finalize=False,
     )
     reconcile.run(plan, ports, world.traffic(ports, plan.release, "", holder=OTHER))
+
+
+def test_a_release_that_ended_well_with_its_build_live_is_finished_whatever_the_record_says() -> (
+    None
+):
+    world = dies(f"render.start {STABLE}", after=True)
+    for said in (world.in_progress, world.unvouched):
+        said.discard("v2")
+    world.clock.t += 300
+    assert world.running(STABLE) == "v2"
+    reconcile_of_another(world, world.ports())
+    assert_everybody_is_on(world, "v2")
+
+
+def test_a_record_that_somebody_made_up_brings_no_older_build_that_passed_once() -> None:
+    world = dies(f"render.start {STABLE}")
+    world.seed(CANARY, "v0")
+    assert world.flag is not None
+    world.flag = replace(world.flag, record=replace(record(world), candidate=digest("v0")))
+    reconcile_of_another(world, world.ports())
+    assert_everybody_is_on(world, "v1")
+
+
+@pytest.mark.parametrize("way", [by_rolling, by_fleet])
+def test_where_a_run_that_died_has_left_it_live_a_refusal_says_what_to_press(way: Way) -> None:
+    world = the_world(way)
+    artifact = world.build("v2")
+    for service in FLEET if way is by_fleet else (STABLE,):
+        world.deploy_by_somebody(service, "v2", trigger="api")
+    world.clock.t += 500
+    world.gate = ClosedGate()
+
+    with pytest.raises(ArtifactRefused) as refused:
+        way(world, artifact)
+
+    assert refused.value.code == "proof.none"
+    assert "runs it already" in refused.value.found
+    assert "Promote Previous Build" in refused.value.remedy
+
+
+def test_a_record_that_somebody_made_up_brings_no_build_that_no_release_is_known_of() -> None:
+    world = dies(f"render.start {STABLE}")
+    ports = replace(world.ports(), ledger=Ledger(FakeForge, "production/bot"))
+    reconcile_of_another(world, ports)
     assert_everybody_is_on(world, "v1")

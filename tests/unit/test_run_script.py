@@ -267,6 +267,27 @@ def test_nobody_else_waits_until_sigstore_is_installed(suite: Suite) -> None:
 
 
 @needs_uv
+def test_an_order_that_asks_no_policy_does_not_wait_until_sigstore_is_installed(
+    suite: Suite,
+) -> None:
+    workspace = {"GITHUB_WORKSPACE": str(suite.workspace)}
+    (suite.workspace / "slipway.yml").write_text(POLICY, encoding="utf-8")
+    for mode in ("abort", "promote-now"):
+        assert picked(suite, "release", SLIPWAY_MODE=mode, **workspace) == "core"
+        assert picked(suite, "release", "--mode", mode, **workspace) == "core"
+    for mode in ("", "direct", "observe", "release"):
+        assert picked(suite, "release", SLIPWAY_MODE=mode, **workspace) == "verify"
+
+
+@needs_uv
+def test_at_a_terminal_the_file_is_named_by_a_flag(suite: Suite) -> None:
+    other = suite.workspace / "my deploy.yml"
+    other.write_text(POLICY, encoding="utf-8")
+    for flag in (["--config", str(other)], [f"--config={other}"]):
+        assert picked(suite, "verify-artifact", *flag) == "verify"
+
+
+@needs_uv
 def test_the_policy_is_looked_for_in_the_file_that_is_named(suite: Suite) -> None:
     workspace = {"GITHUB_WORKSPACE": str(suite.workspace)}
     other = suite.workspace / "infra/deploy.yml"

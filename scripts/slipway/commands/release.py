@@ -18,7 +18,8 @@ from slipway.commands.strategies import (
     promote_now,
     rolling_ui,
 )
-from slipway.errors import OutsideError, Refused, SlipwayError, UsageError
+from slipway.errors import ArtifactRefused, OutsideError, Refused, SlipwayError, UsageError
+from slipway.gates.codes import Code
 from slipway.inputs import Inputs
 from slipway.release import deploys, together
 from slipway.release.deploys import Ports
@@ -83,7 +84,8 @@ def _ordered(desk: Callable[[str], Desk], inputs: Inputs, settings: config.Confi
 def _together(desks: Sequence[Desk], choices: Sequence[Choice]) -> Ended:
     """Release the chosen services. What is wrong with any is told before anything is touched.
 
-    Of one alone, whether it may reach production: the rest is looked at after staging.
+    Of one alone, whether it may reach production: the rest is looked at after staging. So is a
+    check of the commit that has not ended: the push that releases may have started it too.
     """
     production = [
         (desk, _STRATEGIES[choice.strategy or "rolling"](desk))
@@ -96,12 +98,19 @@ def _together(desks: Sequence[Desk], choices: Sequence[Choice]) -> Ended:
             # Staging comes first in this very release.
             look(desk, replace(task, staged=desk.service.staging is None))
         except SlipwayError as error:
+            if desk.service.staging and _may_pass_later(error):
+                desk.runner.say(f"{desk.name}: {error.found}; it is asked again after staging")
+                continue
             # Told like any other end, on the pull request too.
             return Ended.of(perform(desk, replace(task, act=_raises(error))))
     done: list[Done] = []
     parts = [_part(desk, task, done) for desk, task in (*staging, *production)]
     outcome = together.release(parts, cancelled=lambda: desks[0].clock.cancelled)
     return Ended(done=done, outcome=outcome)
+
+
+def _may_pass_later(error: SlipwayError) -> bool:
+    return isinstance(error, ArtifactRefused) and Code(error.code).may_pass_later
 
 
 def _raises(error: SlipwayError) -> Callable[[Ports, str], Outcome]:

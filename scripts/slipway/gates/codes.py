@@ -98,6 +98,8 @@ class Code(StrEnum):
     COMMIT_CHECK_MISSING = "commit.check-missing"
     COMMIT_CHECK_APP = "commit.check-app"
     """A check of this name is there, and from another app."""
+    COMMIT_CHECK_RUNNING = "commit.check-running"
+    """A check has not ended yet."""
     COMMIT_CHECK_FAILED = "commit.check-failed"
 
     STAGING_NONE = "staging.none"
@@ -107,6 +109,11 @@ class Code(StrEnum):
     STAGING_OLD = "staging.too-old"
     STAGING_APPROVAL = "staging.approval"
     """Too few of those who must approve have."""
+
+    @property
+    def may_pass_later(self) -> bool:
+        """Whether nothing has to be mended: a workflow that the same push started is not done."""
+        return self in (Code.COMMIT_CHECK_MISSING, Code.COMMIT_CHECK_RUNNING)
 
     @property
     def stage(self) -> int:

@@ -116,15 +116,22 @@ def _succeeded(check: RequiredCheck, runs: Sequence[CheckRun]) -> Met:
             remedy="Whoever may write checks can use a name. If this app is the right one, name "
             "its id as `app` in `policy.commit.checks`.",
         )
-    for run in expected:
-        if run.status != "completed" or run.conclusion != "success":
-            state = run.conclusion if run.status == "completed" else run.status
+    # What has failed first: waiting for the others would not mend it.
+    for run in sorted(expected, key=lambda run: run.status != "completed"):
+        if run.status != "completed":
+            raise ArtifactRefused(
+                Code.COMMIT_CHECK_RUNNING,
+                f"the check {check.name!r} is {_text(run.status)}, and must be success",
+                remedy="Wait until it has ended, then release again. A release that `needs` it, in "
+                "the same workflow, begins when it has.",
+            )
+        if run.conclusion != "success":
             raise ArtifactRefused(
                 Code.COMMIT_CHECK_FAILED,
-                f"the check {check.name!r} is {_text(state or 'without a conclusion')}, and must "
-                "be success",
-                remedy="Wait until it has ended, or run its failed job again, then release again. "
-                "A new run of the workflow leaves the old result standing.",
+                f"the check {check.name!r} is {_text(run.conclusion or 'without a conclusion')}, "
+                "and must be success",
+                remedy="Run its failed job again, then release again. A new run of the workflow "
+                "leaves the old result standing.",
             )
     return Met(
         what=f"check {check.name}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from slipway.config import Service as Settings
-from slipway.errors import OutsideError, Refused
+from slipway.errors import ArtifactRefused, OutsideError, Refused
 from slipway.ports import Artifact, Deploy, DeployStatus, Service, Side
 from slipway.release import deploys, likeness, lock, measuring, predeploy, promises
 from slipway.release.deploys import Ports
@@ -172,7 +172,16 @@ def build_before(
             "before it has: there is nothing to go back to",
             remedy="Deploy a build that passed to it at Render, then release again.",
         )
-    refuse_unknown_past(plan, service, before, ports)
+    try:
+        refuse_unknown_past(plan, service, before, ports)
+    except ArtifactRefused as error:
+        found = error.found.removeprefix(f"{error.code}: ")
+        raise ArtifactRefused(
+            error.code,
+            f"{found}. {service.name} runs it already, and no release of it has passed",
+            remedy=f"Promote Previous Build brings {short(before.identity or '')} back. "
+            f"{error.remedy}",
+        ) from error
     return before
 
 

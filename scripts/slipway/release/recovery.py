@@ -164,14 +164,15 @@ class _Recovery:
                 "put over that"
             )
             return False
-        return self._was_released()
+        return self._was_released(live)
 
-    def _was_released(self) -> bool:
+    def _was_released(self, live: Deploy) -> bool:
         """Whether the ledger knows of a release of the candidate, and nothing bad of it.
 
         A release may have lived to say that its build is bad, though not in the record: PostHog may
-        have been down. And a record that somebody has made up must not bring a build that no gate
-        has seen. What is not known is not finished: the old build passed.
+        have been down. And a record that somebody has made up must bring neither a build that no
+        gate has seen nor an older one that passed once: that its release has ended well counts only
+        where the build is ``live``. What is not known is not finished: the old build passed.
         """
         ledger, candidate, trouble = (
             self._ports.ledger,
@@ -181,12 +182,13 @@ class _Recovery:
         try:
             if ledger.found_bad(candidate) or ledger.ended_badly(candidate):
                 return False
-            known = bool(ledger.passed(candidate) or ledger.left_open(candidate))
+            arrived = live.identity == candidate and ledger.passed(candidate)
+            known = bool(arrived or ledger.left_open(candidate))
         except SlipwayError as error:
             trouble(f"whether it passed cannot be read: {error.found}")
             return False
         if not known:
-            trouble(f"no deployment at GitHub tells of a release of {short(candidate)}")
+            trouble(f"no deployment at GitHub tells of a release of {short(candidate)} under way")
         return known
 
     def _artifact(self) -> Artifact | None:

@@ -199,7 +199,7 @@ def test_a_branch_that_nothing_protects_is_refused() -> None:
 def test_nothing_but_completed_with_success_is_success(status: str, conclusion: str | None) -> None:
     bad = replace(passed(), status=status, conclusion=conclusion)
     error = refused(GitHub(runs=(bad, passed("e2e", 77))))
-    assert error.code == "commit.check-failed"
+    assert error.code == f"commit.check-{'failed' if status == 'completed' else 'running'}"
     assert "'test'" in error.found
 
 
@@ -223,6 +223,12 @@ def test_another_app_with_the_same_name_takes_nothing_from_the_right_one() -> No
 def test_two_workflows_with_a_check_of_the_name_must_both_succeed() -> None:
     bad = replace(passed(), conclusion="failure")
     for pair in ((bad, passed()), (passed(), bad)):
+        assert refused(GitHub(runs=(*pair, passed("e2e", 77)))).code == "commit.check-failed"
+
+
+def test_a_check_that_has_failed_anywhere_has_failed_though_another_runs() -> None:
+    bad, runs = replace(passed(), conclusion="failure"), replace(passed(), status="in_progress")
+    for pair in ((bad, runs), (runs, bad)):
         assert refused(GitHub(runs=(*pair, passed("e2e", 77)))).code == "commit.check-failed"
 
 

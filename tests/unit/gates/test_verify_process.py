@@ -75,6 +75,16 @@ def test_a_root_in_the_home_of_the_runner_is_not_asked(tmp_path: Path) -> None:
     assert "bundle.log" in ended.outputs
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_that_staging_was_not_asked_is_said_where_a_release_would_ask(
+    tmp_path: Path, asked: bool
+) -> None:
+    job.write(tmp_path, {"unsigned": "an internal tool", "require-staging": asked})
+    ended = job.run(tmp_path, IMAGE.reference)
+    assert ended.code == 0
+    assert ("passed staging was not asked" in ended.outputs) == asked
+
+
 def test_a_policy_without_attestations_never_imports_sigstore(tmp_path: Path) -> None:
     job.write(tmp_path, {"unsigned": "an internal tool"})
     ended = job.run(tmp_path, IMAGE.reference)

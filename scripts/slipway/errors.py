@@ -73,7 +73,7 @@ class ArtifactRefused(Refused):
 
 _PROVE = (
     "Nothing was changed. Release a build that the workflow in `policy` of slipway.yml has made "
-    "and signed; docs/verify-artifact.md says what each code means and what to do."
+    "and signed; docs/verify-artifact.md of Slipway says what each code means and what to do."
 )
 
 

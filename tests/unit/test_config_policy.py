@@ -110,6 +110,73 @@ def test_nothing_is_given_up_by_leaving_it_out(policy: Any) -> None:
     assert "or `unsigned` with the reason why not" in problem(policy)
 
 
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        ("policy.require-staging", "unsigned: a test\n  require-staging:"),
+        (
+            "policy.require-staging.approvals",
+            "unsigned: a test\n  require-staging:\n    approvals:",
+        ),
+        ("policy.attestation", "attestation:\n  key: {repository: acme/shop}"),
+        ("policy.key", "key:\n  unsigned: a test"),
+        ("policy.commit", "commit:\n  unsigned: a test"),
+        ("policy.unsigned", "unsigned:\n  key: {repository: acme/shop}"),
+        ("policy.unsigned", "unsigned: ' '"),
+        ("policy.unsigned", "unsigned: ''"),
+    ],
+)
+def test_a_key_with_nothing_behind_it_gives_up_nothing(place: str, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        config.parse(f"version: 1\nservices: {{bot: {{}}}}\npolicy:\n  {text}\n")
+    assert f": {place}: " in caught.value.found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["policy:\nservices:\n  bot: {}\n", "policy: {unsigned: x}\nservices:\n  bot:\n    policy:\n"],
+)
+def test_a_policy_with_nothing_behind_it_is_not_one_that_was_left_out(text: str) -> None:
+    with pytest.raises(UsageError, match="policy: nothing is behind it"):
+        config.parse(f"version: 1\n{text}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("ref", "main", "refs/heads/main for a branch"),
+        ("workflow", "build.yml", ".github/workflows/build.yml"),
+        ("repository", "https://github.com/acme/shop", "owner/name"),
+        ("signer-ref", "v3", "refs/tags/v3, or a commit"),
+        ("repository-id", "1001", "a whole number, without quotes"),
+    ],
+)
+def test_what_to_write_is_said_in_words(key: str, value: Any, told: str) -> None:
+    assert told in problem({"attestation": ATTESTED | {key: value}})
+
+
+def test_who_approves_is_one_account_named_once() -> None:
+    def staged(*names: str) -> dict[str, Any]:
+        return {"unsigned": "x", "require-staging": {"approvals": {"from": list(names)}}}
+
+    assert "without @ (a team is none)" in problem(staged("@ana"))
+    assert "one is given twice" in problem(staged("ana", "Ana"))
+
+
+def test_a_protected_branch_is_named_without_what_git_puts_before_it() -> None:
+    checks = [{"name": "tests"}]
+    told = problem({"commit": {"branch": "refs/heads/main", "checks": checks}})
+    assert "policy.commit.branch: write the name alone: main" in told
+
+
+def test_a_wrong_check_is_one_problem_and_not_a_list_without_checks_as_well() -> None:
+    assert "has 1 problem:" in problem({"commit": {"checks": [{"name": "tests", "app": "15368"}]}})
+
+
+def test_a_key_that_stands_too_far_out_is_not_taken_for_misspelt() -> None:
+    assert "policy.repository: there is no such key here; look how far in" in problem(ATTESTED)
+
+
 def test_a_signature_is_not_asked_for_and_given_up_at_once() -> None:
     assert "gives up what" in problem({"attestation": ATTESTED, "unsigned": "later"})
 
@@ -143,7 +210,7 @@ def test_staging_is_asked_for_unless_it_is_given_up(said: Any) -> None:
 def test_a_key_without_a_value_gives_nothing_up(policy: Any, key: str) -> None:
     # Where all lines below a key are comments, YAML reads the key as null.
     found = problem(policy)
-    assert f"{key}: it has no value" in found
+    assert f"{key}: " in found
     assert "problem:" in found
 
 

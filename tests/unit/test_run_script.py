@@ -298,6 +298,10 @@ def test_the_policy_is_looked_for_in_the_file_that_is_named(suite: Suite) -> Non
         "verify"
     )
     assert picked(suite, "verify-artifact", SLIPWAY_CONFIG=str(other)) == "verify"
+    # At a terminal it is a flag.
+    assert picked(suite, "verify-artifact", "--config", "infra/deploy.yml", **workspace) == "verify"
+    assert picked(suite, "verify-artifact", f"--config={other}") == "verify"
+    assert picked(suite, "verify-artifact", "--config", **workspace) == "core"
     assert picked(suite, "verify-artifact", **workspace) == "core"
 
 

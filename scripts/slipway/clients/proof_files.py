@@ -92,6 +92,12 @@ def add(path: Path, line: bytes, *, keeps: Callable[[Proof], bool]) -> None:
     Raises :class:`UsageError` where it cannot be, or more would be in it than is looked at, and
     what ``keeps`` raises.
     """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        # A pipe or a device would be replaced by a file, for everybody on the machine.
+        raise UsageError(
+            f"{_shown(path)} is there and is no file, and is not replaced",
+            remedy="Name a file in the workspace by the input `output`.",
+        )
     try:
         there = ProofFiles(path).of("") if os.path.exists(path) and os.path.getsize(path) else ()
         for proof in there:

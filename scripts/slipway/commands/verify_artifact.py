@@ -80,10 +80,13 @@ def _passed(desk: Desk, verified: Verified) -> Outcome:
         }
     )
     said = sentence(verified)
+    policy, place = desk.settings.policy_of(desk.name)
+    if policy and policy.require_staging and not desk.inputs.require_staging:
+        said += "; whether it has passed staging was not asked, and a release asks"
     if desk.inputs.summary:
         proofs = Proofs(
             verified=verified,
-            policy=desk.settings.policy_of(desk.name)[1],
+            policy=place,
             line=lambda place: config.line_of(desk.inputs.config, place),
         )
         lines = [f"### ✅ {escape(desk.name)}: this build may reach production", ""]

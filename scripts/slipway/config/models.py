@@ -22,7 +22,7 @@ from slipway.config.base import (
 from slipway.config.guarding import Data, Migrations, Webhook
 from slipway.config.judging import Judge, Metric, MetricName, Prometheus
 from slipway.config.people import Pages, Rollback
-from slipway.config.policy import Policy
+from slipway.config.policy import Policy, Said
 from slipway.errors import UsageError
 
 
@@ -198,7 +198,7 @@ class Service(Model):
     lock: bool = True
     """Whether, once a build was rolled back, neither it nor what descends from it is released until
     a fix is marked or a person unlocks."""
-    policy: Policy | None = None
+    policy: Annotated[Policy | None, Said] = None
     """In the place of the policy for all services, as a whole."""
     strategy: Strategy = Strategy()
 
@@ -266,7 +266,7 @@ class Config(Model):
     prometheus: Prometheus | None = None
     pages: Pages = Pages()
     rollback: Rollback = Rollback()
-    policy: Policy | None = None
+    policy: Annotated[Policy | None, Said] = None
     """What may reach production. Without one nothing may."""
     services: Mapping[str, Service] = Field(min_length=1)
 

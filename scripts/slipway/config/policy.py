@@ -16,38 +16,70 @@ SLSA_V1 = "https://slsa.dev/provenance/v1"
 GITHUB_ACTIONS = 15368
 """Id of the app whose check runs are the jobs of workflows."""
 
-Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$")]
-Login = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,39}(\[bot\])?$")]
+_REPOSITORY = r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$"
+_LOGIN = r"^[A-Za-z0-9-]{1,39}(\[bot\])?$"
+_REF = r"^refs/(heads|tags)/[^\s~^:?*\[\\]{1,200}$"
+_SIGNER_REF = r"^(refs/(heads|tags)/[^\s~^:?*\[\\]{1,200}|[0-9a-f]{40})$"
+_SHA256 = r"^[0-9a-f]{64}$"
+_URI = r"^[a-z][a-z0-9+.-]*:\S{1,500}$"
+_WORKFLOW = r"^([A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}/)?\.github/workflows/[\w.-]+\.ya?ml$"
+_DAY = r"^\d{4}-\d{2}-\d{2}$"
+_TRIGGER = r"^[a-z_]{1,60}$"
+FORMS = {
+    _REPOSITORY: "write owner/name, without an address",
+    _LOGIN: "write the name of one account at GitHub, without @ (a team is none)",
+    _REF: "write all of it: refs/heads/main for a branch, refs/tags/v1 for a tag",
+    _SIGNER_REF: "write all of it: refs/heads/main, refs/tags/v3, or a commit of 40 digits",
+    _SHA256: "write 64 digits, in small letters, as sha256sum prints them",
+    _URI: "write an address, such as https://slsa.dev/provenance/v1",
+    _WORKFLOW: "write the file's path, .github/workflows/build.yml, and before it owner/name/ where"
+    " it is in another repository; its ref goes into `signer-ref`",
+    _DAY: "write a day, such as 2026-11-24",
+    _TRIGGER: "write the event's name, such as push",
+}
+"""What to write in the place of text that has not this form."""
+
+Repository = Annotated[str, Field(pattern=_REPOSITORY)]
+Login = Annotated[str, Field(pattern=_LOGIN)]
 Id = Annotated[int, Field(strict=True, gt=0)]
-Ref = Annotated[str, Field(pattern=r"^refs/(heads|tags)/[^\s~^:?*\[\\]{1,200}$")]
-SignerRef = Annotated[
-    str, Field(pattern=r"^(refs/(heads|tags)/[^\s~^:?*\[\\]{1,200}|[0-9a-f]{40})$")
-]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Uri = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*:\S{1,500}$")]
-Workflow = Annotated[
-    str,
-    Field(
-        pattern=r"^([A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}/)?\.github/workflows/[\w.-]+\.ya?ml$"
-    ),
-]
-Day = Annotated[str, BeforeValidator(str), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-
-
-def _given(value: object) -> object:
-    """Refuse a key whose value was forgotten: it would be as if what it asks for was given up."""
-    if value is None:
-        raise ValueError("it has no value: write one, or leave the key out")
-    return value
-
-
-Given = BeforeValidator(_given)
+Ref = Annotated[str, Field(pattern=_REF)]
+SignerRef = Annotated[str, Field(pattern=_SIGNER_REF)]
+Sha256 = Annotated[str, Field(pattern=_SHA256)]
+Uri = Annotated[str, Field(pattern=_URI)]
+Workflow = Annotated[str, Field(pattern=_WORKFLOW)]
+Day = Annotated[str, BeforeValidator(str), Field(pattern=_DAY)]
 
 
 def _distinct(values: Sequence[str]) -> Sequence[str]:
-    if len(set(values)) != len(values):
+    # Logins are the same whatever their letters' case, and nothing else here differs by it alone.
+    if len({value.lower() for value in values}) != len(values):
         raise ValueError("one is given twice")
     return values
+
+
+def _something(value: object) -> object:
+    """Refuse a key with nothing behind it: it would be read as left out, and ask for nothing."""
+    if value is None:
+        raise ValueError(
+            "nothing is behind it: write what it asks for below it, further in, or take it out"
+        )
+    return value
+
+
+def _reason(value: str) -> str:
+    if not value.strip():
+        raise ValueError("write the reason, in a sentence")
+    return value
+
+
+def _name_alone(value: str) -> str:
+    if value.startswith("refs/"):
+        raise ValueError(f"write the name alone: {value.removeprefix('refs/heads/')}")
+    return value
+
+
+Said = BeforeValidator(_something)
+"""Of what may be left out: a key that is there says something."""
 
 
 class TrustedRoot(Model):
@@ -85,14 +117,14 @@ class Attestation(Provenance):
     """GitHub's number of its owner."""
     workflow: Workflow
     """The workflow that signs. In another repository, a reusable one: ``owner/name/.github/…``."""
-    signer_ref: Annotated[SignerRef | None, Given] = None
+    signer_ref: Annotated[SignerRef | None, Said] = None
     """The ref, or commit, that workflow is taken from, where it is another than `ref`."""
     issuer: HttpUrl = "https://token.actions.githubusercontent.com"
     """Who says which workflow it is. Enterprises may have one of their own."""
     server: HttpUrl = "https://github.com"
     runner: Literal["github-hosted", "self-hosted"] = "github-hosted"
     triggers: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[a-z_]{1,60}$")], ...],
+        tuple[Annotated[str, Field(pattern=_TRIGGER)], ...],
         AfterValidator(_distinct),
         Field(min_length=1),
     ] = ("push", "workflow_dispatch")
@@ -100,7 +132,7 @@ class Attestation(Provenance):
     instance: Literal["public-good", "github"] = "public-good"
     """``public-good``: for public repositories, with a public log; ``github``: GitHub's own, for
     private ones."""
-    trusted_root: Annotated[TrustedRoot | None, Given] = None
+    trusted_root: Annotated[TrustedRoot | None, Said] = None
 
     @property
     def signer(self) -> str:
@@ -136,7 +168,9 @@ class RequiredCheck(Model):
 class SignedCommit(Model):
     """For what Render builds from Git: what GitHub says of the commit."""
 
-    branch: Annotated[str, Field(pattern=r"^[^\s~^:?*\[\\]{1,200}$")] = "main"
+    branch: Annotated[
+        str, Field(pattern=r"^[^\s~^:?*\[\\]{1,200}$"), AfterValidator(_name_alone)
+    ] = "main"
     """The protected branch it must be on."""
     checks: Annotated[tuple[RequiredCheck, ...], Field(min_length=1, max_length=50)]
     committers: tuple[Login, ...] = ()
@@ -162,30 +196,27 @@ class RequireStaging(Model):
 
     within: Age = 604_800.0
     """7 days: how long ago."""
-    approvals: Annotated[Approvals | None, Given] = None
+    approvals: Annotated[Approvals | None, Said] = None
 
 
 def _on(value: object) -> object:
     """Read ``true`` as the defaults, and ``false`` as none."""
+    if not isinstance(value, bool | dict | RequireStaging):
+        raise ValueError("write true, false, or what it asks for below it: `within`, `approvals`")
     return {} if value is True else None if value is False else value
 
 
 class Policy(Model):
     """What may reach production. Each kind of proof that is named must be there."""
 
-    attestation: Annotated[Attestation | None, Given] = None
-    key: Annotated[SigningKey | None, Given] = None
-    commit: Annotated[SignedCommit | None, Given] = None
+    attestation: Annotated[Attestation | None, Said] = None
+    key: Annotated[SigningKey | None, Said] = None
+    commit: Annotated[SignedCommit | None, Said] = None
     unsigned: Annotated[
-        Annotated[str, Field(min_length=1, max_length=200)] | None,
-        Given,
+        Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_reason)] | None, Said
     ] = None
     """Why nothing needs a signature: it is said with every release."""
-    require_staging: Annotated[
-        RequireStaging | None,
-        BeforeValidator(_on),
-        Given,
-    ] = RequireStaging()
+    require_staging: Annotated[RequireStaging | None, BeforeValidator(_on)] = RequireStaging()
 
     @model_validator(mode="after")
     def _something_is_asked_for(self) -> Policy:

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from slipway.config.base import Model
 from slipway.config.models import Config
+from slipway.config.policy import FORMS
 from slipway.errors import UsageError
 
 M = TypeVar("M", bound=Model)
@@ -105,18 +106,22 @@ def parse_as(
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
+        where = f"{name}, line {line}," if line else name
         raise UsageError(
-            f"{name} is not YAML: {getattr(error, 'problem', None) or error}",
-            remedy="Mend the file at this line.",
+            f"{where} is not YAML: {getattr(error, 'problem', None) or error}",
+            remedy="Mend the file at this line, or the one before it: how far in it stands, a "
+            "colon, a quote.",
             file=name,
             line=line,
         ) from None
     except ValueError:
         # `2026-02-30` is a date to YAML, and is none.
+        line = next(_without_value(tree, set()), None) if tree else None
         raise UsageError(
-            f"{name} has a date or a number that is none",
+            f"{name}{f', line {line},' if line else ''} has a date or a number that is none",
             remedy="Look for a day that its month does not have, and for numbers without end.",
             file=name,
+            line=line,
         ) from None
     try:
         found = model.model_validate(data)
@@ -124,7 +129,7 @@ def parse_as(
             where = ".".join(str(part) for part in loc)
             problems.append((_line(tree, loc), f"{where}: {message}"))
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
+        for detail in _told(error.errors(include_url=False, include_input=False)):
             where = ".".join(str(part) for part in detail["loc"]) or "the file"
             message = _in_plain_words(detail, model)
             problems.append((_line(tree, detail["loc"]), f"{where}: {message}"))
@@ -140,6 +145,21 @@ def parse_as(
     return found
 
 
+def _told(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out lists that are too short only because something in them is wrong."""
+    inside = [detail["loc"] for detail in details]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "too_short"
+        or not any(len(loc) > len(detail["loc"]) and _begins(loc, detail["loc"]) for loc in inside)
+    ]
+
+
+def _begins(loc: tuple[int | str, ...], with_: tuple[int | str, ...]) -> bool:
+    return loc[: len(with_)] == with_
+
+
 def _in_plain_words(detail: ErrorDetails, model: type[Model]) -> str:
     """Return one problem as a user would say it."""
     said = detail["msg"].removeprefix("Value error, ")
@@ -148,6 +168,8 @@ def _in_plain_words(detail: ErrorDetails, model: type[Model]) -> str:
             key = str(detail["loc"][-1])
             near = difflib.get_close_matches(key, _keys(model), n=1)
             said = "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
+            if near == [key]:
+                said = "there is no such key here; look how far in it stands, and below what"
         case "missing":
             said = "is missing"
         case "tuple_type":
@@ -159,6 +181,14 @@ def _in_plain_words(detail: ErrorDetails, model: type[Model]) -> str:
             said = f"must have at most {detail['ctx']['max_length']} entries"
         case "string_pattern_mismatch" if detail["loc"][-1:] == ("[key]",):
             said = "a metric's name has small letters, digits and hyphens, 40 at most"
+        case "string_pattern_mismatch" if words := FORMS.get(detail["ctx"]["pattern"]):
+            said = words
+        case "string_too_short":
+            said = "must not be empty"
+        case "int_type":
+            said = "must be a whole number, without quotes"
+        case "string_type":
+            said = "must be text: put it in quotes"
         case "model_type" | "model_attributes_type":
             said = "must be a mapping of keys to values"
     return said
@@ -184,6 +214,22 @@ def _line(tree: yaml.Node | None, location: tuple[int | str, ...]) -> int:
         else:
             return line
     return line
+
+
+def _without_value(node: yaml.Node, looked: set[yaml.Node]) -> Iterator[int]:
+    """Yield the lines of what YAML takes for a date or a number, and cannot read."""
+    if node in looked:
+        return
+    looked.add(node)
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            yaml.SafeLoader("").construct_object(node)
+        except ValueError:
+            yield node.start_mark.line + 1
+        return
+    for item in node.value:
+        for part in item if isinstance(item, tuple) else (item,):
+            yield from _without_value(part, looked)
 
 
 def _duplicates(node: yaml.Node, looked: set[yaml.Node]) -> Iterator[tuple[int, str]]:

@@ -145,7 +145,10 @@ def any_of(kind: Kind, artifact: Artifact) -> Proven:
             return _with(proven, refused)
     if not refused:
         raise ArtifactRefused(
-            Code.PROOF_NONE, f"nobody has signed {artifact.identity} ({kind.name}: none found)"
+            Code.PROOF_NONE,
+            f"nobody has signed {artifact.identity} ({kind.name}: none found)",
+            remedy="Nothing was changed. See whether the step that attests, or signs, ran for this "
+            "digest and ended well, and run its job again; then release again.",
         )
     furthest = max(refused, key=lambda one: one.code.stage)
     others = "; ".join(

@@ -202,6 +202,14 @@ def test_a_line_is_added_behind_those_that_are_kept_and_everybody_may_read_the_f
     assert os.listdir(file.parent) == ["proof.jsonl"]
 
 
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(UsageError, match="is no file"):
+        proof_files.add(path, b"{}", keeps=all_of_it)
+    assert path.is_fifo()
+
+
 def test_a_document_on_many_lines_is_kept_on_one(tmp_path: Path) -> None:
     file = tmp_path / "proof.json"
     file.write_bytes(b'{\r\n "a": 1\n}\n')

@@ -128,6 +128,7 @@ def test_a_branch_or_a_short_commit_is_refused(reference: str) -> None:
 def test_each_kind_of_proof_that_is_named_must_be_there() -> None:
     assert refused(gate(kind(GOOD), kind())).code == Code.PROOF_NONE
     assert refused(gate(kind(), kind(GOOD))).code == Code.PROOF_NONE
+    assert "ran for this digest" in refused(gate(kind())).remedy
 
 
 def test_more_proofs_than_are_looked_at_are_refused_and_none_is_looked_at() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sandbox.sigstore import Claims, Sigstore, provenance
-from tests.unit.gates import job
+from tests.unit.gates import job, signing
 from tests.unit.gates.attesting import HEX, IMAGE, POLICY, Instance
 
 
@@ -73,6 +74,43 @@ def test_a_root_in_the_home_of_the_runner_is_not_asked(tmp_path: Path) -> None:
     ended = job.run(tmp_path, IMAGE.reference, SLIPWAY_PROOF="proof.json")
     assert ended.code == 1
     assert "bundle.log" in ended.outputs
+
+
+def test_with_a_key_and_an_attestation_both_lie_in_one_directory(tmp_path: Path) -> None:
+    sigstore = prepare(tmp_path, "github")
+    whole = yaml.safe_load((tmp_path / "slipway.yml").read_text(encoding="utf-8"))
+    policy = {"key": {"repository": "acme/shop"}, **whole["policy"]}
+    job.write(tmp_path, policy)
+    file = {"keys": [signing.entry()]}
+    (tmp_path / ".slipway").mkdir()
+    (tmp_path / ".slipway/trusted-keys.yml").write_text(yaml.safe_dump(file), encoding="utf-8")
+    said = signing.statement(
+        digest=HEX,
+        commit="a" * 40,
+        repository="acme/shop",
+        finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    )
+    proofs = tmp_path / "proofs"
+    proofs.mkdir()
+    envelope = json.dumps(signing.envelope(said))
+    (proofs / "signed.jsonl").write_text(envelope, encoding="utf-8")
+    alone = job.run(tmp_path, IMAGE.reference, SLIPWAY_PROOF="proofs")
+    assert (alone.code, "proof.form" in alone.outputs) == (1, True)
+
+    who = Claims()
+    bundle = sigstore.attest(provenance(HEX, who), who)
+    (proofs / "attested.jsonl").write_text(json.dumps(bundle), encoding="utf-8")
+    assert job.run(tmp_path, IMAGE.reference, SLIPWAY_PROOF="proofs").code == 0
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_that_staging_was_not_asked_is_said_where_a_release_would_ask(
+    tmp_path: Path, asked: bool
+) -> None:
+    job.write(tmp_path, {"unsigned": "an internal tool", "require-staging": asked})
+    ended = job.run(tmp_path, IMAGE.reference)
+    assert ended.code == 0
+    assert ("passed staging was not asked" in ended.outputs) == asked
 
 
 def test_a_policy_without_attestations_never_imports_sigstore(tmp_path: Path) -> None:

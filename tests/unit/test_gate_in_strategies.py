@@ -146,6 +146,18 @@ def reconcile_of_another(world: World, ports: Ports) -> None:
     reconcile.run(plan, ports, world.traffic(ports, plan.release, "", holder=OTHER))
 
 
+def test_a_release_that_ended_well_with_its_build_live_is_finished_whatever_the_record_says() -> (
+    None
+):
+    world = dies(f"render.start {STABLE}", after=True)
+    for said in (world.in_progress, world.unvouched):
+        said.discard("v2")
+    world.clock.t += 300
+    assert world.running(STABLE) == "v2"
+    reconcile_of_another(world, world.ports())
+    assert_everybody_is_on(world, "v2")
+
+
 def test_a_record_that_somebody_made_up_brings_no_older_build_that_passed_once() -> None:
     world = dies(f"render.start {STABLE}")
     world.seed(CANARY, "v0")

@@ -84,6 +84,27 @@ def test_a_policy_without_attestations_never_imports_sigstore(tmp_path: Path) ->
     assert not heavy & ended.modules
 
 
+def test_a_trusted_root_that_grows_old_is_told_and_the_build_passes(tmp_path: Path) -> None:
+    prepare(tmp_path, "github")
+    file, today = tmp_path / "slipway.yml", f"{datetime.now(UTC):%Y-%m-%d}"
+    text = file.read_text(encoding="utf-8").replace(today, "2020-01-31")
+    file.write_text(text, encoding="utf-8")
+    ended = job.run(tmp_path, IMAGE.reference, SLIPWAY_PROOF="proof.json")
+
+    assert ended.code == 0, ended.said
+    assert "::warning title=Verified all the same" in ended.said
+    assert "days old" in ended.said
+
+
+def test_staging_is_asked_for_only_where_the_step_says_so(tmp_path: Path) -> None:
+    job.write(tmp_path, {"unsigned": "an internal tool", "require-staging": True})
+    assert job.run(tmp_path, IMAGE.reference).code == 0
+
+    ended = job.run(tmp_path, IMAGE.reference, SLIPWAY_REQUIRE_STAGING="true")
+    assert ended.code == 1
+    assert "proof.source" in ended.outputs
+
+
 def test_a_policy_with_a_key_never_imports_sigstore(tmp_path: Path) -> None:
     job.write(tmp_path, {"key": {"repository": "acme/shop"}})
     (tmp_path / "proof.json").write_text("{}", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +17,13 @@ _GITHUB = {"name": "GitHub", "email": "noreply@github.com", "date": CREATED}
 """Who has committed what was merged on github.com."""
 
 
-def commit(shapes: Shapes, sha: str, signed: Signed, message: str | None = None) -> dict[str, Any]:
+def commit(
+    shapes: Shapes,
+    sha: str,
+    signed: Signed,
+    message: str | None = None,
+    parents: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return a commit, as far as a release needs it."""
     url = f"{shapes.api}/commits/{sha}"
     merged = signed.committer == WEB_FLOW
@@ -37,7 +44,14 @@ def commit(shapes: Shapes, sha: str, signed: Signed, message: str | None = None)
         },
         "author": shapes.person("developer"),
         "committer": shapes.person(signed.committer) if signed.committer else None,
-        "parents": [],
+        "parents": [
+            {
+                "sha": one,
+                "url": f"{shapes.api}/commits/{one}",
+                "html_url": f"{shapes.base}/commit/{one}",
+            }
+            for one in parents
+        ],
     }
 
 
@@ -67,7 +81,8 @@ def comparison(shapes: Shapes, found: Compared, page: int, size: int) -> dict[st
     shown = found.ahead[(page - 1) * size : page * size]
 
     def one(sha: str) -> dict[str, Any]:
-        return commit(shapes, sha, shapes.signed(sha), said.get(sha))
+        parents = found.parents.get(sha, ())
+        return commit(shapes, sha, shapes.signed(sha), said.get(sha), parents)
 
     return {
         "url": f"{shapes.api}/compare/{base}...{head}",

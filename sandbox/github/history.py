@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class Compared:
     behind: int
     messages: tuple[str, ...]
     """What each of them says."""
+    parents: Mapping[str, tuple[str, ...]]
+    """Of each of them."""
     changes: tuple[Change, ...]
     """Of the head, since the two went apart."""
 
@@ -96,12 +98,17 @@ class History:
             merge_base=middle,
             ahead=ahead,
             messages=tuple(map(self.message, ahead[:MOST_MESSAGES])),
+            parents=self._parents(left, right),
             behind=len(self._since(right, left)),
             changes=tuple(self._changes(middle, right)),
         )
 
     def _since(self, base: str, head: str) -> tuple[str, ...]:
         return tuple(self._lines("rev-list", "--reverse", "--topo-order", head, f"^{base}"))
+
+    def _parents(self, base: str, head: str) -> Mapping[str, tuple[str, ...]]:
+        lines = self._lines("rev-list", "--parents", head, f"^{base}")
+        return {one: tuple(parents) for one, *parents in map(str.split, lines)}
 
     def _changes(self, base: str, head: str) -> Iterator[Change]:
         between = ("-M", "-z", "--no-abbrev", base, head)
@@ -143,7 +150,7 @@ class History:
         return done.stdout
 
     def _run(self, *args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        done = subprocess.run(
             ["git", *args],
             cwd=self._path,
             env=_ENVIRONMENT,
@@ -154,3 +161,6 @@ class History:
             timeout=_TIMEOUT,
             check=False,
         )
+        if done.returncode < 0:  # that is no answer: it must not read as "there is no such commit"
+            raise ChildProcessError(f"git {args[0]} was ended by signal {-done.returncode}")
+        return done

@@ -109,6 +109,7 @@ def test_a_canary_without_an_edge_says_what_to_set_up(calm: Shop) -> None:
 def test_a_digest_nobody_pushed_is_a_failed_deploy(calm: Shop) -> None:
     _, commit = calm.push_image("good", {})
     image = f"registry.sandbox/livestreamsell/bot@sha256:{'0' * 64}"
+    calm.world.attest("0" * 64, commit=commit)
     job = calm.run("canary-prod", settings=FAST, image=image, commit=commit)
     assert_one_error(job, 1, "Rolled back", "ended as")
 
@@ -134,8 +135,9 @@ def test_an_image_of_another_name_is_refused(calm: Shop) -> None:
 
 
 def test_an_image_that_holds_another_commit_is_found_out(calm: Shop) -> None:
-    image, _ = calm.push_image("good", {})
+    image, _ = calm.push_image("good", {}, signed=None)
     _, other = calm.push_image("good", {})
+    calm.world.attest(image.rpartition(":")[2], commit=other)  # by a workflow that is mistaken
     job = calm.run("canary-prod", settings=FAST, image=image, commit=other)
     assert_one_error(job, 1, "Rolled back", "did not answer", other)
 

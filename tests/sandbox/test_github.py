@@ -22,6 +22,7 @@ from sandbox.github.history import History
 from sandbox.github.store import Store
 from sandbox.serving import running
 from slipway.clients.github import GitHub as Forge
+from slipway.clients.github_source import GitHubSource
 from slipway.release.outcome import Outcome, Result
 from slipway.report.markdown import Report
 from slipway.report.sticky import MARKER, Section, merge, parse, section
@@ -451,6 +452,26 @@ def test_a_comparison_lists_the_files_and_where_they_came_from(
     }
     assert files["here"].previous_filename == "bot/moved\nname"
     assert (files["new"].additions, files["new"].deletions) == (2, 0)
+
+
+def test_a_branch_was_never_at_a_commit_inside_of_what_it_merged(
+    clone: Path, known: Repository
+) -> None:
+    first = commit(clone, {"bot/a": "1"})
+    git(clone, "checkout", "--quiet", "-b", "feature")
+    inside = commit(clone, {"bot/a": "evil"})
+    commit(clone, {"bot/a": "mended"})
+    git(clone, "checkout", "--quiet", "main")
+    beside = commit(clone, {"bot/b": "1"})
+    git(clone, "merge", "--quiet", "--no-ff", "--message", "merge", "feature")
+    merged = git(clone, "rev-parse", "HEAD")
+    head = commit(clone, {"bot/b": "2"})
+    api = known.url.partition("/repos/")[0]
+    source = GitHubSource("ghs_x", repository="acme/livestreamsell", base_url=api)
+
+    assert [source.compare(one, head).status for one in (first, inside)] == ["ahead", "ahead"]
+    was = {one: source.was_at(one, head) for one in (first, inside, beside, merged)}
+    assert was == {first: True, inside: False, beside: True, merged: True}
 
 
 def test_a_comparison_lists_300_files_and_every_page_of_commits(

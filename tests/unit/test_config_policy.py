@@ -127,6 +127,26 @@ def test_staging_is_asked_for_unless_it_is_given_up(said: Any) -> None:
     assert Policy.model_validate(given_up).require_staging is None
 
 
+@pytest.mark.parametrize(
+    ("policy", "key"),
+    [
+        ({"attestation": ATTESTED, "require-staging": None}, "require-staging"),
+        ({"attestation": ATTESTED, "require-staging": {"approvals": None}}, "approvals"),
+        ({"attestation": ATTESTED, "key": None}, "key"),
+        ({"attestation": None, "unsigned": "a test"}, "attestation"),
+        ({"commit": None, "unsigned": "a test"}, "commit"),
+        ({"attestation": ATTESTED, "unsigned": None}, "unsigned"),
+        ({"attestation": ATTESTED | {"trusted-root": None}}, "trusted-root"),
+        ({"attestation": ATTESTED | {"signer-ref": None}}, "signer-ref"),
+    ],
+)
+def test_a_key_without_a_value_gives_nothing_up(policy: Any, key: str) -> None:
+    # Where all lines below a key are comments, YAML reads the key as null.
+    found = problem(policy)
+    assert f"{key}: it has no value" in found
+    assert "problem:" in found
+
+
 def test_a_service_may_have_a_policy_of_its_own_and_has_nothing_of_the_common_one() -> None:
     own = {"commit": {"checks": [{"name": "tests"}]}}
     services = SERVICES | {"ui": {"stable": {"service": "srv-2"}, "policy": own}}

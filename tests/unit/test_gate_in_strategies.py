@@ -116,6 +116,18 @@ def test_what_is_live_and_has_passed_needs_no_new_proof(way: Way) -> None:
     assert way(world, live).result is Result.UNCHANGED
 
 
+def test_what_is_live_and_has_not_passed_needs_proof_like_any_other() -> None:
+    # Somebody has deployed it past the gate; a release would vouch for it.
+    world = World()
+    candidate = world.build("v2")
+    world.deploy_by_somebody(STABLE, "v2")
+    world.clock.sleep(600)
+    assert world.running(STABLE) == "v2"
+    world.gate = ClosedGate()
+    with pytest.raises(ArtifactRefused):
+        by_rolling(world, candidate)
+
+
 def test_the_way_back_asks_for_no_signature() -> None:
     world = World()
     by_canary(world, world.build("v2"))

@@ -271,6 +271,21 @@ def test_a_direct_deploy_is_live_for_everybody_within_one_deploy_and_says_who_an
     assert "sellers wait" in outcome.reason
 
 
+def test_a_direct_deploy_of_an_older_build_is_refused_before_anything_is_touched() -> None:
+    # Somebody runs an old direct deploy again: what was proven then still is.
+    world = World()
+    older = world.build("v2")
+    world.build("v3")
+    world.unvouched -= {"v2", "v3"}
+    world.deploy_by_somebody(STABLE, "v3")
+    world.clock.sleep(MINUTE * 10)
+    assert world.running(STABLE) == "v3"
+    with pytest.raises(Refused, match="would take commits back") as refused:
+        deploy(world, older)
+    assert "Promote Previous Build" in refused.value.remedy
+    assert world.running(STABLE) == "v3"
+
+
 def test_a_direct_deploy_ends_the_canary_and_the_deploy_that_stand_in_its_way() -> None:
     world = World()
     canary_under_way(world)

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 import urllib3
 
+from slipway.background import in_thread, within
 from slipway.clients.http import why
 from slipway.clients.plain import plain_session
 from slipway.clients.replies import clean, read_body
@@ -54,7 +55,7 @@ class Bundles:
         for attempt in range(1, self._patience.attempts + 1):
             last = attempt == self._patience.attempts or time.monotonic() >= ends
             try:
-                content = self._read(url, host, last=last)
+                content = self._within(url, host, last=last)
             except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
                 if last:
                     # Without its cause, whose words hold the address.
@@ -68,6 +69,12 @@ class Bundles:
             self._notice(f"The bundle at {host} did not come: again in {pause:.1f} s")
             self._sleep(pause)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _within(self, url: str, host: str, *, last: bool) -> bytes | None:
+        """Read within a try's time, whatever trickles in: even what comes before the answer."""
+        seconds = self._patience.connect_timeout + 3 * self._patience.read_timeout
+        what = f"the bundle at {host} did not come"
+        return within(in_thread, seconds, what, lambda: self._read(url, host, last=last))
 
     def _read(self, url: str, host: str, *, last: bool) -> bytes | None:
         """Return what lies there; ``None``: it is away for a moment, and this was not the last."""

@@ -15,6 +15,7 @@ from slipway.clients.fields import Fields, wrong
 from slipway.clients.github_rest import GitHubRest
 from slipway.clients.replies import Reply
 from slipway.clients.retries import Notice, Patience, Sleep, silent
+from slipway.errors import NotFound
 from slipway.gates.commits import PASSING
 from slipway.ports import Approval, Approved, Branch, CheckRun, Comparison, Signature, Source
 
@@ -116,6 +117,16 @@ class GitHubSource(Source):
             more=found.integer("total_commits") > len(commits),
         )
 
+    def was_at(self, commit: str, head: str) -> bool:
+        """See :class:`Source`. Raises where more than ten pages of commits came since."""
+        pair = f"{quote(commit, safe='')}...{quote(head, safe='')}"
+        since = self._rest.listed(f"/compare/{pair}", permission=_CONTENTS, inside="commits")
+        before = {one.text("sha"): _first_parent(one) for one in since}
+        at: str | None = head
+        while at is not None and at != commit:
+            at = before.pop(at, None)
+        return at == commit
+
     def check_runs(self, commit: str) -> Sequence[CheckRun]:
         """See :class:`Source`."""
         runs = self._rest.listed(
@@ -129,8 +140,8 @@ class GitHubSource(Source):
     def approved(self, commit: str, run_id: str) -> Approved:
         """See :class:`Source`.
 
-        Of the pull request: everybody's newest review that says something. It counts if it is of
-        the commit that was merged: what was pushed after an approval, nobody has approved.
+        Of the pull request whose merge made the commit: everybody's newest review that says
+        something. It counts if it is of what was merged: what was pushed after it, nobody approved.
         """
         pull = self._pull_request(commit)
         if pull is None:
@@ -150,11 +161,28 @@ class GitHubSource(Source):
         wrote = [_login(pull, "user")]
         wrote += [_login(one, who) for one in commits for who in ("author", "committer")]
         reviews = self._rest.listed(f"/pulls/{number}/reviews", permission=_PULLS)
+        # A commit inside of it is not what was looked at: a later one may have taken it back.
+        whole = pull.raw.get("merge_commit_sha") == commit and self._is_kept(pull.child("base"))
+        approved = _approvals(reviews, number, merged) if whole else ()
         return Approved(
             pull_request=number,
             authors=_named(wrote),
-            approvals=(*_approvals(reviews, number, merged), *self._of_run(run_id)),
+            approvals=(*approved, *self._of_run(run_id)),
         )
+
+    def _is_kept(self, base: Fields) -> bool:
+        """Return whether all on the branch it was merged into has come as the repository asks.
+
+        Into a branch of one's own anything can be pushed before, and what is merged does not show
+        it. The default branch is what it is: not every plan has protected ones.
+        """
+        name = base.text("ref")
+        if name == base.child("repo").text("default_branch"):
+            return True
+        try:
+            return self.branch(name).protected
+        except NotFound:
+            return False
 
     def _pull_request(self, commit: str) -> Fields | None:
         """Return the merged one that brought the commit: first the one whose merge made it."""
@@ -196,6 +224,11 @@ class GitHubSource(Source):
     def _object(self, path: str, permission: str, **params: int) -> Fields:
         reply: Reply = self._rest.get(path, permission=permission, params=params)
         return reply.object()
+
+
+def _first_parent(commit: Fields) -> str | None:
+    """Return what the branch was at before; ``None``: it is the first of all."""
+    return next((parent.text("sha") for parent in commit.items("parents")), None)
 
 
 def _check_run(run: Fields, commit: str) -> CheckRun:

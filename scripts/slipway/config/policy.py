@@ -34,6 +34,16 @@ Workflow = Annotated[
 Day = Annotated[str, BeforeValidator(str), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
+def _given(value: object) -> object:
+    """Refuse a key whose value was forgotten: it would be as if what it asks for was given up."""
+    if value is None:
+        raise ValueError("it has no value: write one, or leave the key out")
+    return value
+
+
+Given = BeforeValidator(_given)
+
+
 def _distinct(values: Sequence[str]) -> Sequence[str]:
     if len(set(values)) != len(values):
         raise ValueError("one is given twice")
@@ -75,7 +85,7 @@ class Attestation(Provenance):
     """GitHub's number of its owner."""
     workflow: Workflow
     """The workflow that signs. In another repository, a reusable one: ``owner/name/.github/…``."""
-    signer_ref: SignerRef | None = None
+    signer_ref: Annotated[SignerRef | None, Given] = None
     """The ref, or commit, that workflow is taken from, where it is another than `ref`."""
     issuer: HttpUrl = "https://token.actions.githubusercontent.com"
     """Who says which workflow it is. Enterprises may have one of their own."""
@@ -90,7 +100,7 @@ class Attestation(Provenance):
     instance: Literal["public-good", "github"] = "public-good"
     """``public-good``: for public repositories, with a public log; ``github``: GitHub's own, for
     private ones."""
-    trusted_root: TrustedRoot | None = None
+    trusted_root: Annotated[TrustedRoot | None, Given] = None
 
     @property
     def signer(self) -> str:
@@ -152,7 +162,7 @@ class RequireStaging(Model):
 
     within: Age = 604_800.0
     """7 days: how long ago."""
-    approvals: Approvals | None = None
+    approvals: Annotated[Approvals | None, Given] = None
 
 
 def _on(value: object) -> object:
@@ -163,12 +173,19 @@ def _on(value: object) -> object:
 class Policy(Model):
     """What may reach production. Each kind of proof that is named must be there."""
 
-    attestation: Attestation | None = None
-    key: SigningKey | None = None
-    commit: SignedCommit | None = None
-    unsigned: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    attestation: Annotated[Attestation | None, Given] = None
+    key: Annotated[SigningKey | None, Given] = None
+    commit: Annotated[SignedCommit | None, Given] = None
+    unsigned: Annotated[
+        Annotated[str, Field(min_length=1, max_length=200)] | None,
+        Given,
+    ] = None
     """Why nothing needs a signature: it is said with every release."""
-    require_staging: Annotated[RequireStaging | None, BeforeValidator(_on)] = RequireStaging()
+    require_staging: Annotated[
+        RequireStaging | None,
+        BeforeValidator(_on),
+        Given,
+    ] = RequireStaging()
 
     @model_validator(mode="after")
     def _something_is_asked_for(self) -> Policy:

@@ -82,6 +82,13 @@ def _on_branch(commit: str, name: str, source: Source) -> Met:
             f"{short(commit)} is not on {name} (the branch is {_text(status)})",
             remedy=f"Merge it into {name}, and release what was merged.",
         )
+    if branch.head != commit and not source.was_at(commit, branch.head):
+        raise ArtifactRefused(
+            Code.COMMIT_BRANCH,
+            f"{name} has {short(commit)}, and was never at it: it is inside of what was merged, "
+            "and that was looked at as a whole",
+            remedy="Release what the merge made.",
+        )
     return Met(
         what="on the protected branch", found=name, policy=("commit", "branch"), word="GitHub"
     )

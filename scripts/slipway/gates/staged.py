@@ -135,7 +135,11 @@ def _too_few(
             f"({', '.join(may) or 'none'}): name more of them."
         )
     else:
-        at = "Review the pull request, as it was merged" if said.pull_request else "Approve it"
+        at = (
+            "Review the pull request as it was merged, and release what its merge made"
+            if said.pull_request
+            else "Approve it"
+        )
         remedy = (
             f"{wanted.count - len(have)} more of {', '.join(could)}. {at}, or approve an "
             "environment of this run; then release again."

@@ -88,7 +88,7 @@ class Approved:
     request, those of the commit."""
     approvals: tuple[Approval, ...]
     """Of everybody's newest word; none of anybody who asked for changes after that, and none of
-    anything but what was merged."""
+    anything but what was merged: a commit inside of it has none."""
 
 
 class Source(Protocol):
@@ -104,6 +104,13 @@ class Source(Protocol):
 
     def compare(self, base: str, head: str) -> Comparison:
         """Compare two commits."""
+        ...
+
+    def was_at(self, commit: str, head: str) -> bool:
+        """Whether a branch that is at ``head`` was at ``commit`` once, by first parents.
+
+        It never was at a commit inside of what was merged, though it has it.
+        """
         ...
 
     def check_runs(self, commit: str) -> Sequence[CheckRun]:

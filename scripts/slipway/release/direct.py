@@ -34,14 +34,14 @@ def run(plan: Plan, ports: Ports, stop: Stop | None) -> Outcome:
     """Deploy to the stable service, in the place of whatever is being deployed there.
 
     Raises :class:`slipway.errors.Refused` before anything is touched where a bad build holds it
-    back.
+    back, or where it lacks commits of what is live: an old run that is run again.
     """
     ports.gate.require(plan.artifact)
-    _require_unlocked(plan, ports)
+    _require_newer_and_unlocked(plan, ports)
     return takeover.run(plan, ports, stop, lambda zero: _deploy(plan, ports, zero))
 
 
-def _require_unlocked(plan: Plan, ports: Ports) -> None:
+def _require_newer_and_unlocked(plan: Plan, ports: Ports) -> None:
     """Where GitHub does not say, it goes on, and says so: it is for when nothing else can wait."""
 
     def ask() -> None:
@@ -49,14 +49,16 @@ def _require_unlocked(plan: Plan, ports: Ports) -> None:
         if live is not None and live.identity == plan.artifact.identity:
             return
         good = ports.ledger.passed(live.identity) if live and live.identity else None
+        if good is not None:
+            ports.ledger.require_descent(plan.artifact, good)
         lock.require_unlocked(plan.artifact, good, plan.settings, ports.ledger, ports.journal)
 
     try:
-        within(ports.start, LOOK, "what GitHub says of bad builds", ask)
+        within(ports.start, LOOK, "what GitHub says of what is live, and of bad builds", ask)
     except OutsideError as error:
         ports.journal.trouble(
-            f"whether a bad build holds this one back is not known: {error.found}. It is deployed "
-            "all the same"
+            "whether it takes commits back, or a bad build holds it back, is not known: "
+            f"{error.found}. It is deployed all the same"
         )
 
 

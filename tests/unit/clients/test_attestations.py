@@ -324,12 +324,18 @@ def test_a_bundle_that_trickles_or_never_ends_is_given_up() -> None:
         while not over.wait(0.05):
             peer.sendall(b" ")
 
+    def trickles_before(peer: socket.socket, over: threading.Event) -> None:
+        peer.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while not over.wait(0.05):
+            peer.sendall(b" ")
+
     def floods(peer: socket.socket, over: threading.Event) -> None:
         peer.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{")
         while not over.is_set():
             peer.sendall(b" " * 65536)
 
     assert fetched(trickles).code == "proof.source"
+    assert fetched(trickles_before).code == "proof.source"
     assert fetched(floods).code == "proof.size"
 
 

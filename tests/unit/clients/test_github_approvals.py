@@ -25,14 +25,19 @@ def mock() -> Iterator[responses.RequestsMock]:
         yield mocked
 
 
+def into(branch: str) -> Any:
+    return {"ref": branch, "repo": {"default_branch": "main"}}
+
+
 def pull(number: int = 12, **more: Any) -> Any:
     return {
         "number": number,
         "state": "closed",
         "merged_at": "2026-01-02T00:00:00Z",
-        "merge_commit_sha": OTHER,
+        "merge_commit_sha": COMMIT,
         "user": account("ana"),
         "head": {"sha": HEAD},
+        "base": into("main"),
         **more,
     }
 
@@ -106,10 +111,43 @@ def test_the_pull_request_is_the_merged_one_that_made_the_commit(
     pulls = [
         pull(3, merged_at=None, merge_commit_sha=COMMIT),
         pull(12, merge_commit_sha=COMMIT),
-        pull(9, merged_at="2026-03-02T00:00:00Z"),
+        pull(9, merged_at="2026-03-02T00:00:00Z", merge_commit_sha=OTHER),
     ]
     brought(mock, review("cid"), pulls=pulls)
     assert source().approved(COMMIT, "").pull_request == 12
+
+
+@pytest.mark.parametrize(
+    ("answer", "counts"),
+    [({"protected": True}, True), ({"protected": False}, False), (None, False)],
+)
+def test_an_approval_of_what_was_merged_elsewhere_counts_where_nobody_can_push_there(
+    mock: responses.RequestsMock, answer: Any, counts: bool
+) -> None:
+    # On any other branch there may be what nobody has looked at, and a pull request does not show.
+    brought(mock, review("cid"), pulls=[pull(base=into("side"))])
+    if answer is None:
+        mock.get(f"{REPO}/branches/side", status=404, json={"message": "Branch not found"})
+    else:
+        said = {"name": "side", "commit": {"sha": OTHER}, "protection": {"enabled": True}}
+        mock.get(f"{REPO}/branches/side", json=said | answer)
+        if not counts:
+            mock.get(f"{REPO}/rules/branches/side", json=[])
+    found = source().approved(COMMIT, "")
+    assert (found.pull_request, who(found)) == (12, ["cid"] * counts)
+
+
+def test_a_commit_inside_of_a_pull_request_has_none_of_its_approvals(
+    mock: responses.RequestsMock,
+) -> None:
+    # Who looked at all of it may never have seen this: a later commit may have taken it back.
+    brought(
+        mock, review("cid"), commits=[commit(author="bob")], pulls=[pull(merge_commit_sha=OTHER)]
+    )
+    mock.get(f"{REPO}/actions/runs/77/approvals", json=[environment("dan")])
+    found = source().approved(COMMIT, "77")
+    assert (found.pull_request, found.authors) == (12, ("ana", "bob", "web-flow"))
+    assert who(found) == ["dan"]
 
 
 def test_without_a_pull_request_whoever_wrote_the_commit_is_its_author(

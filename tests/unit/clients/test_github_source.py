@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import responses
 from responses import matchers
 
 from slipway.clients.github_source import GitHubSource
-from slipway.errors import NotFound, OutsideError, Unauthorized
+from slipway.errors import NotFound, OutsideError, Unauthorized, Unreachable
 from slipway.ports import Branch, CheckRun, Signature
 from tests.unit.clients.github_answers import COMMIT, HEAD, OTHER, REPO, WAITS, commit, source
 
@@ -80,6 +81,21 @@ def test_an_answer_that_is_not_as_documented_is_no_signature(
     mock.get(f"{REPO}/commits/{COMMIT}", json=said)
     with pytest.raises(OutsideError):
         source().signature(COMMIT)
+
+
+def test_all_that_is_asked_of_one_build_has_a_deadline(mock: responses.RequestsMock) -> None:
+    mock.get(f"{REPO}/commits/{COMMIT}", json=commit())
+    ticks = iter([0.0])
+    slow = GitHubSource(
+        "ghs_s3cret",
+        repository="acme/bot",
+        base_url="https://api.github.com",
+        clock=lambda: next(ticks, 91.0),
+    )
+    assert slow.signature(COMMIT).verified
+    with pytest.raises(Unreachable, match="longer than 90 s"):
+        slow.check_runs(COMMIT)
+    assert len(mock.calls) == 1
 
 
 # The branch
@@ -179,6 +195,71 @@ def test_commits_are_compared(mock: responses.RequestsMock) -> None:
     found = source().compare(COMMIT, HEAD)
     assert (found.status, found.commits, found.more) == ("ahead", (HEAD,), True)
     assert (found.files, found.messages) == (("a.py", "b.py", "c.py"), ("one",))
+
+
+def between(mock: responses.RequestsMock, *pages: Any) -> None:
+    """Commits that the branch has since, oldest first: each with its parents."""
+    for number, page in enumerate(pages, 1):
+        query = {"per_page": "100", "page": str(number)}
+        mock.get(
+            f"{REPO}/compare/{COMMIT}...{HEAD}",
+            json={"status": "ahead", "commits": page},
+            match=[matchers.query_param_matcher(query)],
+        )
+
+
+def made(sha: str, *parents: str) -> Any:
+    return {"sha": sha, "parents": [{"sha": one} for one in parents]}
+
+
+INSIDE, MERGED = "d" * 40, "e" * 40
+
+
+@pytest.mark.parametrize(
+    ("commits", "was"),
+    [
+        ([made(HEAD, COMMIT)], True),
+        ([made(OTHER, COMMIT), made(HEAD, OTHER)], True),
+        ([made(INSIDE, COMMIT), made(HEAD, COMMIT, INSIDE)], True),
+        # It was merged with what came after it: the branch went from before it to the merge.
+        ([made(HEAD, OTHER, COMMIT)], False),
+        ([made(INSIDE, COMMIT), made(HEAD, OTHER, INSIDE)], False),
+        ([made(INSIDE, COMMIT), made(MERGED, OTHER, INSIDE), made(HEAD, MERGED)], False),
+        ([made(HEAD)], False),
+        ([], False),
+        ([made(OTHER, COMMIT)], False),
+        ([made(HEAD, OTHER), made(OTHER, HEAD)], False),
+    ],
+)
+def test_a_branch_was_at_what_its_first_parents_lead_to(
+    mock: responses.RequestsMock, commits: Any, was: bool
+) -> None:
+    between(mock, commits)
+    assert source().was_at(COMMIT, HEAD) is was
+
+
+def test_all_pages_of_what_came_since_are_read(mock: responses.RequestsMock) -> None:
+    line = [COMMIT, *(f"{number:040x}" for number in range(149)), HEAD]
+    since = [made(new, old) for old, new in pairwise(line)]
+    between(mock, since[:100], since[100:])
+    assert source().was_at(COMMIT, HEAD)
+
+
+def test_where_not_all_that_came_since_is_read_nothing_is_decided(
+    mock: responses.RequestsMock,
+) -> None:
+    between(mock, *[[made(OTHER, COMMIT)] * 100] * 10)
+    with pytest.raises(OutsideError, match="more than 10 pages"):
+        source().was_at(COMMIT, HEAD)
+
+
+@pytest.mark.parametrize("said", [{}, {"sha": HEAD}, {"sha": HEAD, "parents": [{}]}, 1])
+def test_parents_that_are_not_as_documented_lead_nowhere(
+    mock: responses.RequestsMock, said: Any
+) -> None:
+    between(mock, [said])
+    with pytest.raises(OutsideError):
+        source().was_at(COMMIT, HEAD)
 
 
 # Checks

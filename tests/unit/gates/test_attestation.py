@@ -53,6 +53,15 @@ def test_a_certificate_of_another_authority_is_refused(world: World) -> None:
     assert world.refusal(bundle) == Code.BUNDLE_CERTIFICATE
 
 
+def test_an_authority_whose_root_did_not_issue_it_is_none(
+    tmp_path_factory: pytest.TempPathFactory, world: World
+) -> None:
+    other = Sigstore(log=world.instance == "public-good")
+    other.authority.root = Authority().root
+    apart = World.make(world.instance, tmp_path_factory.mktemp("apart"), other)
+    assert apart.refusal(apart.attest()) == Code.BUNDLE_CERTIFICATE
+
+
 def test_a_bundle_of_another_instance_is_refused(world: World) -> None:
     other = Sigstore(log=world.instance == "public-good")
     bundle = other.attest(b"{}", SHOP, at=SIGNED)

@@ -147,6 +147,9 @@ def test_a_build_type_of_ones_own_may_be_silent_about_the_source_and_may_not_be_
 
     half = put(GOOD, DEFINITION, {"buildType": OWN, "resolvedDependencies": []})
     assert refused(world, half, build_types=[OWN]) == Code.STATEMENT_FORM
+    named = {"workflow": {"repository": "https://github.com/evil/x", "ref": "refs/heads/main"}}
+    other = put(GOOD, DEFINITION, {"buildType": OWN, "externalParameters": named})
+    assert refused(world, other, build_types=[OWN]) == Code.STATEMENT_SOURCE
     wrong = put(GOOD, (*DEFINITION, "buildType"), OWN)
     assert world.prove(world.attest(SHOP, wrong), policy=world.policy(build_types=[OWN]))
     for place, value, code in (

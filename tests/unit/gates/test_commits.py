@@ -36,6 +36,7 @@ class GitHub(Source):
     status: str = "ahead"
     runs: Sequence[CheckRun] = (passed(), passed("e2e", 77), passed("other", 5))
     compared: list[tuple[str, str]] = field(default_factory=list)
+    was_at_it: bool = True
     silent: bool = False
 
     def signature(self, commit: str) -> Signature:
@@ -51,6 +52,10 @@ class GitHub(Source):
     def compare(self, base: str, head: str) -> Comparison:
         self.compared.append((base, head))
         return Comparison(status=self.status, files=None, commits=())
+
+    def was_at(self, commit: str, head: str) -> bool:
+        assert (commit, head) == (COMMIT, HEAD)
+        return self.was_at_it
 
     def check_runs(self, commit: str) -> Sequence[CheckRun]:
         assert commit == COMMIT
@@ -150,6 +155,13 @@ def test_the_newest_commit_of_the_branch_is_on_it() -> None:
 @pytest.mark.parametrize("status", ["behind", "diverged", "", "new"])
 def test_a_commit_that_is_not_on_the_branch_is_refused(status: str) -> None:
     assert refused(GitHub(status=status)).code == "commit.branch"
+
+
+def test_a_commit_inside_of_what_was_merged_is_refused() -> None:
+    # Its pull request was reviewed as a whole: a later commit of it may have taken it back.
+    error = refused(GitHub(was_at_it=False))
+    assert error.code == "commit.branch"
+    assert "never at" in error.found
 
 
 def test_a_branch_that_nothing_protects_is_refused() -> None:

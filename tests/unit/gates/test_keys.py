@@ -116,6 +116,17 @@ def test_a_commit_that_nobody_asks_for_is_taken_from_the_statement() -> None:
     assert verify(envelope(), artifact=artifact).commit == COMMIT
 
 
+def test_of_two_commits_neither_is_chosen() -> None:
+    def more(said: dict[str, Any]) -> None:
+        listed = said["predicate"]["buildDefinition"]["resolvedDependencies"]
+        listed.append(listed[0] | {"digest": {"gitCommit": "e" * 40}})
+
+    artifact = Artifact(kind="image", reference=IMAGE, commit=None)
+    with pytest.raises(ArtifactRefused) as caught:
+        verify(signed(more), artifact=artifact)
+    assert caught.value.code == Code.STATEMENT_COMMIT
+
+
 def test_one_of_several_subjects_is_enough() -> None:
     def more(said: dict[str, Any]) -> None:
         said["subject"].insert(0, {"name": "x", "digest": {"sha256": "0" * 64}})

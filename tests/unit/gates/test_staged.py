@@ -78,6 +78,9 @@ class GitHub(Source):
     def compare(self, base: str, head: str) -> Comparison:
         raise NotImplementedError
 
+    def was_at(self, commit: str, head: str) -> bool:
+        raise NotImplementedError
+
     def check_runs(self, commit: str) -> Sequence[CheckRun]:
         raise NotImplementedError
 

@@ -2,7 +2,7 @@
 
 It says what GitHub's own attestations say, by the same names: SLSA provenance v1 in an in-toto
 statement, in a DSSE envelope. The runner's variables are where it comes from, and a run that lacks
-one of them signs nothing: neither does a pull request, whose author must not choose what is signed.
+one of them signs nothing: neither does one that somebody from outside may have started.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ from slipway.ports import Artifact, Proof
 from slipway.release.outcome import Outcome, Result
 from slipway.text import short
 from slipway.workflow_run import Run
+
+EVENTS = ("push", "workflow_dispatch", "schedule", "release")
+"""What only people with rights to the repository cause, or nobody. Not `workflow_run`, which
+follows runs of pull requests too."""
 
 TRUST = SigningKey.model_fields["trust"].default
 
@@ -136,10 +140,11 @@ def _policy_of(run: Run) -> SigningKey:
             remedy="Sign where the image is built, in a job of GitHub Actions: the statement says "
             "which repository, branch and workflow that was.",
         )
-    if run.event.startswith("pull_request"):
+    if run.event not in EVENTS:
         raise UsageError(
-            f"the run was started by {run.event}, and what a pull request builds is not signed",
-            remedy="Sign in a workflow that a push to the branch starts.",
+            f"the run was started by {run.event}, which somebody from outside may cause: what such "
+            "a run builds is not signed",
+            remedy="Sign in a workflow that a push to the branch starts, or a person who may.",
         )
     try:
         return SigningKey.model_validate({"repository": run.repository, "ref": run.ref})

@@ -280,10 +280,12 @@ def test_a_run_that_does_not_say_what_it_is_signs_nothing(job: Job, name: str) -
 
 
 RUNS = {
-    "a pull request": ({"GITHUB_EVENT_NAME": "pull_request"}, "pull request"),
+    "a pull request": ({"GITHUB_EVENT_NAME": "pull_request"}, "somebody from outside"),
+    "what follows a pull request": ({"GITHUB_EVENT_NAME": "workflow_run"}, "workflow_run"),
+    "a comment": ({"GITHUB_EVENT_NAME": "issue_comment"}, "issue_comment"),
     "a pull request that runs as the branch": (
         {"GITHUB_EVENT_NAME": "pull_request_target"},
-        "pull request",
+        "somebody from outside",
     ),
     "a ref that is no branch": ({"GITHUB_REF": "refs/pull/7/merge"}, "no branch or tag"),
     "a name that is no repository": ({"GITHUB_REPOSITORY": "acme/../bot"}, "no branch or tag"),

@@ -153,6 +153,7 @@ class _Proofs:
         from slipway.clients.attestations import Attestations  # noqa: PLC0415
 
         token, repository = self._repository()
+        self.notice("asking GitHub who has signed it")
         return Attestations(
             token,
             repository=repository,
@@ -165,6 +166,7 @@ class _Proofs:
         from slipway.clients.github_source import GitHubSource  # noqa: PLC0415
 
         token, repository = self._repository()
+        self.notice("asking GitHub about the commit")
         return GitHubSource(
             token,
             repository=repository,

@@ -190,6 +190,7 @@ class Shop:
             **inputs,
         }
         environ = {
+            "GITHUB_WORKSPACE": str(self.world.repository.path),
             "GITHUB_API_URL": self.world.url("github"),
             "GITHUB_SERVER_URL": self.world.url("github"),
             "GITHUB_REPOSITORY": REPOSITORY,

@@ -196,7 +196,6 @@ class Shop:
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_RUN_ID": str(5000 + self._jobs),
             "GITHUB_ACTOR": "ana",
-            "GITHUB_WORKSPACE": str(self.world.repository.path),
             "SLIPWAY_CACHE": str(ROOT / ".cache" / "environments"),
         }
         return Step.start(ROOT / "actions" / verb, place, given, environ)
@@ -223,9 +222,13 @@ class Shop:
         """Return the page of a pull request, as text."""
         return fetch(f"{self.world.url('github')}/pull/{number}").decode()
 
+    def edge(self) -> Any:
+        """Return what the edge says of itself."""
+        return get(f"{self.world.url('edge')}/.slipway/state", self.world.keys.edge)
+
     def state(self) -> dict[str, Any]:
         """Return what a release must leave as it was: share, and what each service runs."""
-        edge = get(f"{self.world.url('edge')}/.slipway/state", self.world.keys.edge)
+        edge = self.edge()
         listed = get(f"{self.world.url('render')}/_sandbox/instances")
         serving: dict[str, set[str]] = {}
         for instance in listed:
@@ -260,7 +263,7 @@ def _outputs(file: Path) -> dict[str, str]:
     return {name: value for name, _, value in entries}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     # Most tests release without staging, for time.
     world = World(tmp_path_factory.mktemp("world"), lag=0.3, rate=80, staged=False)

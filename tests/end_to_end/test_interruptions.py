@@ -38,7 +38,7 @@ def test_a_cancelled_step_takes_the_share_back_and_pages_within_the_runners_grac
     told = len(steady.world.pages()["pages"])
     step = steady.step("canary-prod", settings=LONG, image=image, commit=commit)
     try:
-        wait_until(lambda: steady.state()["share"] == 5, 60)
+        wait_until(lambda: steady.state()["share"] == 5, 60, lambda: f"{steady.edge()}\n{step.log}")
         ended = step.cancel(lambda: steady.state()["share"] == 0)
     finally:
         step.kill()
@@ -78,10 +78,13 @@ def test_a_job_that_is_terminated_takes_the_share_back(steady: Shop) -> None:
     assert steady.state()["share"] == 0
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+def wait_until(
+    condition: Callable[[], bool], seconds: float, seen: Callable[[], object] = str
+) -> None:
+    """Wait. ``seen``: what there is to be seen where it was in vain."""
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until
+        assert time.monotonic() < until, seen()
         time.sleep(0.1)
 
 

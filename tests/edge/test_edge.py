@@ -204,8 +204,11 @@ def test_posthog_is_asked_politely(shared: World) -> None:
     shared.raised("polite")
     before, same = shared.posthog.polls, shared.posthog.not_modified
     time.sleep(1.2)
-    assert 2 <= shared.posthog.polls - before <= 6  # every 0.3 s
-    assert shared.posthog.not_modified - same == shared.posthog.polls - before
+    unchanged = shared.posthog.not_modified - same
+    asked = shared.posthog.polls - before
+    assert 2 <= asked <= 6  # every 0.3 s
+    # The last one may not have been answered yet.
+    assert asked - 1 <= unchanged <= asked
     assert shared.posthog.unauthorised == 0
 
 
